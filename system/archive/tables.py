@@ -1,0 +1,72 @@
+"""The archive's tables: one Arrow schema each, and the columns that make a row unique."""
+
+import pyarrow as pa
+
+_TEXT, _INT, _FLOAT = pa.string(), pa.int32(), pa.float32()
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "images": pa.schema(
+        [
+            ("image_id", _TEXT),  # keyed hash
+            ("image_key", pa.int64()),  # xxh3 of image_id
+            ("patient_id", _TEXT),  # keyed hash
+            ("study_id", _TEXT),  # keyed hash
+            ("side", _TEXT),  # L, R
+            ("view", _TEXT),  # CC, MLO
+            ("rows", _INT),  # canonical height, px
+            ("cols", _INT),  # canonical width, px
+            ("spacing_mm", _FLOAT),  # of a canonical pixel; 0 where the source does not say
+            ("geometry", _TEXT),  # JSON of imaging.Geometry: the way back to the source frame
+            ("pixel_sha", _TEXT),  # sha256 of the canonical pixels: names the file in the pixel store
+            ("source", _TEXT),  # layout it came from: dicom, mini-mias, …
+            ("split", _TEXT),  # records.Split
+        ]
+    ),
+    "masks": pa.schema([("image_id", _TEXT), ("mask_sha", _TEXT), ("num_lesions", _INT), ("area_px", _INT)]),
+    "reports": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("version", _INT),
+            ("status", _TEXT),  # final, corrected, withdrawn
+            ("language", _TEXT),  # zh, en, …
+            ("description", _TEXT),
+            ("impression", _TEXT),
+            ("source", _TEXT),  # hospital, phantom, generated
+        ]
+    ),
+    "labels": pa.schema([("study_id", _TEXT), ("side", _TEXT), ("p_mass", _FLOAT), ("model", _TEXT)]),
+    "verdicts": pa.schema([("image_id", _TEXT), ("verdict", _TEXT), ("mask_sha", _TEXT), ("reader", _TEXT), ("at", _TEXT)]),
+    "models": pa.schema([("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]),
+    "quarantine": pa.schema([("source", _TEXT), ("code", _TEXT), ("detail", _TEXT)]),
+}
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "images": ("image_id",),
+    "masks": ("image_id",),
+    "reports": ("study_id", "version"),
+    "labels": ("study_id", "side"),
+    "verdicts": ("image_id", "at"),
+    "models": ("model",),
+    "quarantine": ("source",),
+}
+
+PREDICTIONS = pa.schema(
+    [
+        ("image_key", pa.int64()),
+        ("image_id", _TEXT),
+        ("study_id", _TEXT),
+        ("side", _TEXT),
+        ("view", _TEXT),
+        ("score", _FLOAT),  # highest probability of a kept candidate, 0 where there is none
+        ("peak", _FLOAT),  # highest probability of the whole map
+        ("p_image", _FLOAT),  # classification branch, 0 to 1
+        ("mask_area_px", _INT),  # pixels of the binary mask M_b; 0 = mask −
+        ("crf_removed", _FLOAT),  # largest share of a component that the CRF took away, 0 to 1
+        ("candidates", _TEXT),  # JSON list of records.Candidate as dicts
+        ("map_png", pa.binary()),  # M_p at stride 4, PNG; null where not kept
+        ("mask_png", pa.binary()),  # M_b at stride 4, 8-bit PNG; null where the mask is empty
+        ("map_rows", _INT),
+        ("map_cols", _INT),
+        ("error", _TEXT),  # null, or why this pair could not be read
+    ]
+)

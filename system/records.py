@@ -1,0 +1,62 @@
+"""The frozen records and names that flow between the parts."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+import xxhash
+
+Box = tuple[int, int, int, int]
+"""x0, y0, x1, y1 in pixels, half open."""
+
+
+class Side(StrEnum):
+    """Which breast: DICOM Image Laterality (0020,0062)."""
+
+    LEFT = "L"
+    RIGHT = "R"
+
+    @property
+    def other(self) -> "Side":
+        """The opposite breast."""
+        return Side.RIGHT if self is Side.LEFT else Side.LEFT
+
+
+class ViewPosition(StrEnum):
+    """The two standard projections: DICOM View Position (0018,5101)."""
+
+    CC = "CC"
+    MLO = "MLO"
+
+
+class Split(StrEnum):
+    """What an image is used for; decided per patient, never per image."""
+
+    STRONG = "strong"  # D_F: pixel masks
+    WEAK = "weak"  # D_W: a report only
+    VALIDATION = "validation"  # D_F held out for thresholds and early stopping
+    TEST = "test"  # never seen before evaluation
+
+
+class Quadrant(IntEnum):
+    """Where an image stands when its report is compared with its mask (seed 000, table 1)."""
+
+    UNUSED = 0  # the report is not sure enough at this p0
+    TP = 1
+    FP = 2
+    FN = 3
+    TN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One suspected mass in one image."""
+
+    box_px: Box  # canonical view
+    score: float  # highest probability inside, 0 to 1
+    area_px: int
+    centroid_px: tuple[float, float]  # x, y in the canonical view
+
+
+def image_key(image_id: str) -> int:
+    """Return the signed 64-bit key that stands for a text id in columns and in Ray Data's checkpoints."""
+    return xxhash.xxh3_64_intdigest(image_id.encode()) - (1 << 63)

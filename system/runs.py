@@ -1,0 +1,125 @@
+"""A self-training run on disk: stages, attempts, and the manifest that makes a stage count as done."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+PACKAGES = ("system", "actors", "pipelines", "tune_spaces")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished stage wrote; its presence is what 'finished' means."""
+
+    stage: str
+    attempt: str  # folder name inside the stage
+    files: list[str]  # relative to the attempt folder; readers use these, never a listing
+    rows: int = 0
+    config: dict[str, Any] = field(default_factory=dict)
+    archive_versions: dict[str, int] = field(default_factory=dict)  # table -> Delta version
+    parents: list[str] = field(default_factory=list)  # stages read, relative to the run
+    metrics: dict[str, Any] = field(default_factory=dict)
+    code_digest: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a run, e.g. `round_01/predictions`."""
+
+    run: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage's attempts and its manifest lie."""
+        return self.run / self.name
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest if the stage is done. Raises ValueError for one of another schema."""
+        path = self.folder / "manifest.json"
+        if not path.exists():
+            return None
+        found = json.loads(path.read_text(encoding="utf8"))
+        if found.get("schema_version") != SCHEMA_VERSION:
+            raise ValueError(
+                f"stage {self.name} was written under schema {found.get('schema_version')}, this is schema {SCHEMA_VERSION}: "
+                "start a new run, or read it with the version that wrote it"
+            )
+        return Manifest(**found)
+
+    def paths(self) -> list[Path]:
+        """Return the files of the finished stage. Raises FileNotFoundError when it is not finished."""
+        manifest = self.manifest()
+        if manifest is None:
+            raise FileNotFoundError(f"stage {self.name} has no manifest under {self.run.name}: run it first")
+        return [self.folder / manifest.attempt / name for name in manifest.files]
+
+    def path(self, name: str) -> Path:
+        """Return one file of the finished stage by name. Raises FileNotFoundError when it is not in the manifest."""
+        for path in self.paths():
+            if path.name == name:
+                return path
+        raise FileNotFoundError(f"stage {self.name} wrote no {name}")
+
+    @contextmanager
+    def attempt(self) -> Iterator[Path]:
+        """Give a fresh attempt folder; attempts that never got a manifest are removed first."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for old in self.folder.glob("attempt_*"):
+            shutil.rmtree(old)
+        number = len(list(self.folder.glob("attempt_*"))) + 1
+        folder = self.folder / f"attempt_{number:03d}"
+        folder.mkdir()
+        yield folder
+
+    def finish(self, attempt: Path, files: list[Path], **facts: Any) -> Manifest:
+        """Write the manifest, last and atomically; from then on the stage is done."""
+        manifest = Manifest(
+            stage=self.name,
+            attempt=attempt.name,
+            files=sorted(str(path.relative_to(attempt)) for path in files),
+            code_digest=code_digest(),
+            **facts,
+        )
+        write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False, sort_keys=True))
+        return manifest
+
+    def once(self, do: Callable[[Path], tuple[list[Path], dict[str, Any]]]) -> Manifest:
+        """Return the manifest of a finished stage, or do the stage now.
+
+        do: given the fresh attempt folder, returns the files written and the manifest's other facts.
+        """
+        if done := self.manifest():
+            return done
+        with self.attempt() as folder:
+            files, facts = do(folder)
+            return self.finish(folder, files, **facts)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write text so that a reader sees the old file or the whole new one."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("w", encoding="utf8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def code_digest() -> str:
+    """Return a digest of our own sources, so that a run says which code made it and a mixed cluster is noticed."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(str(path.relative_to(root)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
