@@ -1,0 +1,6 @@
+"""Losses that take probabilities as labels: soft cross-entropy, soft focal, and their sum (seed 000, eq. 4 to 6)."""
+
+from system.losses.soft import soft_cross_entropy, soft_focal_loss
+from system.losses.total import LossConfig, LossTerms, Targets, total_loss
+
+__all__ = ["LossConfig", "LossTerms", "Targets", "soft_cross_entropy", "soft_focal_loss", "total_loss"]

@@ -1,0 +1,65 @@
+"""The overall loss of a round: strong and weak samples, masks and classes (seed 000, eq. 6)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+
+from system.losses.soft import cross_entropy_each, focal_each
+from system.settings import Settings
+
+
+class LossConfig(Settings):
+    """Weights of eq. 6, the focal loss's two numbers, and the hard variants of table 4."""
+
+    alpha: float = Field(0.25, ge=0, le=1)  # weight of mass against no mass
+    gamma: float = Field(2.0, ge=0)  # how little the easy pixels count
+    class_strong: float = Field(0.3, ge=0)  # λ1
+    mask_weak: float = Field(0.6, ge=0)  # λ2
+    class_weak: float = Field(0.2, ge=0)  # λ3
+    mask_labels: Literal["soft", "hard"] = "soft"  # TP's target: M_p, or M_b
+    report_labels: Literal["soft", "hard"] = "soft"  # y, or y > 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a batch should have answered, and how large its groups are over all workers together."""
+
+    mask: Tensor  # [B, 1, h, w] float, 0 to 1; read only where has_mask
+    p_mass: Tensor  # [B] float, 0 to 1: truth for strong samples, y of the report for weak ones
+    is_strong: Tensor  # [B] bool
+    has_mask: Tensor  # [B] bool: strong samples and TP
+    group_sizes: dict[str, float]  # samples per term in the global batch, divided by the number of workers
+
+
+@dataclass(frozen=True, slots=True)
+class LossTerms:
+    """The sum to descend on and its parts, each already a mean over its own samples."""
+
+    total: Tensor
+    mask_strong: Tensor
+    class_strong: Tensor
+    mask_weak: Tensor
+    class_weak: Tensor
+
+
+def total_loss(mask_logits: Tensor, class_logits: Tensor | None, targets: Targets, *, config: LossConfig) -> LossTerms:
+    """Return eq. 6. A term without samples is zero but stays in the graph, as DDP demands.
+
+    mask_logits: [B, 1, h, w];  class_logits: [B, 2] or None in stage 1, which has no image-level branch
+    """
+    pixels = focal_each(mask_logits, targets.mask, alpha=config.alpha, gamma=config.gamma).mean(dim=(1, 2, 3))
+    images = 0 * pixels if class_logits is None else cross_entropy_each(class_logits[:, 1] - class_logits[:, 0], targets.p_mass)
+    strong, weak = targets.is_strong, ~targets.is_strong
+    sizes = targets.group_sizes
+    mask_strong = _mean_over(pixels, strong & targets.has_mask, size=sizes["mask_strong"])
+    mask_weak = _mean_over(pixels, weak & targets.has_mask, size=sizes["mask_weak"])
+    class_strong = _mean_over(images, strong, size=sizes["class_strong"])
+    class_weak = _mean_over(images, weak, size=sizes["class_weak"])
+    total = mask_strong + config.class_strong * class_strong + config.mask_weak * mask_weak + config.class_weak * class_weak
+    return LossTerms(total, mask_strong, class_strong, mask_weak, class_weak)
+
+
+def _mean_over(values: Tensor, chosen: Tensor, *, size: float) -> Tensor:
+    return (values * chosen).sum() / max(size, 1e-6) if size else (values * 0).sum()

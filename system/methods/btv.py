@@ -1,0 +1,61 @@
+"""Seed 000's method: the bilateral two-view network under soft focal and soft cross-entropy losses."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from system.losses import LossConfig, LossTerms, total_loss
+from system.methods.method import Batch
+from system.nets import BilateralTwoViewNet, NetConfig, NetOutput, read_card, read_weights
+
+
+class BTV:
+    """See `Method` for what each part promises."""
+
+    name = "btv"
+
+    def build(self, net: NetConfig) -> BilateralTwoViewNet:
+        """Return the network of `net`."""
+        return BilateralTwoViewNet(net)
+
+    def load(self, checkpoint: Path, device: str) -> BilateralTwoViewNet:
+        """Return the checkpoint's network in eval mode. Raises ValueError when the checkpoint is of another method."""
+        card = read_card(checkpoint)
+        if card.method != self.name:
+            raise ValueError(f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with")
+        model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
+        model.load_state_dict(read_weights(checkpoint))
+        model.classifies = card.classifies  # type: ignore[assignment]
+        return model.eval().to(device=device, memory_format=torch.channels_last)
+
+    def losses(self, model: nn.Module, batch: Batch, *, config: LossConfig, classify: bool) -> LossTerms:
+        """Return eq. 6 on the batch."""
+        output = model(batch.main, batch.auxiliary, classify=classify)
+        return total_loss(output.mask_logits, output.class_logits, batch.targets, config=config)
+
+    def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return mask logits of left and right and their image-level probabilities."""
+        assert isinstance(model, BilateralTwoViewNet)
+        classify = bool(getattr(model, "classifies", True))
+        first, second = model.forward_pair(left, right, classify=classify)
+        return first.mask_logits.float(), second.mask_logits.float(), _p_mass(first), _p_mass(second)
+
+    def parameter_groups(self, model: nn.Module, *, learning_rate: float, class_factor: float) -> list[dict[str, Any]]:
+        """Return body and image-level branch as two groups; at class_factor 0 the branch is frozen and left out."""
+        assert isinstance(model, BilateralTwoViewNet)
+        branch = [p for module in model.classification_modules() for p in module.parameters()]
+        known = {id(p) for p in branch}
+        body = {"params": [p for p in model.parameters() if id(p) not in known], "lr": learning_rate, "factor": 1.0}
+        if class_factor == 0:
+            for parameter in branch:
+                parameter.requires_grad_(False)
+            return [body]
+        return [body, {"params": branch, "lr": learning_rate * class_factor, "factor": class_factor}]
+
+
+def _p_mass(output: NetOutput) -> Tensor:
+    if output.class_logits is None:
+        return torch.full((output.mask_logits.shape[0],), float("nan"))
+    return torch.softmax(output.class_logits.float(), dim=1)[:, 1]

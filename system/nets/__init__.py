@@ -1,0 +1,6 @@
+"""Networks: HRNet split at stage 3, the bilateral two-view network, and its weights on disk."""
+
+from system.nets.btv import BilateralTwoViewNet, NetConfig, NetOutput
+from system.nets.weights import ModelCard, read_card, read_weights, write_model
+
+__all__ = ["BilateralTwoViewNet", "ModelCard", "NetConfig", "NetOutput", "read_card", "read_weights", "write_model"]

@@ -1,0 +1,52 @@
+"""A trained network on disk: safetensors for the numbers, JSON for what they mean; nothing is unpickled."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+CARD, WEIGHTS = "model.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What one must know to use the weights."""
+
+    method: str  # key of methods.METHODS
+    net: dict[str, Any]  # NetConfig
+    height_px: int  # canonical view it was trained on
+    width_px: int
+    classifies: bool  # whether the image-level branch has been trained
+
+
+def write_model(folder: Path, state: Mapping[str, Tensor], card: ModelCard) -> None:
+    """Write weights and card; the card last, so that a card means a whole model."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.detach().cpu().contiguous() for name, value in state.items()}, folder / WEIGHTS)
+    (folder / CARD).write_text(json.dumps(asdict(card), indent=1, sort_keys=True), encoding="utf8")
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Raises FileNotFoundError where there is no model."""
+    path = folder / CARD
+    if not path.exists():
+        raise FileNotFoundError(f"no model in {folder.name}: expected {CARD} and {WEIGHTS}")
+    return ModelCard(**json.loads(path.read_text(encoding="utf8")))
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights. Raises ValueError for a truncated file or for values that are not finite."""
+    try:
+        state = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise ValueError(f"checkpoint {folder.name}: {WEIGHTS} is no whole safetensors file ({error}); take another checkpoint") from error
+    bad = [name for name, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
+    if bad:
+        raise ValueError(f"checkpoint {folder.name}: {len(bad)} tensors hold NaN or infinity, first {bad[0]}; take an earlier checkpoint")
+    return state
