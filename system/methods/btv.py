@@ -27,7 +27,7 @@ class BTV:
             raise ValueError(f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with")
         model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
         model.load_state_dict(read_weights(checkpoint))
-        model.classifies = card.classifies  # type: ignore[assignment]
+        model.classifies = card.classifies
         return model.eval().to(device=device, memory_format=torch.channels_last)
 
     def losses(self, model: nn.Module, batch: Batch, *, config: LossConfig, classify: bool) -> LossTerms:
@@ -38,7 +38,7 @@ class BTV:
     def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return mask logits of left and right and their image-level probabilities."""
         assert isinstance(model, BilateralTwoViewNet)
-        classify = bool(getattr(model, "classifies", True))
+        classify = model.classifies
         first, second = model.forward_pair(left, right, classify=classify)
         return first.mask_logits.float(), second.mask_logits.float(), _p_mass(first), _p_mass(second)
 

@@ -57,6 +57,7 @@ class BilateralTwoViewNet(nn.Module):
         """Raises ValueError for a backbone that is no HRNet, RuntimeError when weights are asked for and absent."""
         super().__init__()
         self.config = config
+        self.classifies = True  # False for weights whose image-level branch was never trained
         self.backbone = make_hrnet(config.backbone, pretrained=config.pretrained, weights=config.weights)
         joined = self.backbone.stage3_cfg["num_channels"]
         self.join = nn.ModuleList(

@@ -1,0 +1,42 @@
+"""A resumable checkpoint: the network to use, the raw weights, the optimiser's moments and where training stood."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+RAW, MOMENTS, PROGRESS = "raw.safetensors", "optimizer.safetensors", "progress.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come; all randomness follows from the seed, the epoch and the step."""
+
+    epoch: int  # epochs finished
+    step: int  # optimiser steps taken since the stage began
+    bad_steps: int  # steps skipped for a loss that was not finite
+
+
+def write_training_state(folder: Path, *, raw: dict[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write what a resume needs beside the model; no pickle."""
+    save_file({name: value.detach().cpu().contiguous() for name, value in raw.items()}, folder / RAW)
+    save_file(_flatten(optimizer.state_dict()["state"]), folder / MOMENTS)
+    (folder / PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf8")
+
+
+def read_training_state(folder: Path, optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], Progress]:
+    """Load the optimiser in place and return the raw weights and the progress."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in load_file(folder / MOMENTS).items():
+        index, key = name.split(".")
+        state.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return load_file(folder / RAW), Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf8")))
+
+
+def _flatten(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:
+    return {f"{index}.{key}": value.detach().cpu().contiguous() for index, moments in state.items() for key, value in moments.items()}

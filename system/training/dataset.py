@@ -1,0 +1,121 @@
+"""Samples from the pixel store to arrays, and arrays to a batch on the device."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from system.imaging import decode_png
+from system.losses import Targets
+from system.methods import Batch
+from system.training.samples import Kind, SampleIndex
+
+STRIDE = 4
+ReadPixels = Callable[[str], np.ndarray]
+"""sha256 → canonical view uint16 [H, W], or mask uint8 [H, W]."""
+
+
+class Sample(TypedDict):
+    """One row of the index, read."""
+
+    main: np.ndarray  # uint16 [H, W]
+    auxiliary: np.ndarray  # uint16 [H, W], zeros = no other breast
+    mask: np.ndarray  # float32 [h, w], 0 to 1
+    p_mass: float
+    is_strong: bool
+    has_mask: bool
+
+
+class SampleReader(Dataset[Sample]):
+    """The index as a map-style dataset; decoded views are kept up to a bound."""
+
+    def __init__(self, index: SampleIndex, read: ReadPixels, *, cache_images: int) -> None:
+        self.index = index
+        self._read = lru_cache(maxsize=cache_images)(read) if cache_images else read
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, row: int) -> Sample:
+        """Raises what the pixel store raises for a file that is missing or not what its name says."""
+        index = self.index
+        main = self._read(index.pixel_sha[row])
+        other = index.auxiliary_sha[row]
+        kind = Kind(index.kind[row])
+        return Sample(
+            main=main,
+            auxiliary=self._read(other) if other else np.zeros_like(main),
+            mask=self._mask(row, kind, main.shape),
+            p_mass=float(index.p_mass[row]),
+            is_strong=kind in (Kind.STRONG_MASS, Kind.STRONG_FREE),
+            has_mask=kind in (Kind.STRONG_MASS, Kind.STRONG_FREE, Kind.TP),
+        )
+
+    def _mask(self, row: int, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:
+        if kind is Kind.STRONG_MASS:
+            return at_stride(self._read(self.index.mask_sha[row]) > 0)
+        png = self.index.map_png[row]
+        if kind is Kind.TP and png is not None:
+            return decode_png(png).astype(np.float32) / 255
+        return np.zeros((shape[0] // STRIDE, shape[1] // STRIDE), np.float32)
+
+
+def at_stride(mask: np.ndarray) -> np.ndarray:
+    """mask: bool [H, W]; returns the covered share of each stride-4 cell, float32 [h, w], 0 to 1."""
+    rows, cols = mask.shape[0] // STRIDE, mask.shape[1] // STRIDE
+    return mask.reshape(rows, STRIDE, cols, STRIDE).mean(axis=(1, 3), dtype=np.float32)
+
+
+def collate(samples: list[Sample]) -> dict[str, Tensor]:
+    """Stack samples; images stay uint16 until they are on the device."""
+    return {
+        "main": torch.from_numpy(np.stack([s["main"] for s in samples])),
+        "auxiliary": torch.from_numpy(np.stack([s["auxiliary"] for s in samples])),
+        "mask": torch.from_numpy(np.stack([s["mask"] for s in samples])),
+        "p_mass": torch.tensor([s["p_mass"] for s in samples]),
+        "is_strong": torch.tensor([s["is_strong"] for s in samples]),
+        "has_mask": torch.tensor([s["has_mask"] for s in samples]),
+    }
+
+
+def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> DataLoader[dict[str, Tensor]]:
+    """Return a loader over one worker's share of the batches, in their order."""
+    return DataLoader(
+        reader,
+        batch_sampler=[batch.tolist() for batch in batches],
+        collate_fn=collate,
+        num_workers=num_workers,
+        multiprocessing_context="forkserver" if num_workers else None,  # fork deadlocks inside a Ray worker
+    )
+
+
+def to_batch(stacked: dict[str, Tensor], *, group_sizes: dict[str, float], device: torch.device) -> Batch:
+    """Move a stacked share to the device and scale its images to 0 to 1."""
+    moved = {name: value.to(device, non_blocking=True) for name, value in stacked.items()}
+    images = {name: moved[name].to(torch.float32).unsqueeze(1).div_(65535) for name in ("main", "auxiliary")}
+    return Batch(
+        main=images["main"],
+        auxiliary=images["auxiliary"],
+        targets=Targets(
+            mask=moved["mask"].unsqueeze(1),
+            p_mass=moved["p_mass"],
+            is_strong=moved["is_strong"],
+            has_mask=moved["has_mask"],
+            group_sizes=group_sizes,
+        ),
+    )
+
+
+def group_sizes(index: SampleIndex, batch: np.ndarray, *, num_workers: int) -> dict[str, float]:
+    """Return how many samples each loss term averages over in the whole batch, per worker.
+
+    Divided by the workers because DDP averages their gradients: the sum over workers is then the global mean.
+    """
+    kinds = index.kind[batch]
+    strong = np.isin(kinds, (Kind.STRONG_MASS, Kind.STRONG_FREE)).sum()
+    sizes = {"mask_strong": strong, "class_strong": strong, "mask_weak": (kinds == Kind.TP).sum(), "class_weak": len(batch) - strong}
+    return {name: float(size) / num_workers for name, size in sizes.items()}

@@ -1,0 +1,71 @@
+"""Which samples make which mini-batch: seeded, 1 positive to 5 negatives, the same for any number of workers."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """All mini-batches of one epoch; a pure function of its fields, so a resume at any step goes on with the same batches."""
+
+    positives: np.ndarray  # rows of the index
+    negatives: np.ndarray
+    batch_size: int  # over all workers
+    negatives_per_positive: int
+    num_steps: int  # 0 = as many as show every positive once
+    seed: tuple[int, ...]  # run, stage and epoch
+
+    def steps(self) -> int:
+        """Return the number of mini-batches."""
+        return self.num_steps or max(1, -(-len(self.positives) // max(1, self.positives_per_batch())))
+
+    def positives_per_batch(self) -> int:
+        """Return how many of a batch are positive; a kind that is absent leaves its place to the other, and it is said."""
+        if not len(self.positives) or not len(self.negatives):
+            return self.batch_size if len(self.positives) else 0
+        return max(1, round(self.batch_size / (1 + self.negatives_per_positive)))
+
+    def batches(self) -> np.ndarray:
+        """Return rows of the index, [steps, batch_size] int64; each batch has its positives first.
+
+        Samples are drawn without putting back; a kind that runs short starts again, in a new order.
+        Raises ValueError when there is nothing to train on.
+        """
+        if not len(self.positives) and not len(self.negatives):
+            raise ValueError("nothing to train on: the index has neither positives nor negatives; check the splits and masks of the archive")
+        if not len(self.positives) or not len(self.negatives):
+            log.warning("no %s samples: batches hold only the other kind", "negative" if len(self.positives) else "positive")
+        rng = np.random.default_rng(self.seed)
+        num_positives, steps = self.positives_per_batch(), self.steps()
+        first = _draw(self.positives, steps * num_positives, rng).reshape(steps, num_positives)
+        second = _draw(self.negatives, steps * (self.batch_size - num_positives), rng).reshape(steps, -1)
+        return np.concatenate([first, second], axis=1)
+
+
+def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
+    """Return one worker's part of a global batch: every n-th row, so each worker keeps the ratio.
+
+    Raises ValueError when the batch cannot be divided evenly.
+    """
+    if len(batch) % num_workers:
+        raise ValueError(f"batch_size {len(batch)} is not a multiple of {num_workers} workers: change train.batch_size or cluster.num_train_workers")
+    return batch[rank::num_workers]
+
+
+def from_step(plan: BatchPlan, *, first_step: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (step, batch) from `first_step` to the end of the epoch."""
+    for step, batch in enumerate(plan.batches()):
+        if step >= first_step:
+            yield step, batch
+
+
+def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    if not count:
+        return np.empty(0, np.int64)
+    rounds = -(-count // len(rows))
+    return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:count].astype(np.int64)

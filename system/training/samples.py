@@ -1,0 +1,112 @@
+"""The sample index: which image teaches what, with which label, from which file."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import pyarrow as pa
+
+from system.records import Quadrant, Split
+
+
+class Kind(IntEnum):
+    """Why a sample is in the index."""
+
+    STRONG_MASS = 0
+    STRONG_FREE = 1
+    TP = 2
+    FP = 3
+    FN = 4
+
+
+POSITIVE = (Kind.STRONG_MASS, Kind.TP, Kind.FN)
+
+
+@dataclass(frozen=True)
+class SampleIndex:
+    """Columns of equal length, one row a sample, sorted by image key so that every worker sees the same order."""
+
+    image_key: np.ndarray  # int64
+    kind: np.ndarray  # uint8 of Kind
+    p_mass: np.ndarray  # float32, 0 to 1: truth for strong samples, y for weak ones
+    pixel_sha: list[str]
+    auxiliary_sha: list[str]  # "" = no other breast
+    mask_sha: list[str]  # strong samples with mass, else ""
+    map_png: list[bytes | None]  # TP: the pseudo mask, probabilities or binary
+
+    def __len__(self) -> int:
+        return len(self.image_key)
+
+    def positives(self) -> np.ndarray:
+        """Return the rows that count as positive: strong with mass, TP, FN."""
+        return np.flatnonzero(np.isin(self.kind, POSITIVE))
+
+    def negatives(self) -> np.ndarray:
+        """Return the rows that count as negative: strong without mass, FP."""
+        return np.flatnonzero(~np.isin(self.kind, POSITIVE))
+
+    def counts(self) -> dict[str, int]:
+        """Return how many samples there are of each kind."""
+        return {kind.name: int((self.kind == kind).sum()) for kind in Kind}
+
+
+def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRONG) -> pa.Table:
+    """Return image_key, kind, p_mass, mask_sha of every image of a fully labelled split."""
+    masked = {row["image_id"]: row["mask_sha"] for row in masks.select(["image_id", "mask_sha", "num_lesions"]).to_pylist() if row["num_lesions"]}
+    rows = [row for row in images.select(["image_id", "image_key", "split"]).to_pylist() if row["split"] == split]
+    shas = [masked.get(row["image_id"], "") for row in rows]
+    return pa.table(
+        {
+            "image_key": pa.array([row["image_key"] for row in rows], pa.int64()),
+            "kind": pa.array([Kind.STRONG_MASS if sha else Kind.STRONG_FREE for sha in shas], pa.uint8()),
+            "p_mass": pa.array([1.0 if sha else 0.0 for sha in shas], pa.float32()),
+            "mask_sha": shas,
+            "map_png": pa.nulls(len(rows), pa.binary()),
+        }
+    )
+
+
+def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Table:
+    """Return the members of a pool snapshot as rows of the index.
+
+    mask_labels: soft takes M_p, hard takes M_b;  report_labels: soft takes y, hard y > 0.5
+    """
+    kinds = {Quadrant.TP: Kind.TP, Quadrant.FP: Kind.FP, Quadrant.FN: Kind.FN}
+    p_mass = np.asarray(pool["y"], np.float32)
+    if report_labels == "hard":
+        p_mass = (p_mass > 0.5).astype(np.float32)
+    return pa.table(
+        {
+            "image_key": pool["image_key"],
+            "kind": pa.array([kinds[Quadrant(q)] for q in pool["quadrant"].to_pylist()], pa.uint8()),
+            "p_mass": pa.array(p_mass),
+            "mask_sha": [""] * len(pool),
+            "map_png": pool["map_png" if mask_labels == "soft" else "mask_png"],
+        }
+    )
+
+
+def make_index(rows: pa.Table, images: pa.Table) -> SampleIndex:
+    """Join sample rows with the images they name and with the same view of the other breast.
+
+    rows: tables of `strong_rows` and `pool_rows`, concatenated;  images: the archive's table
+    Raises ValueError when an image is in it twice: a strong image must never come back through a pool.
+    """
+    keys = np.asarray(rows["image_key"])
+    if len(np.unique(keys)) != len(keys):
+        raise ValueError(f"{len(keys) - len(np.unique(keys))} images are strong and mined at once: the splits of this archive leak, see `mammoloop doctor`")
+    rows = rows.take(pa.array(np.argsort(keys, kind="stable")))
+    columns = images.select(["image_key", "study_id", "side", "view", "pixel_sha"]).to_pylist()
+    by_key = {row["image_key"]: row for row in columns}
+    by_place = {(row["study_id"], row["view"], row["side"]): row["pixel_sha"] for row in columns}
+    chosen = [by_key[key] for key in rows["image_key"].to_pylist()]
+    other = {"L": "R", "R": "L"}
+    return SampleIndex(
+        image_key=np.asarray(rows["image_key"], np.int64),
+        kind=np.asarray(rows["kind"], np.uint8),
+        p_mass=np.asarray(rows["p_mass"], np.float32),
+        pixel_sha=[row["pixel_sha"] for row in chosen],
+        auxiliary_sha=[by_place.get((row["study_id"], row["view"], other[row["side"]]), "") for row in chosen],
+        mask_sha=rows["mask_sha"].to_pylist(),
+        map_png=rows["map_png"].to_pylist(),
+    )
