@@ -1,0 +1,60 @@
+"""What tests share: a small local Ray cluster, and the place of the shared data."""
+
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LONGEST_TEMPORARY_PATH = 40  # Ray puts unix sockets ~60 characters deeper, and the kernel takes 107 in all
+
+
+def short_temporary_folder() -> Path:
+    """Return a new folder whose path leaves room for the socket names of Ray."""
+    parent = tempfile.gettempdir()
+    return Path(tempfile.mkdtemp(prefix="ml", dir=parent if len(parent) < LONGEST_TEMPORARY_PATH else "/tmp"))
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[Path]:
+    """Run one local cluster of 8 logical CPUs for the whole session and give its temporary folder.
+
+    Logical CPUs, because with as many as a laptop has, actors and readers wait for each other.
+    """
+    import ray
+
+    folder = short_temporary_folder()
+    patch = pytest.MonkeyPatch()
+    patch.setenv("HOME", str(folder))  # the authentication token is written under it
+    patch.setenv("RAY_TMPDIR", str(folder))
+    patch.setenv("RAY_AUTH_MODE", "token")
+    patch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])))
+    ray.init(
+        address="local",
+        num_cpus=8,
+        include_dashboard=False,
+        object_store_memory=200 * 1024**2,
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+        _temp_dir=str(folder),
+    )
+    yield folder
+    ray.shutdown()
+    patch.undo()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder with real mammograms and schemas, or skip where it is absent."""
+    folder = Path(os.environ.get("MAMMOLOOP_SHARED", ROOT.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder.name}: set MAMMOLOOP_SHARED to its folder")
+    return folder
