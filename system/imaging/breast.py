@@ -1,0 +1,97 @@
+"""Find the breast among background, labels and tape, and the side of its chest wall. Works on a small copy: it is a coarse question."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from skimage.filters import threshold_otsu
+
+from system.imaging.refused import ImageRefused
+from system.records import Side
+
+WORK_SIZE_PX = 192  # longest side of the small copy
+SMOOTH_PX = 1.0  # of the small copy
+OPENING_PX = 5  # of the small copy; cuts labels and scan borders loose from the breast
+MARGIN_PX = 1  # of the small copy; the skin line is fainter than the threshold
+MIN_BREAST_SHARE = 0.02  # of the frame
+EDGE_SHARE = 0.08  # of the breast's width: the strip in which its straight side is looked for
+CLEAR_DIFFERENCE = 0.2  # of the frame's height; mini-MIAS: 0.27 or more on 118 of 120 films, below 0.1 on the two that the breast fills
+
+
+@dataclass(frozen=True, slots=True)
+class Breast:
+    """Where the breast lies in an image, on a coarse grid."""
+
+    mask: np.ndarray  # [small rows, small cols] bool, with a margin for the skin line
+    columns_px: tuple[float, float]  # first and one past the last source column, without the margin
+    chest_wall: Side  # LEFT: the chest wall is at the picture's left edge; the picture's side, not the woman's
+
+
+def find_breast(pixels: np.ndarray) -> Breast:
+    """Return the breast: the largest bright region after smoothing and opening, holes filled.
+
+    pixels: [rows, cols] float32, any range, tissue bright.  Raises ImageRefused no_signal when there is nothing to see.
+    """
+    small, cell_px = _small_copy(pixels)
+    low, high = float(small.min()), float(small.max())
+    if not np.isfinite([low, high]).all() or high - low <= 1e-6 * max(abs(high), 1.0):
+        raise ImageRefused("no_signal", "every pixel has the same value")
+    region = _largest_region(small)
+    if region.mean() < MIN_BREAST_SHARE:
+        raise ImageRefused(
+            "no_signal", f"the largest bright region covers {region.mean():.1%} of the frame, expected {MIN_BREAST_SHARE:.0%}"
+        )
+    columns = np.flatnonzero(region.any(axis=0))
+    return Breast(
+        mask=ndimage.binary_fill_holes(ndimage.binary_dilation(region, iterations=MARGIN_PX)),
+        columns_px=(float(columns[0]) * cell_px, float(columns[-1] + 1) * cell_px),
+        chest_wall=_chest_wall(small, region=region),
+    )
+
+
+def _small_copy(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the box-averaged small copy and its source px per cell across."""
+    rows, cols = pixels.shape
+    factor = max(rows, cols) / WORK_SIZE_PX
+    size = (max(1, round(cols / factor)), max(1, round(rows / factor))) if factor > 1 else (cols, rows)
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
+    return small, cols / size[0]
+
+
+def _largest_region(small: np.ndarray) -> np.ndarray:
+    """Return the breast's mask [small rows, small cols]; all False when nothing survives the opening."""
+    smooth = ndimage.gaussian_filter(small, SMOOTH_PX)
+    # the square root spreads the dark end: fatty tissue stays with the breast when glands or labels are very bright
+    smooth = np.sqrt(smooth - smooth.min())
+    bright = smooth > 0.8 * threshold_otsu(smooth)
+    # symmetric: the breast runs on beyond the frame, but a one-pixel scan line along the border stays thin and is cut
+    opened = ndimage.binary_opening(np.pad(bright, OPENING_PX, mode="symmetric"), iterations=OPENING_PX // 2)
+    labels, _ = ndimage.label(opened[OPENING_PX:-OPENING_PX, OPENING_PX:-OPENING_PX])
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    if sizes.size < 2:
+        return np.zeros_like(bright)
+    return ndimage.binary_fill_holes(labels == sizes.argmax())
+
+
+def _chest_wall(small: np.ndarray, *, region: np.ndarray) -> Side:
+    """Return the picture side on which the breast ends straight: the strip there is filled over more rows.
+
+    A breast that fills the film ends straight on both sides; then the brighter upper corner decides, where the pectoral muscle lies.
+    """
+    columns = np.flatnonzero(region.any(axis=0))
+    first, last = int(columns[0]), int(columns[-1]) + 1
+    strip = max(1, round((last - first) * EDGE_SHARE))
+    left, right = slice(first, first + strip), slice(last - strip, last)
+    difference = float(region[:, left].mean() - region[:, right].mean())
+    if abs(difference) < CLEAR_DIFFERENCE:
+        difference = _upper_brightness(small, region=region, columns=left) - _upper_brightness(small, region=region, columns=right)
+    return Side.LEFT if difference >= 0 else Side.RIGHT
+
+
+def _upper_brightness(small: np.ndarray, *, region: np.ndarray, columns: slice) -> float:
+    """Return the mean of the breast's pixels in the upper third of the given columns; the darkest value when there are none."""
+    upper = slice(0, small.shape[0] // 3)
+    values = small[upper, columns][region[upper, columns]]
+    return float(values.mean()) if values.size else float(small.min())

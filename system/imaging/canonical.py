@@ -1,0 +1,106 @@
+"""The canonical view: one breast, chest wall left, one size, 16 bits; the same for every machine and film."""
+
+import math
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from system.imaging.breast import Breast, find_breast
+from system.imaging.geometry import Geometry
+from system.imaging.refused import ImageRefused
+from system.records import Side
+from system.settings import Settings
+
+FULL_SCALE = 65535
+WINDOW_PERCENTILES = (0.5, 99.8)  # of the breast's pixels; labels and dead pixels must not set the range
+_EPSILON = 1e-6
+
+
+class ImagingConfig(Settings):
+    """The size of every canonical view; fixed for an archive's life."""
+
+    height_px: int = Field(default=1024, ge=32, le=8192)
+    width_px: int = Field(default=800, ge=32, le=8192)
+
+
+def canonical_view(pixels: np.ndarray, *, config: ImagingConfig) -> tuple[np.ndarray, Geometry]:
+    """Return the canonical view [H, W] uint16 and the way back: all but the breast is 0, the breast spans 1 to 65535.
+
+    pixels: [rows, cols] any real dtype, tissue bright.  Raises ImageRefused no_signal.
+    """
+    source = np.ascontiguousarray(pixels, dtype=np.float32)
+    breast = find_breast(source)
+    geometry = _fit(source.shape, breast=breast, config=config)
+    view = _resample(source, geometry=geometry)
+    inside = _resample(_breast_on_source(breast, shape=source.shape), geometry=geometry) >= 0.5
+    return _window(view, inside=inside), geometry
+
+
+def canonical_mask(mask: np.ndarray, *, geometry: Geometry) -> np.ndarray:
+    """Return the mask in the canonical view: a pixel is set when at least half of its area is.
+
+    mask: [rows, cols] bool or any number, non-zero = set -> [H, W] bool.  Raises ImageRefused mask_size when it is not the image's size.
+    """
+    if mask.shape != (geometry.source_rows, geometry.source_cols):
+        expected = [geometry.source_rows, geometry.source_cols]
+        raise ImageRefused("mask_size", f"the mask is {list(mask.shape)} px, its image {expected}")
+    return _resample((mask != 0).astype(np.float32), geometry=geometry) >= 0.5 - _EPSILON
+
+
+def to_network(pixels: np.ndarray) -> np.ndarray:
+    """Return a canonical view as network input. pixels: [..., H, W] uint16 -> float32, 0 to 1."""
+    return pixels.astype(np.float32) / np.float32(FULL_SCALE)
+
+
+def _fit(shape: tuple[int, ...], *, breast: Breast, config: ImagingConfig) -> Geometry:
+    """Return the mapping: the frame's height fills the view unless the breast is too wide for it; the chest wall goes to column 0."""
+    rows, cols = shape
+    first, last = breast.columns_px
+    mirrored = breast.chest_wall is Side.RIGHT
+    left_px = cols - last if mirrored else first
+    scale = min(config.height_px / rows, config.width_px / (last - first))
+    top_px = (config.height_px - math.floor(rows * scale + _EPSILON)) // 2
+    return Geometry(
+        source_rows=rows,
+        source_cols=cols,
+        rows=config.height_px,
+        cols=config.width_px,
+        mirrored=mirrored,
+        scale=scale,
+        left_px=left_px,
+        top_px=top_px,
+    )
+
+
+def _resample(source: np.ndarray, *, geometry: Geometry) -> np.ndarray:
+    """Return the source [rows, cols] float32 in the canonical frame [H, W] float32: area averages going down, 0 outside."""
+    if geometry.mirrored:
+        source = np.ascontiguousarray(source[:, ::-1])
+    rows, cols = source.shape
+    height = min(geometry.rows, math.floor(rows * geometry.scale + _EPSILON))
+    width = min(geometry.cols, math.floor((cols - geometry.left_px) * geometry.scale + _EPSILON))
+    right_px, bottom_px = geometry.left_px + width / geometry.scale, height / geometry.scale
+    box = (geometry.left_px, 0.0, min(right_px, float(cols)), min(bottom_px, float(rows)))
+    filtered = Image.Resampling.BOX if geometry.scale <= 1 else Image.Resampling.BILINEAR
+    part = np.asarray(Image.fromarray(source).resize((width, height), filtered, box=box))
+    view = np.zeros((geometry.rows, geometry.cols), np.float32)
+    view[geometry.top_px : geometry.top_px + height, :width] = part
+    return view
+
+
+def _breast_on_source(breast: Breast, *, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the coarse mask spread over the source frame: [rows, cols] float32, 0 to 1, its steps smoothed."""
+    coarse = Image.fromarray(breast.mask.astype(np.float32))
+    return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))
+
+
+def _window(view: np.ndarray, *, inside: np.ndarray) -> np.ndarray:
+    """Return [H, W] uint16: the breast's values between robust ends spread over 1 to 65535, 0 elsewhere."""
+    if not inside.any():
+        raise ImageRefused("no_signal", "no breast is left in the canonical view")
+    low, high = np.percentile(view[inside], WINDOW_PERCENTILES)
+    if high - low <= _EPSILON * max(abs(high), 1.0):
+        raise ImageRefused("no_signal", "the breast has one value only")
+    spread = 1 + (FULL_SCALE - 1) * np.clip((view - low) / (high - low), 0, 1)
+    return np.where(inside, np.rint(spread), 0).astype(np.uint16)

@@ -1,0 +1,14 @@
+"""The error for an image that cannot be used: its code goes into the quarantine, its detail never holds patient data."""
+
+
+class ImageRefused(ValueError):
+    """One image is kept out; the job goes on."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type["ImageRefused"], tuple[str, str]]:
+        """Pickle with both arguments, so that the error crosses process borders whole."""
+        return ImageRefused, (self.code, self.detail)
