@@ -1,0 +1,84 @@
+"""Write exams as the folder a hospital would hand over: dicom/, masks/, reports.csv, truth.csv."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from system.phantom.config import PhantomConfig
+from system.phantom.dicom import patient_id, study_uid, write_dicom
+from system.phantom.exam import Exam, make_exam
+
+Row = dict[str, str]
+TRUTH_COLUMNS = ("file", "mask", "patient", "study", "side", "view", "num_masses", "split")
+REPORT_COLUMNS = ("study", "version", "status", "language", "description", "impression")
+
+
+@dataclass(frozen=True, slots=True)
+class ExamRows:
+    """What one exam adds to the tables."""
+
+    index: int
+    truth: tuple[Row, ...]  # TRUTH_COLUMNS, one row per image
+    reports: tuple[Row, ...]  # REPORT_COLUMNS
+
+
+def write_phantom(out: Path, *, num_exams: int, seed: int, config: PhantomConfig, first_exam: int = 0) -> None:
+    """Write exams first_exam to first_exam + num_exams - 1 and the tables of just these."""
+    write_tables(out, [write_exam(out, make_exam(index, seed, config)) for index in range(first_exam, first_exam + num_exams)])
+
+
+def write_exam(out: Path, exam: Exam) -> ExamRows:
+    """Write one exam's files below dicom/ and masks/; return its rows. Safe to call for many exams at once."""
+    folder = out / "dicom" / f"{exam.index:06d}"
+    folder.mkdir(parents=True, exist_ok=True)
+    (out / "masks").mkdir(exist_ok=True)
+    truth = []
+    for view in exam.views:
+        stem = f"{exam.index:06d}_{view.side}_{view.view}"
+        write_dicom(folder / f"{stem}.dcm", exam, view)
+        mask = f"{stem}.png" if view.num_masses else ""
+        if mask:
+            Image.fromarray(view.mask.astype(np.uint8) * 255).save(out / "masks" / mask)
+        truth.append(
+            {
+                "file": f"{folder.name}/{stem}.dcm",
+                "mask": mask,
+                "patient": patient_id(exam),
+                "study": study_uid(exam),
+                "side": str(view.side),
+                "view": str(view.view),
+                "num_masses": str(view.num_masses),
+                "split": "",
+            }
+        )
+    return ExamRows(exam.index, tuple(truth), (_report_row(exam),))
+
+
+def write_tables(out: Path, rows: Iterable[ExamRows]) -> None:
+    """Write truth.csv and reports.csv, ordered by exam whatever order the rows came in."""
+    ordered = sorted(rows, key=lambda row: row.index)
+    _write_csv(out / "truth.csv", TRUTH_COLUMNS, [row for exam in ordered for row in exam.truth])
+    _write_csv(out / "reports.csv", REPORT_COLUMNS, [row for exam in ordered for row in exam.reports])
+
+
+def _report_row(exam: Exam) -> Row:
+    report = exam.report
+    return {
+        "study": study_uid(exam),
+        "version": "1",
+        "status": "final",
+        "language": report.language,
+        "description": report.description,
+        "impression": report.impression,
+    }
+
+
+def _write_csv(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

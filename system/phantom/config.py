@@ -1,0 +1,49 @@
+"""How hard, how large and how varied the synthetic exams are."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from system.settings import Settings
+
+
+class PhantomConfig(Settings):
+    """Settings of the synthetic archive; the same settings and seed give the same bytes."""
+
+    height_px: int = Field(320, ge=64, le=4096, description="rows of every image")
+    width_px: int = Field(256, ge=48, le=4096, description="columns of every image")
+    field_height_mm: float = Field(240.0, ge=100, le=400, description="what the rows cover; the pixel spacing follows from it")
+
+    mass_share: float = Field(0.5, ge=0, le=1, description="share of women with a mass")
+    second_mass_share: float = Field(0.1, ge=0, le=1, description="share of those women with a second one, in either breast")
+    one_view_share: float = Field(0.15, ge=0, le=1, description="share of masses visible in one of the two views only")
+    contrast_low: float = Field(0.12, ge=0, le=1, description="a mass's added brightness at its centre, share of full scale")
+    contrast_high: float = Field(0.35, ge=0, le=1, description="upper end of the same")
+    diameter_mm_low: float = Field(5.0, ge=2, le=60, description="smallest mass")
+    diameter_mm_high: float = Field(30.0, ge=2, le=60, description="largest mass")
+
+    num_distractors_low: int = Field(1, ge=0, le=20, description="fewest glandular clumps resembling a mass, per woman")
+    num_distractors_high: int = Field(4, ge=0, le=20, description="most of them")
+    bilateral_share: float = Field(0.7, ge=0, le=1, description="share of the clumps that appear alike in both breasts")
+    calcification_share: float = Field(0.2, ge=0, le=1, description="share of breasts with calcifications")
+    lymph_node_share: float = Field(0.2, ge=0, le=1, description="share of breasts with a lymph node in the MLO view's axilla")
+    symmetry: float = Field(0.8, ge=0, le=1, description="share of the coarse tissue's power common to both breasts")
+
+    wrong_report_share: float = Field(0.05, ge=0, le=1, description="share of reports that omit, invent or swap the side of a mass")
+    chinese_share: float = Field(0.5, ge=0, le=1, description="share of reports in Chinese; the rest are English")
+    jpeg2000_share: float = Field(0.25, ge=0, le=1, description="share of files compressed with lossless JPEG 2000")
+    monochrome1_share: float = Field(0.2, ge=0, le=1, description="share of exams stored as MONOCHROME1")
+    marker_share: float = Field(0.1, ge=0, le=1, description="share of files with a side marker burnt into the air")
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> Self:
+        for name in ("contrast", "diameter_mm", "num_distractors"):
+            low, high = getattr(self, f"{name}_low"), getattr(self, f"{name}_high")
+            if low > high:
+                raise ValueError(f"{name}_low is {low}, above {name}_high = {high}; swap them")
+        return self
+
+    @property
+    def spacing_mm(self) -> float:
+        """Distance between neighbouring pixel centres, both ways."""
+        return self.field_height_mm / self.height_px
