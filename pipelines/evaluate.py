@@ -1,0 +1,208 @@
+"""Evaluate a model's maps against the truth: FROC in both modes, with intervals, and each candidate's fate.
+
+An image that could not be read stays in the denominators, as one without candidates.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from system.archive import Archive
+from system.imaging import decode_png
+from system.metrics import FrocConfig, PatientCounts, froc_curve, match, rules
+from system.metrics.bootstrap import count_by_patient
+from system.metrics.classification import auroc
+from system.metrics.examination import Examination, examine
+from system.metrics.matching import Detections, Match, Outcome, gather, upsample
+from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
+from system.metrics.summary import points, summarise
+from system.runs import Manifest, Stage, write_atomically
+
+log = logging.getLogger(__name__)
+
+CANDIDATES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("score", pa.float64()),  # highest probability inside, 0 to 1
+        *((name, pa.int32()) for name in ("x0", "y0", "x1", "y1")),  # canonical px, half open
+        ("area_px", pa.int64()),
+        ("outcome", pa.string()),  # TP, FP, duplicate
+        ("lesion", pa.int32()),  # number within the image, -1 for none
+        ("iou", pa.float64()),  # with that lesion
+    ]
+)
+IMAGES = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("patient_id", pa.string()),
+        ("num_lesions", pa.int32()),
+        ("p_image", pa.float64()),  # classification branch, 0 to 1
+        ("peak", pa.float64()),  # highest probability of the map, 0 to 1
+        ("error", pa.bool_()),  # could not be read
+    ]
+)
+OUTCOME_NAMES = {Outcome.TRUE_POSITIVE: "TP", Outcome.FALSE_POSITIVE: "FP", Outcome.DUPLICATE: "duplicate"}
+_FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+_COLUMNS = ["image_id", "peak", "p_image", "map_png", "error"]
+_ROWS_AT_ONCE = 64  # maps held in memory
+
+
+@dataclass
+class _Evaluated:
+    """The images seen so far."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)  # of IMAGES
+    examinations: list[Examination] = field(default_factory=list)
+
+    @property
+    def patients(self) -> list[str]:
+        return [row["patient_id"] for row in self.rows]
+
+
+def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stage) -> Manifest:
+    """Write froc.json, candidates.parquet and images.parquet, and return the manifest with the summary as metrics.
+
+    predictions: finished, one row per evaluated image, every map kept;  archive: pinned to the run's versions
+    metrics: sensitivity {"0.1": …}, mean, interval [low, high], curve_ends_fppi, the same under "rethreshold", counts, AUROCs
+    """
+
+    def evaluate(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
+        seen = _examine_all(predictions, archive=archive, config=config)
+        detections = gather([(image.scores, image.iou) for image in seen.examinations])
+        matched = match(detections, iou=config.iou)
+        report, metrics = _results(seen, detections, matched, config=config, levels=_levels(predictions, config=config))
+        written = [attempt / name for name in ("froc.json", "candidates.parquet", "images.parquet")]
+        write_atomically(written[0], json.dumps(report, indent=1))
+        pq.write_table(_candidate_table(seen, detections, matched), written[1])
+        pq.write_table(pa.Table.from_pylist(seen.rows, schema=IMAGES), written[2])
+        log.info("%d images, %d lesions: mean sensitivity %.3f", metrics["num_images"], metrics["num_lesions"], metrics["mean"])
+        facts = {"rows": len(seen.rows), "config": config.model_dump(mode="json"), "metrics": metrics}
+        return written, facts | {"parents": [predictions.name], "archive_versions": archive.versions()}
+
+    return stage.once(evaluate)
+
+
+def patient_counts(stage: Stage, *, config: FrocConfig) -> PatientCounts:
+    """Return what a finished evaluation counted per patient (score sweep), for comparing systems on the same patients."""
+    images, candidates = (pq.read_table(stage.path(name), partitioning=None) for name in ("images.parquet", "candidates.parquet"))
+    place = {image_id: index for index, image_id in enumerate(images.column("image_id").to_pylist())}
+    codes = {name: int(outcome) for outcome, name in OUTCOME_NAMES.items()}
+    nothing = np.empty(0, dtype=np.int64)
+    detections = Detections(
+        num_images=len(images),
+        score=candidates.column("score").to_numpy(),
+        candidate_image=np.array([place[image_id] for image_id in candidates.column("image_id").to_pylist()], dtype=np.int64),
+        lesion_image=np.repeat(np.arange(len(images)), images.column("num_lesions").to_numpy()),
+        pair_candidate=nothing,  # the matching is done
+        pair_lesion=nothing,
+        pair_iou=np.empty(0),
+    )
+    outcome = np.array([codes[name] for name in candidates.column("outcome").to_pylist()], dtype=np.uint8)
+    matched = Match(outcome, candidates.column("lesion").to_numpy(), candidates.column("iou").to_numpy())
+    return count_by_patient(detections, matched, image_patient=images.column("patient_id").to_pylist(), config=config)
+
+
+def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig) -> _Evaluated:
+    """Hold every predicted map against its truth, a few in memory at a time."""
+    images = {row["image_id"]: row for row in archive.table("images", columns=["image_id", "patient_id", "rows", "cols"]).to_pylist()}
+    masks = {row["image_id"]: row["mask_sha"] for row in archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()}
+    levels = _levels(predictions, config=config)
+    seen = _Evaluated()
+    for row in _prediction_rows(predictions):
+        image = images.get(row["image_id"])
+        if image is None:
+            raise ValueError("a predicted image is not in the archive's pinned version: infer and evaluate under the same versions")
+        shape = (image["rows"], image["cols"])
+        truth = archive.pixels(masks[row["image_id"]]) > 0 if row["image_id"] in masks else np.zeros(shape, dtype=bool)
+        examination = examine(_probability(row, shape=shape), truth, levels=levels, config=config)
+        facts = {name: row[name] or 0.0 for name in ("p_image", "peak")} | {"error": row["error"] is not None}
+        lesions = {"num_lesions": examination.num_lesions}
+        seen.rows.append({"image_id": row["image_id"], "patient_id": image["patient_id"]} | lesions | facts)
+        seen.examinations.append(examination)
+    repeated = len(seen.rows) - len({row["image_id"] for row in seen.rows})
+    if repeated:
+        raise ValueError(f"{repeated} of {len(seen.rows)} predictions name an image that has one already: infer each image once")
+    return seen
+
+
+def _prediction_rows(predictions: Stage) -> Iterator[dict[str, Any]]:
+    for path in _parquet_files(predictions):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=_COLUMNS):
+                yield from batch.to_pylist()
+
+
+def _parquet_files(stage: Stage) -> list[Path]:
+    return [path for path in stage.paths() if path.suffix == ".parquet"]
+
+
+def _levels(predictions: Stage, *, config: FrocConfig) -> np.ndarray:
+    """Return the cuts of the second mode, from the peaks of all the maps."""
+    peaks = [pq.read_table(path, columns=["peak"], partitioning=None).column("peak").drop_null() for path in _parquet_files(predictions)]
+    return cut_levels(np.concatenate([np.empty(0), *(column.to_numpy() for column in peaks)]), config=config)
+
+
+def _probability(row: dict[str, Any], *, shape: tuple[int, int]) -> np.ndarray:
+    """Return the map in the canonical view: [H, W] float32, 0 to 1; zeros for an image that could not be read."""
+    if row["error"] is not None:
+        return np.zeros(shape, dtype=np.float32)
+    if row["map_png"] is None:
+        raise ValueError("a prediction carries no map: infer what is to be evaluated with keep_maps='all'")
+    coarse = decode_png(row["map_png"])
+    return upsample(coarse / np.float32(_FULL_SCALE[coarse.dtype]), shape=shape)
+
+
+def _results(
+    seen: _Evaluated, detections: Detections, matched: Match, *, config: FrocConfig, levels: np.ndarray
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what goes into froc.json, and the manifest's metrics."""
+    cuts = [image.cuts for image in seen.examinations]
+    lesions = [image.num_lesions for image in seen.examinations]
+    sweep = froc_curve(detections, matched, config=config)
+    recut = cut_curve(cuts, levels=levels, num_lesions=sum(lesions))
+    swept = summarise(sweep, count_by_patient(detections, matched, image_patient=seen.patients, config=config), config=config)
+    cut = summarise(recut, cuts_by_patient(cuts, image_patient=seen.patients, image_lesions=lesions), config=config)
+    facts = _facts(seen, matched)
+    if facts["num_errors"]:
+        log.warning("%d of %d images could not be read and count as without candidates", facts["num_errors"], facts["num_images"])
+    report = {"rules": rules(config), "config": config.model_dump(mode="json"), "counts": facts}
+    report |= {"sweep": swept | {"curve": points(sweep)}, "rethreshold": cut | {"curve": points(recut)}}
+    return report, swept | facts | {"rethreshold": cut}
+
+
+def _facts(seen: _Evaluated, matched: Match) -> dict[str, Any]:
+    """Return the counts, and how well whole images are told apart."""
+    truth = np.array([image.num_lesions > 0 for image in seen.examinations], dtype=bool)
+    outcomes = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == outcome)) for outcome, name in OUTCOME_NAMES.items()}
+    return outcomes | {
+        "num_images": len(seen.rows),
+        "num_patients": len(set(seen.patients)),
+        "num_lesions": sum(image.num_lesions for image in seen.examinations),
+        "num_specks": sum(image.num_specks for image in seen.examinations),
+        "num_errors": sum(row["error"] for row in seen.rows),
+        "auroc_p_image": auroc(truth, np.array([row["p_image"] for row in seen.rows])),
+        "auroc_peak": auroc(truth, np.array([row["peak"] for row in seen.rows])),
+    }
+
+
+def _candidate_table(seen: _Evaluated, detections: Detections, matched: Match) -> pa.Table:
+    """Return one row of CANDIDATES per candidate, image by image."""
+    boxes = np.array([box for image in seen.examinations for box in image.boxes_px], dtype=np.int32).reshape(-1, 4)
+    first_lesion = np.searchsorted(detections.lesion_image, detections.candidate_image)
+    columns = {
+        "image_id": [seen.rows[index]["image_id"] for index in detections.candidate_image],
+        "score": detections.score,
+        **{name: boxes[:, column] for column, name in enumerate(("x0", "y0", "x1", "y1"))},
+        "area_px": np.concatenate([np.empty(0, dtype=np.int64), *(image.area_px for image in seen.examinations)]),
+        "outcome": [OUTCOME_NAMES[Outcome(value)] for value in matched.outcome],
+        "lesion": np.where(matched.lesion < 0, -1, matched.lesion - first_lesion).astype(np.int32),
+        "iou": matched.iou,
+    }
+    return pa.table(columns, schema=CANDIDATES)

@@ -1,0 +1,32 @@
+"""How good a detector is: FROC, its intervals, and image-level measures. May import archive, refine, imaging and records.
+
+config.py          the rules of the evaluation, as settings and as sentences
+matching.py        map + truth -> candidates, lesions, IoU; which candidate finds which lesion
+froc.py            outcomes -> curve, sensitivity at so many false positives per image
+bootstrap.py       95 % intervals by resampling patients; two systems on the same patients
+rethreshold.py     the second mode: the map is cut anew at every operating point
+comparison.py      several systems side by side
+classification.py  image-level AUROC
+"""
+
+from system.metrics.bootstrap import PatientCounts
+from system.metrics.comparison import SystemRow, compare_systems
+from system.metrics.config import FrocConfig, rules
+from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
+from system.metrics.matching import Detections, Match, Outcome, match
+
+__all__ = [
+    "Curve",
+    "Detections",
+    "FrocConfig",
+    "Match",
+    "Outcome",
+    "PatientCounts",
+    "SystemRow",
+    "compare_systems",
+    "froc_curve",
+    "match",
+    "mean_sensitivity",
+    "rules",
+    "sensitivity_at",
+]

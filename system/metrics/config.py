@@ -1,0 +1,40 @@
+"""The rules of a FROC evaluation: set here, printed with every result."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from system.settings import Settings
+
+Fppi = Annotated[float, Field(ge=0)]
+
+
+class FrocConfig(Settings):
+    """What counts as a lesion, a candidate and a hit (METHODS 1.7)."""
+
+    min_lesion_px: int = Field(20, ge=1, description="smaller components of the truth are annotation specks and are left out; canonical px")
+    min_candidate_px: int = Field(20, ge=1, description="smaller components of the map are no candidates; canonical px")
+    candidate_floor: float = Field(0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it; probability")
+    iou: float = Field(0.2, ge=0, lt=1, description="a hit overlaps its lesion by more than this")
+    duplicates: Literal["ignore", "fp"] = Field("ignore", description="what further hits on a found lesion count as")
+    fppi: tuple[Fppi, ...] = Field((0.1, 0.2, 0.5, 1.0), min_length=1, description="operating points, false positives per image")
+    num_thresholds: int = Field(32, ge=2, le=1000, description="levels at which the second mode cuts the map")
+    bootstrap: int = Field(1000, ge=1, description="resamples of the patients; 1000 or more for a result to report")
+    seed: int = Field(0, ge=0, description="of the resampling")
+
+
+def rules(config: FrocConfig) -> list[str]:
+    """Return the rules as sentences, to be printed with every result."""
+    further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
+    candidate = f"an 8-connected component of the map at or above {config.candidate_floor:g}, of at least {config.min_candidate_px} px"
+    step = "it is the best reached with no more than x false positives per image, not interpolated"
+    return [
+        f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
+        f"A candidate is {candidate}; its score is its highest probability.",
+        f"By falling score each candidate takes the free lesion of highest IoU, if that is above {config.iou:g}.",
+        f"Further hits on a found lesion {further}.",
+        "False positives are counted per image over all evaluated images, those without candidates or without lesions too.",
+        f"Sensitivity is the share of all lesions found; at x {step}; equal scores are one operating point.",
+        f"Second mode: the map is cut anew at {config.num_thresholds} levels instead of sweeping the candidates' scores.",
+        f"95 % intervals resample patients {config.bootstrap} times, seed {config.seed}.",
+    ]
