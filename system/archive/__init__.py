@@ -1,1 +1,16 @@
-"""What the hospital gives: Delta tables, the pixel store, splits and data-set layouts. May import imaging, phantom, records."""
+"""What the hospital gives: Delta tables, the pixel store, splits and data-set layouts. May import imaging, phantom, records.
+
+tables.py    the tables' schemas and keys
+delta.py     one Delta table: read, upsert with retries
+pixels.py    the content-addressed pixel store
+store.py     Archive: tables, pixels and ids under one URI
+pairs.py     the bilateral pairs of a table of images
+splits.py    which patient is for what
+layouts/     how a source folder is laid out: DICOM folders, mini-MIAS
+"""
+
+from system.archive.pairs import pair_table
+from system.archive.splits import SplitConfig, assign_splits, check_no_leak
+from system.archive.store import Archive
+
+__all__ = ["Archive", "SplitConfig", "assign_splits", "check_no_leak", "pair_table"]

@@ -1,0 +1,74 @@
+"""Decide which patient teaches, which is held out: by keyed hash, stratified by mass, never by image."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pydantic import Field, model_validator
+
+from system.records import Split
+from system.settings import Settings
+
+
+class SplitConfig(Settings):
+    """The share of patients in each split; the four sum to 1."""
+
+    strong: float = Field(default=0.15, ge=0, le=1)  # pixel masks are used
+    weak: float = Field(default=0.55, ge=0, le=1)  # only the report is used
+    validation: float = Field(default=0.10, ge=0, le=1)
+    test: float = Field(default=0.20, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _sum_to_one(self) -> "SplitConfig":
+        total = self.strong + self.weak + self.validation + self.test
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of strong, weak, validation and test sum to {total:g}, expected 1")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is known of a patient before the splits are made."""
+
+    patient_id: str  # keyed hash: its order is the draw
+    has_mass: bool
+    has_truth: bool  # of every image it is known where its masses are
+    known: bool = True  # False: the source does not say who it is
+    split: str = ""  # wins when non-empty
+
+
+def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, Split]:
+    """Return every patient's split.
+
+    A split that is given stays. Without complete truth a patient is weak. Of an unknown patient another image could be in training, so
+    it is never held out: weak as well. The rest is drawn in the order of the hashed ids, patients with and without a mass apart.
+    """
+    splits = {patient.patient_id: Split(patient.split or Split.WEAK) for patient in patients}
+    free = [patient for patient in patients if not patient.split and patient.has_truth and patient.known]
+    for has_mass in (True, False):
+        drawn = sorted(patient.patient_id for patient in free if patient.has_mass is has_mass)
+        splits |= dict(zip(drawn, _quotas(len(drawn), config=config), strict=True))
+    return splits
+
+
+def check_no_leak(images: pa.Table) -> None:
+    """Raise ValueError when a patient, or the pixels of one image, are in two splits.
+
+    images: rows of the archive's `images`
+    """
+    for column, what in (("patient_id", "patients"), ("pixel_sha", "images")):
+        pairs = images.group_by([column, "split"]).aggregate([])
+        counts = pairs.group_by(column).aggregate([("split", "count")])
+        if torn := sum(count > 1 for count in counts["split_count"].to_pylist()):
+            raise ValueError(
+                f"{torn} {what} are in more than one split: training would see what it is tested on; ingest again with one split each"
+            )
+
+
+def _quotas(number: int, *, config: SplitConfig) -> list[Split]:
+    """Return `number` splits in a fixed order, their counts as near to the shares as whole numbers can be (largest remainder)."""
+    shares = {Split.STRONG: config.strong, Split.WEAK: config.weak, Split.VALIDATION: config.validation, Split.TEST: config.test}
+    counts = {split: int(number * share + 1e-9) for split, share in shares.items()}
+    by_remainder = sorted(shares, key=lambda split: counts[split] - number * shares[split])
+    for split in by_remainder[: number - sum(counts.values())]:
+        counts[split] += 1
+    return [split for split, count in counts.items() for _ in range(count)]

@@ -1,0 +1,164 @@
+"""Archive: tables, pixels and keyed ids of one hospital under one URI, a folder or s3://."""
+
+import hashlib
+import hmac
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import fs
+
+from system.archive import delta
+from system.archive.pixels import PixelStore
+from system.archive.tables import KEYS, SCHEMAS
+from system.imaging import ImagingConfig
+
+SCHEMA_VERSION = 1
+SITE_KEY_BYTES = 32
+ID_HEX_DIGITS = 24  # 96 bits: no two of a billion ids meet
+DESCRIPTION, SITE_KEY = "archive.json", "site.key"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An opened archive. Cheap to make and to pickle; holds no connection and no secret."""
+
+    uri: str
+    imaging: ImagingConfig
+    key_fingerprint: str  # first 16 hex digits of the site key's sha256
+    pins: dict[str, int] | None = field(default=None)  # table -> version; None: always the newest
+
+    @classmethod
+    def create(cls, uri: str | Path, *, imaging: ImagingConfig, site_key: bytes = b"") -> "Archive":
+        """Return the archive at a URI, made if it is not there.
+
+        site_key: 32 bytes; empty = a random one for a new archive, the kept one for an old one. Raises ValueError when what is there
+        was made with another imaging config or another key.
+        """
+        files, root = _file_system(str(uri))
+        if not _exists(files, f"{root}/{DESCRIPTION}"):
+            files.create_dir(root, recursive=True)
+            key = _kept_or_new_key(files, root, site_key=site_key)
+            described = {"schema_version": SCHEMA_VERSION, "imaging": imaging.model_dump(), "site_key_fingerprint": _fingerprint(key)}
+            _write(files, f"{root}/{DESCRIPTION}", json.dumps(described, indent=1, sort_keys=True).encode())
+        archive = cls.open(uri)
+        if archive.imaging != imaging:
+            raise ValueError(f"the archive keeps views as {archive.imaging}, asked for {imaging}: use its size or another URI")
+        if site_key and _fingerprint(site_key) != archive.key_fingerprint:
+            raise ValueError("the archive was made with another site key: its ids would not match; use its key or another URI")
+        return archive
+
+    @classmethod
+    def open(cls, uri: str | Path) -> "Archive":
+        """Return the archive at a URI. Raises FileNotFoundError when there is none, ValueError for another schema version."""
+        files, root = _file_system(str(uri))
+        if not _exists(files, f"{root}/{DESCRIPTION}"):
+            raise FileNotFoundError(f"there is no archive at {uri}: ingest into it first")
+        with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
+            described = json.loads(file.read())
+        if (found := described.get("schema_version")) != SCHEMA_VERSION:
+            raise ValueError(f"the archive has schema {found}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it")
+        return cls(uri=str(uri), imaging=ImagingConfig(**described["imaging"]), key_fingerprint=described["site_key_fingerprint"])
+
+    def pinned(self, versions: dict[str, int]) -> "Archive":
+        """Return the archive as it was at these versions; a table that is not named did not exist yet and reads empty."""
+        return Archive(uri=self.uri, imaging=self.imaging, key_fingerprint=self.key_fingerprint, pins=dict(versions))
+
+    def versions(self) -> dict[str, int]:
+        """Return each existing table's version: what a run pins."""
+        if self.pins is not None:
+            return dict(self.pins)
+        found = {name: delta.current_version(self._table_uri(name)) for name in SCHEMAS}
+        return {name: version for name, version in found.items() if version is not None}
+
+    def table(self, name: str, *, version: int | None = None, columns: list[str] | None = None) -> pa.Table:
+        """Return a table's rows, in no given order. version: None = the pinned one, else the newest; columns: None = all."""
+        schema = _known(name)
+        if version is None and self.pins is not None:
+            if name not in self.pins:
+                return (schema if columns is None else pa.schema([schema.field(column) for column in columns])).empty_table()
+            version = self.pins[name]
+        return delta.read(self._table_uri(name), schema=schema, version=version, columns=columns)
+
+    def upsert(self, name: str, rows: pa.Table) -> int:
+        """Insert or replace rows by the table's key and return the version that holds them; equal rows change nothing."""
+        if self.pins is not None:
+            raise ValueError("this archive is pinned to versions and only read: write to Archive.open(uri)")
+        return delta.upsert(self._table_uri(name), rows, schema=_known(name), key=KEYS[name])
+
+    def put_pixels(self, array: np.ndarray) -> str:
+        """Store [H, W] uint16, uint8 or bool and return its sha, before the row that names it is written."""
+        return self._pixels.put(array)
+
+    def pixels(self, sha: str) -> np.ndarray:
+        """Return stored pixels [H, W] uint16 or uint8, checked against their hash."""
+        return self._pixels.get(sha)
+
+    def identifier(self, kind: str, raw: str) -> str:
+        """Return the keyed hash that stands for a raw id. kind: patient, study, image or file; the same raw id differs between kinds."""
+        return hmac.new(self._site_key(), f"{kind}:{raw}".encode(), hashlib.sha256).hexdigest()[:ID_HEX_DIGITS]
+
+    @property
+    def _pixels(self) -> PixelStore:
+        files, root = _file_system(self.uri)
+        return PixelStore(files, f"{root}/pixels")
+
+    def _table_uri(self, name: str) -> str:
+        return f"{self.uri.rstrip('/')}/tables/{name}"
+
+    def _site_key(self) -> bytes:
+        files, root = _file_system(self.uri)
+        with files.open_input_file(f"{root}/{SITE_KEY}") as file:
+            key = file.read()
+        if _fingerprint(key) != self.key_fingerprint:
+            raise ValueError(f"{SITE_KEY} is not the key this archive was made with: put the right one back")
+        return key
+
+
+def _known(name: str) -> pa.Schema:
+    if name not in SCHEMAS:
+        raise ValueError(f"there is no table {name!r}: the archive has {sorted(SCHEMAS)}")
+    return SCHEMAS[name]
+
+
+def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a URI or of a plain path, and the root in it."""
+    if "://" in uri:
+        files, root = fs.FileSystem.from_uri(uri)
+        return files, root.rstrip("/")
+    return fs.LocalFileSystem(), Path(uri).resolve().as_posix()
+
+
+def _exists(files: fs.FileSystem, path: str) -> bool:
+    return files.get_file_info(path).type is not fs.FileType.NotFound
+
+
+def _write(files: fs.FileSystem, path: str, data: bytes) -> None:
+    with files.open_output_stream(path + ".part") as stream:
+        stream.write(data)
+    files.move(path + ".part", path)
+
+
+def _fingerprint(key: bytes) -> str:
+    return hashlib.sha256(key).hexdigest()[:16]
+
+
+def _kept_or_new_key(files: fs.FileSystem, root: str, *, site_key: bytes) -> bytes:
+    """Return the site key lying at the root, else write the given or a random one there, readable by its owner only."""
+    path = f"{root}/{SITE_KEY}"
+    if _exists(files, path):
+        with files.open_input_file(path) as file:
+            return file.read()
+    key = site_key or secrets.token_bytes(SITE_KEY_BYTES)
+    if len(key) != SITE_KEY_BYTES:
+        raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
+    if isinstance(files, fs.LocalFileSystem):
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key)
+    else:
+        _write(files, path, key)
+    return key
