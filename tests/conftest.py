@@ -31,7 +31,6 @@ def ray_cluster() -> Iterator[Path]:
     patch = pytest.MonkeyPatch()
     patch.setenv("HOME", str(folder))  # the authentication token is written under it
     patch.setenv("RAY_TMPDIR", str(folder))
-    patch.setenv("RAY_AUTH_MODE", "token")
     patch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("OMP_NUM_THREADS", "1")
