@@ -12,9 +12,11 @@ from scipy.special import expit
 
 from system.records import Side, ViewPosition
 
-SPECTRAL_EXPONENT = 3.0  # power falls as 1/f^3
-OUTER_SCALE_MM = 90.0  # the spectrum is flat below 1/90 mm
-STRAND_BAND_MM = (3.0, 22.0)  # wavelengths of the fibrous strands
+COARSE_EXPONENT = 3.8  # smoother than the 3 of a whole mammogram: edges of glands and strands add the rest
+STRAND_EXPONENT = 3.0
+OUTER_SCALE_MM = 50.0  # the spectrum is flat below 1/50 mm
+STRAND_BAND_MM = (1.6, 14.0)  # scales of the fibrous strands
+STRAND_STRETCH = 2.2  # they run towards the nipple: longer across than up and down
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def draw_outline(view: ViewPosition, *, field_mm: tuple[float, float], rng: np.r
         half_height_mm=height * rng.uniform(0.3, 0.38),
         centre_mm=height * (rng.uniform(0.56, 0.61) if is_mlo else rng.uniform(0.47, 0.53)),
         exponent=rng.uniform(1.9, 2.4),
-        tail=rng.uniform(1.7, 2.2) if is_mlo else 1.0,
+        tail=rng.uniform(2.3, 3.0) if is_mlo else 1.0,
         muscle_width_mm=width * rng.uniform(0.25, 0.42) if is_mlo else 0.0,
         muscle_height_mm=height * rng.uniform(0.45, 0.7) if is_mlo else 1.0,
     )
@@ -128,6 +130,8 @@ def draw_tissue(grid: Grid, *, symmetry: float, rng: np.random.Generator) -> dic
     """
     frequency = _frequency_per_mm(grid)
     falloff = 1 / (1 + (frequency * 15.0) ** 2)  # common structure ends near 15 mm
+    power_law = _power_law(frequency, exponent=COARSE_EXPONENT)
+    band = _band(_frequency_per_mm(grid, stretch=STRAND_STRETCH))
     common = np.sqrt(symmetry * falloff)
     own = np.sqrt(1 - symmetry * falloff)
     views = {view: _white(grid, rng) for view in ViewPosition}
@@ -138,28 +142,28 @@ def draw_tissue(grid: Grid, *, symmetry: float, rng: np.random.Generator) -> dic
         for side in Side:
             spectrum = common * shared + own * _white(grid, rng)
             tissue[side, view] = Tissue(
-                coarse=_field(spectrum * _power_law(frequency), grid),
-                strands=_field(spectrum * _band(frequency), grid),
+                coarse=_field(spectrum * power_law, grid),
+                strands=_field(spectrum * band, grid),
             )
     return tissue
 
 
-def _frequency_per_mm(grid: Grid) -> np.ndarray:
+def _frequency_per_mm(grid: Grid, *, stretch: float = 1.0) -> np.ndarray:
     rows, cols = grid.shape
-    vertical = scipy.fft.fftfreq(rows, grid.spacing_mm)[:, None]
-    horizontal = scipy.fft.rfftfreq(cols, grid.spacing_mm)[None, :]
+    vertical = scipy.fft.fftfreq(rows, grid.spacing_mm)[:, None] / np.sqrt(stretch)
+    horizontal = scipy.fft.rfftfreq(cols, grid.spacing_mm)[None, :] * np.sqrt(stretch)
     return np.hypot(vertical, horizontal).astype(np.float32)
 
 
-def _power_law(frequency: np.ndarray) -> np.ndarray:
-    amplitude = (frequency**2 + np.float32(1 / OUTER_SCALE_MM**2)) ** np.float32(-SPECTRAL_EXPONENT / 4)
+def _power_law(frequency: np.ndarray, *, exponent: float) -> np.ndarray:
+    amplitude = (frequency**2 + np.float32(1 / OUTER_SCALE_MM**2)) ** np.float32(-exponent / 4)
     amplitude[0, 0] = 0
     return amplitude
 
 
 def _band(frequency: np.ndarray) -> np.ndarray:
     short, long = STRAND_BAND_MM
-    return _power_law(frequency) * np.exp(-((frequency * short) ** 2)) * (1 - np.exp(-((frequency * long) ** 2)))
+    return _power_law(frequency, exponent=STRAND_EXPONENT) * np.exp(-((frequency * short) ** 2)) * (1 - np.exp(-((frequency * long) ** 2)))
 
 
 def _white(grid: Grid, rng: np.random.Generator) -> np.ndarray:
@@ -173,28 +177,28 @@ def _field(spectrum: np.ndarray, grid: Grid) -> np.ndarray:
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
 
-def draw_breast(outline: Outline, tissue: Tissue, *, grid: Grid, density: float) -> np.ndarray:
-    """Return a lesion-free view: brightness 0 (air) to 1, [H, W] float32.
+def draw_breast(outline: Outline, tissue: Tissue, *, grid: Grid, density: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a lesion-free view, brightness 0 (air) to 1, and the share of each pixel that is breast; both [H, W] float32.
 
     density: share of glandular tissue, 0 fatty to 1 extremely dense.
     """
     inside = skin_distance_mm(outline, grid)
-    gland = _gland(outline, tissue.coarse, grid=grid, density=density)
-    strands = np.exp(-((tissue.strands / 0.3) ** 2))  # contour lines of a smooth field look like ligaments
-    image = 0.2 + 0.05 * tissue.coarse + 0.045 * strands
-    image += gland * (0.2 + 0.07 * tissue.strands + 0.05 * tissue.coarse + 0.05 * strands)
+    gland = _gland(outline, tissue, grid=grid, density=density)
+    ligaments = np.exp(-((tissue.strands / 0.25) ** 2))  # contour lines of a smooth field look like ligaments
+    image = 0.18 + 0.02 * tissue.coarse + 0.012 * tissue.strands + 0.03 * ligaments
+    image += gland * (0.24 + 0.045 * tissue.coarse + 0.025 * tissue.strands)
     muscle = expit(muscle_distance_mm(outline, grid.x_mm, grid.y_mm) / 1.2)
     fade = np.clip(1.15 - 0.5 * grid.y_mm / outline.muscle_height_mm, 0, 1)
-    image = np.maximum(image, 0.04) * (1 - 0.6 * muscle) + muscle * fade * (0.42 + 0.02 * tissue.coarse)
+    image = np.maximum(image, 0.05) * (1 - 0.7 * muscle) + muscle * fade * (0.42 + 0.015 * tissue.strands)
     thickness = np.sqrt(np.clip(1 - np.square(1 - np.clip(inside / 16.0, 0, 1)), 0, 1))
     skin = 0.14 * np.exp(-(((inside - 1.2) / 1.0) ** 2))
     body = np.clip(inside / grid.spacing_mm + 0.5, 0, 1)
-    return ((image * (0.35 + 0.65 * thickness) + skin) * body).astype(np.float32)
+    return ((image * (0.35 + 0.65 * thickness) + skin) * body).astype(np.float32), body
 
 
-def _gland(outline: Outline, coarse: np.ndarray, *, grid: Grid, density: float) -> np.ndarray:
+def _gland(outline: Outline, tissue: Tissue, *, grid: Grid, density: float) -> np.ndarray:
     """Return the glandular share of each pixel: a disc behind the nipple with ragged edges, denser towards it."""
-    across = (grid.x_mm / outline.depth_mm - 0.56) / 0.34
-    along = (vertical_share(outline, grid.y_mm) + 0.06 * outline.tail) / (0.5 / outline.tail**0.3)
-    disc = 1.6 * (density + 0.25) - np.sqrt(across**2 + along**2) + 0.25 * np.clip(across, -1, 1)
-    return expit(4.0 * disc + 2.0 * coarse).astype(np.float32)
+    across = grid.x_mm / outline.depth_mm - 0.5
+    along = (vertical_share(outline, grid.y_mm) + 0.06 * outline.tail) / (0.55 - 0.3 * across)  # narrows towards the nipple
+    disc = 0.2 + 1.2 * density - np.sqrt((across / 0.42) ** 2 + along**2)
+    return expit(4.0 * disc + 1.4 * tissue.coarse + 0.15 * tissue.strands) * (0.75 + 0.5 * np.clip(across + 0.5, 0, 1))

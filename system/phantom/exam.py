@@ -84,8 +84,9 @@ def _draw_views(
     views = []
     for (side, view), compressed in zip(outlines, is_jpeg2000, strict=True):
         key = side, view
-        image = draw_breast(outlines[key], tissue[key], grid=grid, density=density)
-        mask = _draw_lesions(image, scene, key=key, texture=tissue[key].strands, grid=grid)
+        image, body = draw_breast(outlines[key], tissue[key], grid=grid, density=density)
+        mask = _draw_lesions(image, scene, key=key, texture=tissue[key].coarse, grid=grid) & (body > 0)
+        image *= body
         image, mask = (array[:, ::-1] if side is Side.RIGHT else array for array in (image, mask))
         has_marker = rng.random() < config.marker_share
         image = np.ascontiguousarray(image)

@@ -14,6 +14,7 @@ from system.phantom.anatomy import Grid
 from system.phantom.findings import MassShape
 
 NUM_HARMONICS = 5
+DISPLACED_SHARE = 0.6  # of the tissue's structure that a mass hides
 REACH = 2.1  # a window's half width in radii: spicules end inside
 
 
@@ -46,12 +47,19 @@ def draw_spicules(*, rng: np.random.Generator) -> tuple[tuple[float, float], ...
 
 
 def add_mass(image: np.ndarray, blob: Blob, *, shape: MassShape, grid: Grid) -> np.ndarray:
-    """Draw a mass; return the pixels it covers, [H, W] bool (for a spiculated one its body, without the rays' ends)."""
+    """Draw a mass; return the pixels it covers, [H, W] bool (for a spiculated one its body, without the rays' ends).
+
+    A mass pushes fat aside: below it the tissue's own structure fades towards its local mean.
+    """
     rows, cols = _window(blob, grid)
     radius, angle = _polar(blob, grid, rows, cols)
-    image[rows, cols] += np.float32(blob.contrast) * MASS_PROFILES[shape](radius, angle, blob)
+    window = image[rows, cols]
+    covered = radius <= 1
+    profile = MASS_PROFILES[shape](radius, angle, blob)
+    level = window[covered].mean() if covered.any() else 0
+    window += blob.contrast * profile + DISPLACED_SHARE * profile * (level - window)
     mask = np.zeros(grid.shape, bool)
-    mask[rows, cols] = radius <= 1
+    mask[rows, cols] = covered
     return mask
 
 
@@ -59,7 +67,7 @@ def add_clump(image: np.ndarray, blob: Blob, *, texture: np.ndarray, grid: Grid)
     """Draw a glandular clump: as bright as a mass, but fluffy, elongated and with fat inside."""
     rows, cols = _window(blob, grid)
     radius, _ = _polar(blob, grid, rows, cols)
-    fluff = np.clip(0.7 + 0.5 * texture[rows, cols], 0, 1.3)
+    fluff = np.clip(0.75 + 0.35 * texture[rows, cols], 0, 1.3)
     image[rows, cols] += np.float32(blob.contrast) * np.exp(-0.9 * radius**2) * fluff * expit((2.0 - radius) / 0.1)
 
 
