@@ -1,0 +1,19 @@
+"""How a source folder is laid out: which files are images, what is known of them, and where the reports are.
+
+layout.py     what a layout supplies, and the records it speaks in
+tables_in.py  CSV files that others wrote
+dicom.py      a folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/
+mini_mias.py  the mini-MIAS films in their original form
+"""
+
+from system.archive.layouts.dicom import DicomFolder
+from system.archive.layouts.layout import Layout, SourceItem, SourceReport
+from system.archive.layouts.mini_mias import MiniMias
+
+LAYOUTS: dict[str, Layout] = {
+    "dicom": DicomFolder(name="dicom", report_source="hospital"),
+    "phantom": DicomFolder(name="phantom", report_source="phantom"),
+    "mini-mias": MiniMias(),
+}
+
+__all__ = ["LAYOUTS", "Layout", "SourceItem", "SourceReport"]

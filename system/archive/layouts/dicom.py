@@ -1,0 +1,120 @@
+"""A folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/: what a hospital or the phantom hands over.
+
+dicom/**      any file names; without this folder the files lie in the source itself
+truth.csv     optional: file, mask, patient, study, side, view, num_masses, split; a file that is not listed has no known truth
+reports.csv   optional: study (StudyInstanceUID), version, status, language, description, impression
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.tables_in import one_of, read_rows, to_count
+from system.imaging import ImageRefused, SourceImage, read_dicom, read_plain
+from system.records import Side, Split
+
+TRUTH_COLUMNS = ("file", "mask", "side", "view", "num_masses", "split")
+REPORT_COLUMNS = ("study", "version", "status", "language", "description", "impression")
+STATUSES = ("final", "corrected", "withdrawn")
+NOT_IMAGES = ("truth.csv", "reports.csv", "DICOMDIR")
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFolder:
+    """DICOM files; who, which side and which view stand in their headers."""
+
+    name: str
+    report_source: str
+
+    def items(self, source: Path) -> list[SourceItem]:
+        """Return every file below dicom/ with its row of truth.csv, ordered by path."""
+        folder = _image_folder(source)
+        truth = _read_truth(source)
+        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _may_be_image(path, folder=folder)}
+        return [truth.get(name, SourceItem(name)) for name in sorted(found | truth.keys())]
+
+    def read(self, source: Path, item: SourceItem) -> SourceImage:
+        """Return one image; refused when truth.csv and the header disagree about side or view."""
+        path = _inside(_image_folder(source), item.name)
+        image = read_dicom(path)
+        for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
+            if listed and listed != found:
+                raise ImageRefused("view", f"truth.csv says {what} {listed[:4]!r}, the header {found.value!r}")
+        return image
+
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
+        """Return the listed mask, or an empty one where truth.csv says that there is no mass."""
+        if not item.mask:
+            return np.zeros(image.pixels.shape, bool)
+        mask = read_plain(_inside(source / "masks", item.mask)) > 0
+        if not mask.any():
+            raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
+        return mask
+
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - reports name their study
+        """Return the rows of reports.csv; none when it is absent."""
+        path = source / "reports.csv"
+        rows = read_rows(path, columns=REPORT_COLUMNS) if path.exists() else []
+        return [_report(row, where=f"{path.name} line {line}") for line, row in rows]
+
+
+def _image_folder(source: Path) -> Path:
+    return source / "dicom" if (source / "dicom").is_dir() else source
+
+
+def _may_be_image(path: Path, *, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    hidden = any(part.startswith(".") for part in parts)
+    beside = parts[0] == "masks" or path.name in NOT_IMAGES
+    return path.is_file() and not hidden and not beside
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the path of a listed file that must lie in the folder."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ImageRefused("not_found", "a listed file is not in the source folder")
+    return path
+
+
+def _read_truth(source: Path) -> dict[str, SourceItem]:
+    """Return the items of truth.csv by file; none when it is absent."""
+    path = source / "truth.csv"
+    items: dict[str, SourceItem] = {}
+    for line, row in read_rows(path, columns=TRUTH_COLUMNS) if path.exists() else []:
+        where = f"{path.name} line {line}"
+        item = _truth_item(row, where=where)
+        if item.name in items:
+            raise ValueError(f"{where}: a file is listed twice: keep one row")
+        items[item.name] = item
+    return items
+
+
+def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
+    num_masses = to_count(row["num_masses"], where=f"{where}, num_masses")
+    if row["mask"] and not num_masses:
+        raise ValueError(f"{where}: a mask is named but num_masses is 0: correct one of them")
+    return SourceItem(
+        name=row["file"],
+        has_truth=bool(row["mask"]) or num_masses == 0,
+        num_masses=num_masses,
+        mask=row["mask"],
+        side=row["side"],
+        view=row["view"],
+        split=one_of(row["split"], ("", *Split), where=f"{where}, split"),
+    )
+
+
+def _report(row: dict[str, str], *, where: str) -> SourceReport:
+    if not row["study"]:
+        raise ValueError(f"{where}: study is empty: give the StudyInstanceUID")
+    return SourceReport(
+        study=row["study"],
+        version=to_count(row["version"], where=f"{where}, version"),
+        status=one_of(row["status"], STATUSES, where=f"{where}, status"),
+        language=row["language"],
+        description=row["description"],
+        impression=row["impression"],
+    )

@@ -1,0 +1,66 @@
+"""What a layout supplies, and the records it speaks in; all ids here are raw and only to be hashed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from system.imaging import SourceImage
+from system.records import Side
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """One image file and what the source says of its masses."""
+
+    name: str  # path relative to the source
+    has_truth: bool = False  # it is known where all its masses are
+    num_masses: int = 0  # said to be there; may be positive without truth
+    mask: str = ""  # path of a mask relative to the source; "" = none
+    circles_px: tuple[tuple[float, float, float], ...] = ()  # x, y from the top left and radius, source px
+    side: str = ""  # what the source's list says, to be compared with the image; "" = nothing
+    view: str = ""
+    split: str = ""  # "" = the archive decides
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """One version of a study's report."""
+
+    study: str
+    version: int
+    status: str  # final, corrected, withdrawn
+    language: str
+    description: str
+    impression: str
+
+
+class Layout(Protocol):
+    """One kind of source folder. Cheap to make and to pickle."""
+
+    @property
+    def name(self) -> str:
+        """The value of `images.source`."""
+        ...
+
+    @property
+    def report_source(self) -> str:
+        """The value of `reports.source`."""
+        ...
+
+    def items(self, source: Path) -> list[SourceItem]:
+        """Return the images in a fixed order. Raises ValueError when a list in the source is wrong."""
+        ...
+
+    def read(self, source: Path, item: SourceItem) -> SourceImage:
+        """Return one image. Raises ImageRefused."""
+        ...
+
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
+        """Return the truth of an item that has it: [rows, cols] bool in the source frame. Raises ImageRefused."""
+        ...
+
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
+        """Return the reports. sides: item name -> breast, of the images that could be read."""
+        ...

@@ -1,0 +1,49 @@
+"""Read CSV files that others wrote: what is wrong in them is said with its line."""
+
+import csv
+from pathlib import Path
+
+
+def read_rows(path: Path, *, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    """Return (line number, row) of a UTF-8 CSV file with at least these columns; other columns are left out.
+
+    Raises ValueError naming file, line and remedy for another encoding, a missing or doubled column, a ragged row, a field over 128 KiB.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return _rows(csv.reader(file, strict=True), name=path.name, columns=columns)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
+
+
+def _rows(reader, *, name: str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+    header = next(reader, [])
+    if wrong := [column for column in columns if header.count(column) != 1]:
+        raise ValueError(f"{name} line 1: column {wrong[0]!r} occurs {header.count(wrong[0])} times, expected once")
+    places = {column: header.index(column) for column in columns}
+    rows = []
+    try:
+        for fields in reader:
+            if fields and len(fields) != len(header):
+                raise ValueError(
+                    f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: quote fields with commas"
+                )
+            if fields:
+                rows.append((reader.line_num, {column: fields[place].strip() for column, place in places.items()}))
+    except csv.Error as error:
+        raise ValueError(f"{name} line {reader.line_num}: {error}") from None
+    return rows
+
+
+def to_count(text: str, *, where: str) -> int:
+    """Return a whole number of at least 0. Raises ValueError naming where it stands."""
+    if not text.isascii() or not text.isdigit():
+        raise ValueError(f"{where}: expected a whole number, found {text[:20]!r}")
+    return int(text)
+
+
+def one_of(text: str, choices: tuple[str, ...], *, where: str) -> str:
+    """Return a text that must be one of the choices. Raises ValueError naming where it stands."""
+    if text not in choices:
+        raise ValueError(f"{where}: expected one of {list(choices)}, found {text[:20]!r}")
+    return text
