@@ -173,7 +173,7 @@ def _white(grid: Grid, rng: np.random.Generator) -> np.ndarray:
 
 
 def _field(spectrum: np.ndarray, grid: Grid) -> np.ndarray:
-    field = scipy.fft.irfft2(spectrum, s=grid.shape)
+    field = np.asarray(scipy.fft.irfft2(spectrum, s=grid.shape))
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
 

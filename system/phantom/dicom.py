@@ -76,13 +76,13 @@ def _file_meta(dataset: Dataset) -> FileMetaDataset:
 def _add_patient(dataset: Dataset, exam: Exam) -> None:
     dataset.PatientName = f"Phantom^{exam.index:06d}"
     dataset.PatientID = patient_id(exam)
-    dataset.PatientBirthDate = f"{FIRST_DAY.year - exam.age_years}0101"
+    dataset.PatientBirthDate = f"{_study_date(exam).year - exam.age_years}0101"
     dataset.PatientSex = "F"
     dataset.PatientAge = f"{exam.age_years:03d}Y"
 
 
 def _add_study(dataset: Dataset, exam: Exam, view: PhantomView) -> None:
-    day = (FIRST_DAY + timedelta(days=exam.study_day)).strftime("%Y%m%d")
+    day = _study_date(exam).strftime("%Y%m%d")
     for name in ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate"):
         setattr(dataset, name, day)
     for name in ("StudyTime", "SeriesTime", "AcquisitionTime", "ContentTime"):
@@ -99,6 +99,10 @@ def _add_study(dataset: Dataset, exam: Exam, view: PhantomView) -> None:
     dataset.InstanceNumber = number
     dataset.Modality = "MG"
     dataset.PresentationIntentType = "FOR PRESENTATION"
+
+
+def _study_date(exam: Exam) -> date:
+    return FIRST_DAY + timedelta(days=exam.study_day)
 
 
 def _add_equipment(dataset: Dataset) -> None:
@@ -156,7 +160,7 @@ def _add_pixels(dataset: Dataset, exam: Exam, view: PhantomView) -> None:
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     dataset.PixelRepresentation = 0
     dataset.PixelIntensityRelationship = "LOG"
-    dataset.PixelIntensityRelationshipSign = -1 if exam.is_monochrome1 else 1
+    dataset.PixelIntensityRelationshipSign = 1 if exam.is_monochrome1 else -1  # -1: high values where little got through
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = "0", "1", "US"
     dataset.WindowCenter, dataset.WindowWidth = str((FULL_SCALE + 1) // 2), str(FULL_SCALE + 1)
     dataset.VOILUTFunction = "LINEAR"

@@ -55,7 +55,7 @@ def add_mass(image: np.ndarray, blob: Blob, *, shape: MassShape, grid: Grid) -> 
     radius, angle = _polar(blob, grid, rows, cols)
     window = image[rows, cols]
     covered = radius <= 1
-    profile = MASS_PROFILES[shape](radius, angle, blob)
+    profile = np.maximum(BODY_PROFILES[shape](radius), 0.8 * _rays(radius, angle, spicules=blob.spicules))
     level = window[covered].mean() if covered.any() else 0
     window += blob.contrast * profile + DISPLACED_SHARE * profile * (level - window)
     mask = np.zeros(grid.shape, bool)
@@ -119,26 +119,31 @@ def _polar(blob: Blob, grid: Grid, rows: slice, cols: slice) -> tuple[np.ndarray
     return np.hypot(along, across) / (blob.radius_mm * np.maximum(outline, 0.4)), angle
 
 
-def _circumscribed(radius: np.ndarray, angle: np.ndarray, blob: Blob) -> np.ndarray:
+def _circumscribed(radius: np.ndarray) -> np.ndarray:
     """Return a ball's shadow, flattened so that the edge is crisp."""
     return np.clip(1 - radius**2, 0, None) ** 0.35
 
 
-def _ill_defined(radius: np.ndarray, angle: np.ndarray, blob: Blob) -> np.ndarray:
+def _ill_defined(radius: np.ndarray) -> np.ndarray:
     return expit((0.8 - radius) / 0.14)
 
 
-def _spiculated(radius: np.ndarray, angle: np.ndarray, blob: Blob) -> np.ndarray:
+def _spiculated_body(radius: np.ndarray) -> np.ndarray:
+    return expit((0.72 - radius) / 0.1)
+
+
+BODY_PROFILES = {  # brightness from 0 to 1 over the distance from the centre in radii
+    MassShape.CIRCUMSCRIBED: _circumscribed,
+    MassShape.SPICULATED: _spiculated_body,
+    MassShape.ILL_DEFINED: _ill_defined,
+}
+
+
+def _rays(radius: np.ndarray, angle: np.ndarray, *, spicules: tuple[tuple[float, float], ...]) -> np.ndarray:
+    """Return the brightness of thin lines running out from the centre, 0 to 1; zeros without spicules."""
     rays = np.zeros_like(radius)
-    for direction, length in blob.spicules:
+    for direction, length in spicules:
         turn = np.angle(np.exp(1j * (angle - direction)))
         width = np.exp(-((turn * np.maximum(radius, 0.3) / 0.1) ** 2))
         rays = np.maximum(rays, width * np.clip(1.15 - radius / length, 0, 1))
-    return np.maximum(expit((0.72 - radius) / 0.1), 0.8 * rays)
-
-
-MASS_PROFILES = {
-    MassShape.CIRCUMSCRIBED: _circumscribed,
-    MassShape.SPICULATED: _spiculated,
-    MassShape.ILL_DEFINED: _ill_defined,
-}
+    return rays

@@ -1,5 +1,4 @@
 """Chinese wordings of mammography reports."""
-# ruff: noqa: RUF001
 
 from system.phantom.findings import MassShape, Region
 from system.phantom.phrases import Phrases
@@ -78,7 +77,11 @@ CHINESE = Phrases(
         "{side}肿块可能，请结合超声，BI-RADS {category}类。",
         "{side}{region}肿块，纤维腺瘤可能，囊肿待排，BI-RADS {category}类。",
     ),
-    concluding_side=("{side}BI-RADS {category}类。", "{side}未见恶性征象，BI-RADS {category}类。", "{side}未见肿块，BI-RADS {category}类。"),
+    concluding_side=(
+        "{side}BI-RADS {category}类。",
+        "{side}未见恶性征象，BI-RADS {category}类。",
+        "{side}未见肿块，BI-RADS {category}类。",
+    ),
     concluding_both=(
         "双乳未见恶性征象，BI-RADS {category}类。",
         "双乳BI-RADS {category}类，建议定期复查。",

@@ -31,7 +31,7 @@ CONTRAST_SHARE = 0.35  # of one-sided masses told against the other breast
 REMOVED_SHARE = 0.08  # of mass-free breasts with an operation behind them
 HEDGE_SHARE = 0.35  # of masses concluded with a doubt
 FULL_WIDTH_SHARE = 0.1  # of Chinese reports typed with full-width digits
-FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")  # noqa: RUF001
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,5 +163,5 @@ class _Writer:
 def _tidy(sentence: str) -> str:
     """Close the gaps that absent words left; an English sentence starts with a capital."""
     sentence = re.sub(r"\s+", " ", sentence).replace(" ,", ",").replace(" .", ".").strip()
-    sentence = re.sub(r"[,，]+\s*([.。，,])", r"\1", sentence)  # noqa: RUF001
+    sentence = re.sub(r"[,，]+\s*([.。，,])", r"\1", sentence)
     return sentence[:1].upper() + sentence[1:]
