@@ -13,6 +13,9 @@ from system.records import Side
 WORK_SIZE_PX = 192  # longest side of the small copy
 SMOOTH_PX = 1.0  # of the small copy
 OPENING_PX = 5  # of the small copy; cuts labels and scan borders loose from the breast
+THRESHOLD_SHARE = 0.8  # of Otsu's threshold: the thin tissue at the skin belongs to the breast
+MIN_BRIGHT_SHARE = 0.05  # of the frame above the threshold; less is not a breast but a label
+MAX_CLIPS = 4
 MARGIN_PX = 1  # of the small copy; the skin line is fainter than the threshold
 MIN_BREAST_SHARE = 0.02  # of the frame
 EDGE_SHARE = 0.08  # of the breast's width: the strip in which its straight side is looked for
@@ -64,7 +67,12 @@ def _largest_region(small: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(small, SMOOTH_PX)
     # the square root spreads the dark end: fatty tissue stays with the breast when glands or labels are very bright
     smooth = np.sqrt(smooth - smooth.min())
-    bright = smooth > 0.8 * threshold_otsu(smooth)
+    for _ in range(MAX_CLIPS):
+        threshold = threshold_otsu(smooth)
+        if (smooth > threshold).mean() >= MIN_BRIGHT_SHARE:
+            break
+        smooth = np.minimum(smooth, threshold)  # a label outshines everything: dim it and look again
+    bright = smooth > THRESHOLD_SHARE * threshold
     # symmetric: the breast runs on beyond the frame, but a one-pixel scan line along the border stays thin and is cut
     opened = ndimage.binary_opening(np.pad(bright, OPENING_PX, mode="symmetric"), iterations=OPENING_PX // 2)
     labels, _ = ndimage.label(opened[OPENING_PX:-OPENING_PX, OPENING_PX:-OPENING_PX])

@@ -1,0 +1,132 @@
+"""The canonical view of drawn breasts whose place is known."""
+
+import numpy as np
+import pytest
+
+from system.imaging import ImageRefused, ImagingConfig, canonical_mask, canonical_view, to_network
+
+CONFIG = ImagingConfig(height_px=160, width_px=128)
+
+
+def drawn_breast(rows=320, cols=256, *, chest_wall="left", seed=0):
+    """Half an ellipse of tissue against one border, darker towards the skin, on a faintly noisy background."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:rows, :cols]
+    radius = np.sqrt((x / (0.75 * cols)) ** 2 + ((y - rows / 2) / (0.45 * rows)) ** 2)
+    pixels = np.where(radius < 1, 600 + 800 * (1 - radius), 20) + rng.normal(0, 8, (rows, cols))
+    pixels = pixels.astype(np.float32)
+    return pixels if chest_wall == "left" else pixels[:, ::-1].copy()
+
+
+def test_the_view_has_the_configured_size_and_sixteen_bits():
+    view, _ = canonical_view(drawn_breast(), config=CONFIG)
+
+    assert (view.shape, view.dtype) == ((160, 128), np.uint16)
+
+
+def test_the_breast_spans_the_full_range_and_the_rest_is_zero():
+    view, _ = canonical_view(drawn_breast(), config=CONFIG)
+
+    assert view.max() == 65535
+    assert view[view > 0].min() == 1
+    assert not view[:, 110:].any()
+    assert not view[:4].any()
+    assert (view[20:140, :40] > 0).all()
+
+
+def test_a_breast_with_its_chest_wall_on_the_right_is_mirrored_to_the_same_view():
+    left, _ = canonical_view(drawn_breast(), config=CONFIG)
+    right, geometry = canonical_view(drawn_breast(chest_wall="right"), config=CONFIG)
+
+    assert geometry.mirrored
+    np.testing.assert_array_equal(left, right)
+
+
+def test_a_bright_label_beside_the_breast_is_removed_and_does_not_dim_it():
+    labelled = drawn_breast()
+    labelled[10:40, 215:245] = 60000
+
+    view, _ = canonical_view(labelled, config=CONFIG)
+
+    unlabelled = canonical_view(drawn_breast(), config=CONFIG)[0]
+    np.testing.assert_allclose(view.astype(float), unlabelled, atol=0.01 * 65535)  # the outline may move by a grid cell
+    assert not view[5:20, 105:].any()
+
+
+def test_a_film_that_does_not_begin_at_the_border_is_moved_to_column_zero():
+    film = np.full((320, 400), 20, np.float32)
+    film[:, 100:356] = drawn_breast()
+
+    view, geometry = canonical_view(film, config=CONFIG)
+
+    assert geometry.left_px == pytest.approx(100, abs=3)
+    assert view[80, :3].all()
+
+
+def test_a_breast_wider_than_the_view_is_made_smaller_and_padded_above_and_below():
+    _, geometry = canonical_view(drawn_breast(200, 400), config=CONFIG)
+
+    assert geometry.scale < 160 / 200
+    assert geometry.top_px > 0
+
+
+def test_when_the_breast_fills_the_film_the_bright_muscle_tells_the_chest_wall():
+    y, x = np.mgrid[:300, :300]
+    filled = np.where((x - 150) ** 2 + (y - 140) ** 2 < 190**2, 500.0, 10.0)
+    filled[(299 - x) + y < 80] = 900  # pectoral muscle in the upper right corner
+
+    _, geometry = canonical_view(filled, config=CONFIG)
+
+    assert geometry.mirrored
+
+
+def test_one_pixel_of_the_source_is_found_again_within_half_a_pixel():
+    plain = drawn_breast(chest_wall="right")
+    spotted = plain.copy()
+    spotted[60:66, 186:192] = 1300
+
+    view, geometry = canonical_view(spotted, config=CONFIG)
+
+    change = view.astype(float) - canonical_view(plain, config=CONFIG)[0]
+    rows, cols = np.nonzero(change > 5000)
+    centre = [np.average(cols, weights=change[rows, cols]), np.average(rows, weights=change[rows, cols])]
+    np.testing.assert_allclose(geometry.to_source(np.array([centre]))[0], [188.5, 62.5], atol=0.5)
+
+
+def test_a_mask_goes_the_way_of_its_image_and_comes_back_where_it_was():
+    _, geometry = canonical_view(drawn_breast(chest_wall="right"), config=CONFIG)
+    mask = np.zeros((320, 256), bool)
+    mask[100:140, 200:230] = True
+
+    rows, cols = np.nonzero(canonical_mask(mask, geometry=geometry))
+
+    corners = geometry.to_source(np.array([[cols.min() - 0.5, rows.min() - 0.5], [cols.max() + 0.5, rows.max() + 0.5]]))
+    np.testing.assert_allclose(sorted(corners[:, 0]), [199.5, 229.5], atol=0.5)
+    np.testing.assert_allclose(sorted(corners[:, 1]), [99.5, 139.5], atol=0.5)
+
+
+def test_a_canonical_mask_pixel_is_set_when_at_least_half_of_its_area_is():
+    _, geometry = canonical_view(drawn_breast(), config=CONFIG)
+    assert geometry.scale == 0.5
+    mask = np.zeros((320, 256), np.uint8)
+    mask[100, 100:102] = 255  # two of four
+    mask[110, 110] = 255  # one of four
+
+    assert np.argwhere(canonical_mask(mask, geometry=geometry)).tolist() == [[50, 50]]
+
+
+def test_a_mask_of_another_size_is_refused():
+    _, geometry = canonical_view(drawn_breast(), config=CONFIG)
+
+    with pytest.raises(ImageRefused, match=r"mask_size: the mask is \[10, 12\]"):
+        canonical_mask(np.zeros((10, 12), bool), geometry=geometry)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((300, 200)), np.full((300, 200), 4095.0), np.full((300, 200), np.nan)])
+def test_an_image_without_signal_is_refused(pixels):
+    with pytest.raises(ImageRefused, match="no_signal"):
+        canonical_view(pixels, config=CONFIG)
+
+
+def test_network_input_runs_from_zero_to_one():
+    assert to_network(np.array([[0, 65535]], np.uint16)).tolist() == [[0, 1]]
