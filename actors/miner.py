@@ -1,0 +1,48 @@
+"""The miner of a run: takes predictions shard by shard, answers with pools, survives its own death.
+
+A plain class; pipelines/mine.py makes it a named, detached actor. What it knows is in system/mining, what it must not lose in the journal.
+"""
+
+import logging
+from pathlib import Path
+
+from system.mining import LATEST, Moves, Pools, Shard, write_pool
+from system.mining.journal import Journal
+
+log = logging.getLogger(__name__)
+
+
+class Miner:
+    """One per run; every method may be called again with the same arguments without harm."""
+
+    def __init__(self, journal_uri: str) -> None:
+        """Stand where the journal ends.
+
+        journal_uri: a folder inside the run's folder; the shards' sources are relative to its parent
+        """
+        if "://" in journal_uri:
+            raise ValueError(f"the miner's journal must be a folder that every node sees, got {journal_uri}: mount the storage")
+        self._folder = Path(journal_uri)
+        self._journal = Journal(self._folder)
+        self._pools = Pools()
+        taken = [self._pools.accept(shard) for shard in self._journal.replay()]
+        log.info("miner: %d shards from the journal, rounds %s held", len(taken), self._pools.rounds())
+
+    def offer(self, shard: Shard) -> bool:
+        """Take a shard in, for good; return False where it changes nothing (a repeat, an older attempt)."""
+        if not self._pools.wants(shard):
+            return False
+        self._journal.append(shard)
+        return self._pools.accept(shard)
+
+    def pool(self, p0: float, *, round_number: int = LATEST) -> str:
+        """Return the path of the pool's Arrow IPC file (system.mining.POOL)."""
+        return str(write_pool(self._pools, self._folder / "pools", run=self._folder.parent, p0=p0, round_number=round_number))
+
+    def counts(self, p0: float, *, round_number: int = LATEST) -> dict[str, int]:
+        """Return how many images stand in each quadrant, by name."""
+        return self._pools.counts(p0=p0, round_number=round_number)
+
+    def moved(self, p0: float, *, round_number: int = LATEST) -> Moves:
+        """Return the images that left their quadrant since the round before."""
+        return self._pools.moves(p0=p0, round_number=round_number)

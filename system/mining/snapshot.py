@@ -1,0 +1,101 @@
+"""Write a pool as one Arrow IPC file that trainers map into memory; the images of TP carry their map and mask."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import xxhash
+from numpy.typing import NDArray
+
+from system.mining.journal import write_whole
+from system.mining.pools import LATEST, POOLED, Columns, Pools
+from system.mining.rules import p0_text, quadrants
+from system.records import Quadrant
+
+POOL = pa.schema(
+    [
+        ("image_key", pa.int64()),
+        ("image_id", pa.string()),
+        ("quadrant", pa.uint8()),  # records.Quadrant, TP, FP or FN
+        ("y", pa.float32()),  # probability of a mass by the report, 0 to 1
+        ("score", pa.float32()),  # highest probability of a kept candidate, 0 to 1
+        ("map_png", pa.binary()),  # M_p at stride 4, null but for TP
+        ("mask_png", pa.binary()),  # M_b at stride 4, null but for TP
+    ]
+)
+_FROM_PREDICTIONS = ["image_key", "image_id", "map_png", "mask_png"]
+
+
+def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number: int = LATEST) -> Path:
+    """Write the pool of a round at p0 into the folder and return its file; the same pool has the same name and is written once.
+
+    run: the folder that the shards' sources are relative to. The file has one record batch per predictions file, rows by rising key.
+    """
+    number = pools.newest(round_number)
+    columns, shards = pools.columns(number)
+    quadrant = quadrants(columns.y, columns.has_mask, p0=p0)
+    used = np.isin(quadrant, POOLED)
+    columns, shards, quadrant = columns.take(used), shards[used], quadrant[used]
+    sources = pools.sources(number)
+    digest = _digest([*columns.arrays(), quadrant, shards], sources)
+    path = folder / f"round_{number:02d}_p0_{p0_text(p0)}_{digest}.arrow"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = _tables(columns, quadrant, shards, {shard: run / source for shard, source in sources.items()})
+        write_whole(path, lambda file: _write(file, tables))
+    return path
+
+
+def read_pool(path: Path) -> pa.Table:
+    """Return a pool of schema POOL, mapped into memory: bytes are read when they are used."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def _write(file: pa.OSFile, tables: Iterator[pa.Table]) -> None:
+    with pa.ipc.new_file(file, POOL) as writer:
+        for table in tables:
+            writer.write_table(table.combine_chunks())
+
+
+def _tables(columns: Columns, quadrant: NDArray[np.uint8], shards: NDArray[np.int32], sources: dict[int, Path]) -> Iterator[pa.Table]:
+    for shard, source in sources.items():
+        rows = np.flatnonzero(shards == shard)
+        if rows.size:
+            yield _table(columns.take(rows), quadrant[rows], source)
+
+
+def _table(columns: Columns, quadrant: NDArray[np.uint8], source: Path) -> pa.Table:
+    found = pq.ParquetFile(source).read(_FROM_PREDICTIONS)
+    places = _positions(columns.keys, found.column("image_key").to_numpy(), source=source)
+    taught = quadrant == Quadrant.TP
+    pngs = [found.column(name).take(pa.array(places, mask=~taught)) for name in ("map_png", "mask_png")]
+    without = sum(int(taught.sum()) - (len(png) - png.null_count) for png in pngs)
+    if without:
+        raise ValueError(f"{source.name} lacks {without} maps or masks of images with a mask: infer again with keep_maps='masked' or 'all'")
+    arrays = [
+        pa.array(columns.keys),
+        found.column("image_id").take(pa.array(places)),
+        pa.array(quadrant),
+        pa.array(columns.y),
+        pa.array(columns.score),
+        *pngs,
+    ]
+    return pa.Table.from_arrays(arrays, schema=POOL)
+
+
+def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, source: Path) -> NDArray[np.int64]:
+    order = np.argsort(within)
+    places = np.searchsorted(within, keys, sorter=order)
+    positions = order[np.minimum(places, len(order) - 1)] if len(order) else np.zeros(0, np.int64)
+    if len(positions) != len(keys) or np.any(within[positions] != keys):
+        raise ValueError(f"{source.name} no longer holds the images it was mined with: remove the run's miner folder and mine again")
+    return positions
+
+
+def _digest(arrays: list[NDArray], sources: dict[int, str]) -> str:
+    digest = xxhash.xxh3_64(repr(sorted(sources.items())).encode())
+    for array in arrays:
+        digest.update(array.tobytes())
+    return digest.hexdigest()

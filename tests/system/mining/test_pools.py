@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from system.mining.pools import Columns, Pools, Shard
+from system.records import Quadrant
+
+
+def columns(*rows: tuple[int, float, bool]) -> Columns:
+    """Rows of key, y, has_mask; the score is key / 100."""
+    keys = np.array([row[0] for row in rows], np.int64)
+    y = np.array([row[1] for row in rows], np.float32)
+    return Columns(keys, y, (keys / 100).astype(np.float32), np.array([row[2] for row in rows], bool))
+
+
+def shard(number: int, *rows: tuple[int, float, bool], round_number: int = 1, attempt: int = 1) -> Shard:
+    return Shard(round_number, number, attempt, f"round_{round_number}/attempt_{attempt}/part_{number}.parquet", columns(*rows))
+
+
+def pools(*shards: Shard) -> Pools:
+    held = Pools()
+    for one in shards:
+        held.accept(one)
+    return held
+
+
+def test_counts_are_those_of_the_columns_at_any_p0() -> None:
+    held = pools(shard(0, (1, 0.99, True), (2, 0.9, True), (3, 0.02, True)), shard(1, (4, 0.99, False), (5, 0.02, False)))
+    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 1, "FN": 1, "TN": 1}
+    assert held.counts(p0=0.85) == {"UNUSED": 0, "TP": 2, "FP": 1, "FN": 1, "TN": 1}
+
+
+def test_a_repeated_shard_changes_nothing() -> None:
+    held = Pools()
+    assert held.accept(shard(0, (1, 0.99, True)))
+    assert not held.accept(shard(0, (1, 0.99, True)))
+    assert held.counts(p0=0.95)["TP"] == 1
+
+
+def test_a_newer_attempt_of_a_shard_replaces_the_older() -> None:
+    held = pools(shard(0, (1, 0.99, True)), shard(0, (1, 0.99, False), attempt=2))
+    assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 1, "TN": 0}
+    assert held.sources() == {0: "round_1/attempt_2/part_0.parquet"}
+
+
+def test_an_older_attempt_that_comes_late_is_ignored() -> None:
+    held = pools(shard(0, (1, 0.99, False), attempt=2))
+    assert not held.accept(shard(0, (1, 0.99, True), attempt=1))
+    assert held.counts(p0=0.95)["FN"] == 1
+
+
+def test_the_same_attempt_with_other_content_is_refused() -> None:
+    held = pools(shard(0, (1, 0.99, True)))
+    with pytest.raises(ValueError, match="round 1, shard 0, attempt 1 was offered before with other content"):
+        held.accept(shard(0, (1, 0.99, False)))
+
+
+def test_an_image_cut_into_another_file_by_a_newer_attempt_counts_once() -> None:
+    held = pools(shard(0, (1, 0.99, True)), shard(1, (2, 0.99, True)), shard(0, (1, 0.99, False), (2, 0.99, False), attempt=2))
+    assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 2, "TN": 0}
+    assert held.columns()[1].tolist() == [0, 0]
+
+
+def test_images_come_by_rising_key_with_their_shard() -> None:
+    found, numbers = pools(shard(1, (5, 0.1, True), (2, 0.2, False)), shard(0, (3, 0.3, True))).columns()
+    assert found.keys.tolist() == [2, 3, 5]
+    assert found.y.tolist() == pytest.approx([0.2, 0.3, 0.1])
+    assert found.score.tolist() == pytest.approx([0.02, 0.03, 0.05])
+    assert found.has_mask.tolist() == [False, True, True]
+    assert numbers.tolist() == [1, 0, 1]
+
+
+def test_the_next_round_decides_anew() -> None:
+    held = pools(shard(0, (1, 0.99, True), (2, 0.99, True)), shard(0, (1, 0.99, False), round_number=2))
+    assert held.counts(p0=0.95)["TP"] == 0
+    assert held.counts(p0=0.95, round_number=1)["TP"] == 2
+
+
+def test_moves_name_the_images_that_left_their_quadrant() -> None:
+    first = shard(0, (1, 0.99, False), (2, 0.99, True), (3, 0.01, True), (4, 0.99, False))
+    second = shard(0, (4, 0.99, True), (3, 0.01, False), (2, 0.99, True), (1, 0.99, True), (9, 0.99, True), round_number=2)
+    moves = pools(first, second).moves(p0=0.95)
+    assert moves.keys.tolist() == [1, 3, 4]
+    assert moves.before.tolist() == [Quadrant.FN, Quadrant.FP, Quadrant.FN]
+    assert moves.after.tolist() == [Quadrant.TP, Quadrant.TN, Quadrant.TP]
+    assert moves.counts() == {"FN>TP": 2, "FP>TN": 1}
+
+
+def test_nothing_has_moved_in_the_first_round() -> None:
+    moves = pools(shard(0, (1, 0.99, True))).moves(p0=0.95)
+    assert moves.keys.size == 0
+    assert moves.counts() == {}
+
+
+def test_only_the_two_newest_rounds_are_held() -> None:
+    held = pools(shard(0, (1, 0.99, True)), shard(0, (1, 0.99, True), round_number=2), shard(0, (1, 0.99, True), round_number=3))
+    assert held.rounds() == [2, 3]
+    assert not held.accept(shard(1, (2, 0.99, True)))
+
+
+def test_asking_for_a_round_that_was_not_offered_says_so() -> None:
+    with pytest.raises(LookupError, match=r"round 2 was not offered to the miner, which holds \[1\]"):
+        pools(shard(0, (1, 0.99, True))).counts(p0=0.95, round_number=2)
+    with pytest.raises(LookupError, match="round LATEST was not offered"):
+        Pools().columns()
+
+
+def test_a_label_that_is_no_probability_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"labels outside 0 to 1 \(up to 1.5\)"):
+        Pools().accept(shard(0, (1, 1.5, True)))
+
+
+def test_columns_of_unequal_length_are_refused() -> None:
+    uneven = Columns(np.zeros(2, np.int64), np.zeros(1, np.float32), np.zeros(2, np.float32), np.zeros(2, bool))
+    with pytest.raises(ValueError, match="columns of one length"):
+        Pools().accept(Shard(1, 0, 1, "", uneven))
+
+
+def test_the_state_does_not_share_memory_with_the_message() -> None:
+    message = shard(0, (1, 0.99, True))
+    held = pools(message)
+    message.columns.has_mask[0] = False
+    assert held.counts(p0=0.95)["TP"] == 1
+
+
+ALL = [
+    shard(
+        number,
+        *[(4 * number + place, [0.99, 0.8, 0.01, 0.2][(place + round_number) % 4], (place + attempt) % 2 == 0) for place in range(4)],
+        round_number=round_number,
+        attempt=attempt,
+    )
+    for round_number in (1, 2, 3)
+    for number in (0, 1)
+    for attempt in (1, 2)
+]
+
+
+@given(repeats=st.lists(st.sampled_from(ALL), max_size=8), order=st.permutations(ALL), p0=st.sampled_from([0.95, 0.75]))
+@settings(max_examples=60, deadline=None)
+def test_any_order_and_any_repeats_give_the_same_pools(repeats: list[Shard], order: list[Shard], p0: float) -> None:
+    clean, found = pools(*ALL), pools(*repeats, *order)
+    assert found.counts(p0=p0) == clean.counts(p0=p0)
+    assert found.moves(p0=p0).keys.tolist() == clean.moves(p0=p0).keys.tolist()
+    for one, other in zip(found.columns()[0].arrays(), clean.columns()[0].arrays(), strict=True):
+        np.testing.assert_array_equal(one, other)
