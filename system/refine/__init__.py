@@ -1,0 +1,29 @@
+"""From probability maps to masks and candidates: dense CRF, binary mask, components. May import records and settings.
+
+config.py          what of this is a setting
+crf.py             dense_crf and the table of its backends
+mean_field.py      the iteration that all of our own backends share
+crf_exact.py       every pair of pixels: the slow reference
+crf_grid.py        bilateral grid in plain torch: the one to use
+crf_pydensecrf.py  Kraehenbuehl's permutohedral lattice, an optional extra
+active.py          where in a map the CRF can change anything
+masks.py           map -> binary mask, and how much the CRF took away
+regions.py         map -> candidates
+"""
+
+from system.refine.config import CrfParams, InferConfig, RefineConfig
+from system.refine.crf import CRF_BACKENDS, dense_crf
+from system.refine.masks import Refined, refine_masks, shift_threshold
+from system.refine.regions import regions
+
+__all__ = [
+    "CRF_BACKENDS",
+    "CrfParams",
+    "InferConfig",
+    "RefineConfig",
+    "Refined",
+    "dense_crf",
+    "refine_masks",
+    "regions",
+    "shift_threshold",
+]

@@ -1,0 +1,39 @@
+"""Dense CRF over every pair of pixels: slow, exact, and the reference for the other backends."""
+
+import torch
+from torch import Tensor
+
+from system.refine.config import CrfParams
+from system.refine.mean_field import Kernel, mean_field
+
+MAX_PX = 8192  # a kernel matrix of that many pixels takes 256 MiB
+
+
+def exact_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
+    """log_odds: [B, H, W] float;  image: [B, H, W] float, 0 to 255;  returns P(mass) [B, H, W].
+
+    Raises ValueError for images of more than MAX_PX pixels.
+    """
+    height, width = log_odds.shape[-2:]
+    if height * width > MAX_PX:
+        raise ValueError(f"the exact CRF takes at most {MAX_PX} pixels, found {height} x {width}: use backend 'grid'")
+    return torch.cat([_one(odds, gray, params) for odds, gray in zip(log_odds.split(1), image.split(1), strict=True)])
+
+
+def _one(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
+    rows, cols = (torch.arange(n, dtype=log_odds.dtype, device=log_odds.device) for n in log_odds.shape[-2:])
+    y, x = (axis.reshape(-1) for axis in torch.meshgrid(rows, cols, indexing="ij"))
+    distance = _squared_differences(x) + _squared_differences(y)
+    contrast = _squared_differences(image.reshape(-1).to(log_odds.dtype))
+    smoothness = torch.exp(-distance / (2 * params.smoothness_sigma_px**2))
+    appearance = torch.exp(-distance / (2 * params.position_sigma_px**2) - contrast / (2 * params.intensity_sigma**2))
+    kernels = [Kernel(params.smoothness_weight, _times(smoothness)), Kernel(params.appearance_weight, _times(appearance))]
+    return mean_field(log_odds, kernels, valid=torch.ones_like(log_odds), num_iterations=params.num_iterations)
+
+
+def _squared_differences(values: Tensor) -> Tensor:
+    return (values[:, None] - values[None, :]).square()
+
+
+def _times(matrix: Tensor):
+    return lambda x: (matrix @ x.reshape(-1)).reshape(x.shape)

@@ -1,0 +1,68 @@
+"""The binary mask M_b of a map (seed 000, section 3.3), and how much of it the CRF took away."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from system.refine.config import RefineConfig
+from system.refine.crf import PROBABILITY_EPSILON, dense_crf
+
+_WITHIN_IMAGE = np.stack([np.zeros((3, 3), bool), np.ones((3, 3), bool), np.zeros((3, 3), bool)])
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The masks of a batch of maps."""
+
+    mask: np.ndarray  # [B, H, W] bool
+    removed: np.ndarray  # [B] float32, largest share of a component that is gone from the mask, 0 to 1
+
+
+def shift_threshold(prob: Tensor, mask_threshold: float) -> Tensor:
+    """Return probabilities whose log-odds are shifted so that `mask_threshold` becomes 0.5; 0 < mask_threshold < 1.
+
+    The CRF votes around even odds, but nets under soft focal loss stay far below them.
+    """
+    if not 0 < mask_threshold < 1:
+        raise ValueError(f"mask_threshold must lie between 0 and 1, found {mask_threshold}: choose it on validation")
+    return torch.sigmoid(torch.logit(prob.float(), eps=PROBABILITY_EPSILON) - math.log(mask_threshold / (1 - mask_threshold)))
+
+
+def refine_masks(prob: Tensor, image: Tensor, *, mask_threshold: float, config: RefineConfig) -> Refined:
+    """Return M_b = CRF(map) > 0.5 without its small components.
+
+    prob: [B, H, W] float, 0 to 1;  image: [B, H, W] float, 0 to 255
+    """
+    shifted = shift_threshold(prob, mask_threshold)
+    before = (shifted > 0.5).cpu().numpy()
+    after = (dense_crf(shifted, image, config.params, backend=config.backend) > 0.5).cpu().numpy()
+    mask = drop_small(after, min_px=config.min_candidate_px)
+    return Refined(mask, removed_share(before, mask, min_px=config.min_candidate_px))
+
+
+def drop_small(mask: np.ndarray, *, min_px: int) -> np.ndarray:
+    """mask: [B, H, W] bool; returns it without 8-connected components of fewer than min_px pixels."""
+    if not mask.any():
+        return mask
+    labels, _ = ndimage.label(mask, structure=_WITHIN_IMAGE)
+    keep = np.bincount(labels.ravel()) >= min_px
+    keep[0] = False
+    return keep[labels]
+
+
+def removed_share(before: np.ndarray, after: np.ndarray, *, min_px: int) -> np.ndarray:
+    """Return, per image, the largest share that a component of at least min_px pixels lost; before, after: [B, H, W] bool."""
+    worst = np.zeros(len(before), dtype=np.float32)
+    labels, num_found = ndimage.label(before, structure=_WITHIN_IMAGE)
+    if num_found == 0:
+        return worst
+    size = np.bincount(labels.ravel())[1:]
+    kept = np.bincount(labels[after], minlength=num_found + 1)[1:]
+    where = np.array([image.start for image, _, _ in ndimage.find_objects(labels)])
+    counts = size >= min_px
+    np.maximum.at(worst, where[counts], (1 - kept / size)[counts].astype(np.float32))
+    return worst
