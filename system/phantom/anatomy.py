@@ -58,7 +58,7 @@ def draw_outline(view: ViewPosition, *, field_mm: tuple[float, float], rng: np.r
     height, width = field_mm
     is_mlo = view is ViewPosition.MLO
     return Outline(
-        depth_mm=width * rng.uniform(0.45, 0.72),
+        depth_mm=width * rng.uniform(0.55, 0.82),
         half_height_mm=height * rng.uniform(0.3, 0.38),
         centre_mm=height * (rng.uniform(0.56, 0.61) if is_mlo else rng.uniform(0.47, 0.53)),
         exponent=rng.uniform(1.9, 2.4),

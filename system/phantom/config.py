@@ -12,7 +12,7 @@ class PhantomConfig(Settings):
 
     height_px: int = Field(default=320, ge=64, le=4096, description="rows of every image")
     width_px: int = Field(default=256, ge=48, le=4096, description="columns of every image")
-    field_height_mm: float = Field(default=240.0, ge=100, le=400, description="what the rows cover; the pixel spacing follows from it")
+    field_height_mm: float = Field(default=200.0, ge=100, le=400, description="what the rows cover; the pixel spacing follows from it")
 
     mass_share: float = Field(default=0.5, ge=0, le=1, description="share of women with a mass")
     second_mass_share: float = Field(default=0.1, ge=0, le=1, description="share of those women with a second one, in either breast")

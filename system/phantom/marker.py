@@ -14,16 +14,21 @@ BRIGHTNESS = 0.95  # share of full scale
 
 
 def add_marker(image: np.ndarray, *, text: str, at_right: bool) -> None:
-    """Write e.g. RMLO into an upper corner of image [H, W] float32, in place, readable whichever way the breast faces."""
+    """Write e.g. RMLO into a corner of image [H, W] float32, in place, readable whichever way the breast faces.
+
+    The upper corner, else the lower one; nothing is written where the breast, brighter than 0, leaves no room.
+    """
     rows, cols = image.shape
     scale = max(1, rows // 200)
     letters = [_glyph(letter) for letter in f"{text[0]} {text[1:]}"]
     block = np.kron(np.concatenate(letters, axis=1), np.ones((scale, scale), bool))
     height, width = block.shape
-    top = rows // 40
     left = cols - width - cols // 30 if at_right else cols // 30
-    window = image[top : top + height, max(left, 0) : max(left, 0) + width]
-    window[block[:, : window.shape[1]]] = BRIGHTNESS
+    for top in (rows // 40, rows - height - rows // 40):
+        window = image[top : top + height, max(left, 0) : max(left, 0) + width]
+        if window.shape == block.shape and not window.any():
+            window[block] = BRIGHTNESS
+            return
 
 
 def _glyph(letter: str) -> np.ndarray:

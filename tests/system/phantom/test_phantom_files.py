@@ -81,7 +81,7 @@ def test_every_attribute_a_mammogram_must_have_is_there(written: Path):
         "BurnedInAnnotation": "NO",
         "PositionerType": "MAMMOGRAPHIC",
         "OrganExposed": "BREAST",
-        "ImagerPixelSpacing": [2.5, 2.5],  # 240 mm over 96 rows
+        "ImagerPixelSpacing": [2.08333, 2.08333],  # 200 mm over 96 rows
         "WindowCenter": 2048,
         "WindowWidth": 4096,
     }
@@ -125,5 +125,5 @@ def test_a_marker_is_burnt_into_the_air_and_leaves_the_breast_alone():
     marked, plain = (make_exam(2, 6, SMALL.model_copy(update={"marker_share": share})) for share in (1.0, 0.0))
     for with_marker, without in zip(marked.views, plain.views, strict=True):
         changed = np.abs(with_marker.pixels.astype(int) - without.pixels) > 1000
-        assert changed.any()
+        assert changed.sum() >= 20
         assert (without.pixels[changed] < 200).all()
