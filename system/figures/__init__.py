@@ -1,0 +1,38 @@
+"""What a run looks like: tables for the terminal, curves, overlays, and one self-contained page. May import archive, imaging and records.
+
+report.py          the plain rows that tables and page are made of
+format.py          numbers as text, the same on the terminal and on the page
+tables.py          rich tables
+curves.py          FROC and loss curves (matplotlib)
+overlays.py        image, truth, map before and after
+page.py            the run's page
+templates/         its Jinja2 template
+"""
+
+from system.figures.page import write_page
+from system.figures.report import (
+    EpochRow,
+    FrocSeries,
+    GalleryItem,
+    HeadlineRow,
+    LabelRow,
+    PoolRow,
+    PurityRow,
+    RunReport,
+)
+from system.figures.tables import headline_table, label_table, pool_table
+
+__all__ = [
+    "EpochRow",
+    "FrocSeries",
+    "GalleryItem",
+    "HeadlineRow",
+    "LabelRow",
+    "PoolRow",
+    "PurityRow",
+    "RunReport",
+    "headline_table",
+    "label_table",
+    "pool_table",
+    "write_page",
+]

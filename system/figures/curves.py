@@ -1,0 +1,102 @@
+"""FROC and loss curves as SVG text. Drawn without pyplot, so there is no global state and no window."""
+
+import io
+from collections.abc import Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from system.figures.report import EpochRow, FrocSeries
+
+COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")  # told apart in gray too, with the markers' help
+MARKERS = ("o", "s", "^", "D", "v", "P")
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#888888",
+    "axes.linewidth": 0.8,
+    "xtick.color": "#444444",
+    "ytick.color": "#444444",
+    "svg.hashsalt": "mammoloop",  # equal curves give equal bytes
+}
+
+
+def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
+    """Return the curves as SVG, a step from (0, 0) on; the operating points are marked by thin lines and markers."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        axes = figure.add_subplot()
+        right = 1.15 * max(fppi)
+        for x in fppi:
+            axes.axvline(x, color="#dddddd", linewidth=0.8, zorder=0)
+        titles = list(dict.fromkeys(one.title for one in series))
+        for one in series:
+            _draw_froc(axes, one, place=titles.index(one.title) % len(COLOURS), fppi=fppi, right=right)
+        axes.set(xlim=(0, right), ylim=(0, 1.02), xlabel="false positives per image", ylabel="sensitivity")
+        axes.set_xticks([0, *fppi], ["0", *(f"{x:g}" for x in fppi)])
+        axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False)
+        return _svg(figure)
+
+
+def loss_figure(epochs: Sequence[EpochRow]) -> str:
+    """Return the loss terms by epoch as SVG, one panel per stage; "" where there is nothing to draw."""
+    stages = list(dict.fromkeys(str(row.get("stage", "training")) for row in epochs))
+    if not stages or not loss_terms(epochs):
+        return ""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 2.6 * ((len(stages) + 1) // 2)), layout="constrained")
+        grid = figure.subplots((len(stages) + 1) // 2, min(2, len(stages)), squeeze=False)
+        for axes in grid.flat:
+            axes.set_visible(False)
+        for axes, stage in zip(grid.flat, stages, strict=False):
+            axes.set_visible(True)
+            _draw_losses(axes, [row for row in epochs if str(row.get("stage", "training")) == stage], terms=loss_terms(epochs))
+            axes.set_title(stage, loc="left", fontsize=10)
+        grid.flat[0].legend(frameon=False, fontsize=8)
+        return _svg(figure)
+
+
+def loss_terms(epochs: Sequence[EpochRow]) -> list[str]:
+    """Return the columns that hold a loss, in the order in which they first appear."""
+    names = dict.fromkeys(name for row in epochs for name, value in row.items() if isinstance(value, float | int))
+    return [name for name in names if name.lower().startswith(("loss", "l_"))]
+
+
+def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float], right: float) -> None:
+    """Draw one system; a curve that ends early is drawn only as far as it goes, its end marked by a cross."""
+    colour = COLOURS[place]
+    end = max(one.fppi, default=0.0)
+    if one.recut:
+        ordered = sorted(zip(one.fppi, one.sensitivity, strict=True))
+        axes.plot(*zip((0.0, 0.0), *ordered, strict=True), "--", color=colour, linewidth=1, label=f"{one.title}, re-cut")
+        return
+    axes.step([0.0, *one.fppi], [0.0, *one.sensitivity], where="post", color=colour, linewidth=1.8, label=one.title)
+    for x in fppi:
+        reached = [value for at, value in zip(one.fppi, one.sensitivity, strict=True) if at <= x]
+        axes.plot([x], [max(reached, default=0.0)], MARKERS[place], color=colour, markersize=5)
+    if end < right:
+        axes.plot([end], [max(one.sensitivity, default=0.0)], "x", color=colour, markersize=7)
+
+
+def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: list[str]) -> None:
+    """Draw one stage's terms; a term that a stage lacks is left out."""
+    for index, term in enumerate(terms):
+        drawn = [(float(row.get("epoch", number)), float(row[term])) for number, row in enumerate(rows) if term in row]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), color=COLOURS[(index + 2) % len(COLOURS)], linewidth=1.4, label=term)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
+
+
+def _svg(figure: Figure) -> str:
+    """Return the figure as SVG; letters become outlines, so it looks the same everywhere."""
+    file = io.StringIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    return file.getvalue()

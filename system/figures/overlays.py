@@ -1,0 +1,58 @@
+"""Mammograms with the truth's outline and a probability map laid over them, as small RGB pictures."""
+
+import io
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+TRUTH_COLOUR = (255, 214, 10)
+_LOW, _HIGH = np.array([30, 90, 220], dtype=np.float32), np.array([255, 60, 30], dtype=np.float32)  # map at 0 and at its ceiling
+
+
+def with_truth(image: np.ndarray, truth: np.ndarray, *, height_px: int) -> np.ndarray:
+    """Return the image with the truth's outline: [height_px, w, 3] uint8.
+
+    image: [H, W] uint16;  truth: [H, W] bool
+    """
+    return _outlined(_gray(image, height_px=height_px), truth)
+
+
+def with_map(image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, height_px: int, ceiling: float) -> np.ndarray:
+    """Return the image with the map in colour over it and the truth's outline: [height_px, w, 3] uint8.
+
+    Opacity grows with probability, so that the tissue shows where the net sees nothing.
+
+    image: [H, W] uint16;  truth: [H, W] bool;  probability: [h, w] float, 0 to 1;  ceiling: the probability drawn at full strength
+    """
+    base = _gray(image, height_px=height_px).astype(np.float32)
+    coarse = Image.fromarray(np.ascontiguousarray(probability, dtype=np.float32))
+    fine = np.asarray(coarse.resize((base.shape[1], base.shape[0]), Image.Resampling.BILINEAR))
+    strength = np.clip(fine / max(ceiling, 1e-6), 0, 1)[..., None]
+    mixed = base + 0.75 * strength * (_LOW + strength * (_HIGH - _LOW) - base)
+    return _outlined(mixed.round().astype(np.uint8), truth)
+
+
+def png_of(picture: np.ndarray) -> bytes:
+    """Return the PNG of an RGB picture: [H, W, 3] uint8."""
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG", optimize=True)
+    return file.getvalue()
+
+
+def _gray(image: np.ndarray, *, height_px: int) -> np.ndarray:
+    """Return the image as RGB of the wanted height, its brightest half per cent cut off: [height_px, w, 3] uint8."""
+    white = max(float(np.quantile(image, 0.995)), 1.0)
+    eight_bit = (np.clip(image / white, 0, 1) * 255).round().astype(np.uint8)
+    width_px = max(1, round(image.shape[1] * height_px / image.shape[0]))
+    resized = Image.fromarray(eight_bit).resize((width_px, height_px), Image.Resampling.BICUBIC)
+    return np.stack([np.asarray(resized)] * 3, axis=-1)
+
+
+def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Draw a two-pixel line just outside the truth."""
+    height_px, width_px = picture.shape[:2]
+    inside = np.asarray(Image.fromarray(truth.astype(np.uint8) * 255).resize((width_px, height_px), Image.Resampling.BILINEAR)) > 127
+    result = picture.copy()
+    result[ndimage.binary_dilation(inside, iterations=2) & ~inside] = TRUTH_COLOUR
+    return result

@@ -1,0 +1,97 @@
+"""The plain rows that a run's tables and page are made of. They are filled in pipelines/, so nothing here knows stages or tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+NAN = float("nan")
+EpochRow = Mapping[str, float | int | str]
+"""One line of a training stage's epochs.jsonl; `stage` and `epoch` name it, every number called loss* or L_* is drawn."""
+
+
+@dataclass(frozen=True)
+class HeadlineRow:
+    """One system in the main table."""
+
+    title: str  # "supervised", "as many more supervised steps", "round 1", …
+    sensitivity: Mapping[str, float]  # false positives per image as text ("0.1") -> 0 to 1; NaN without lesions
+    mean: float  # of the sensitivities
+    interval: tuple[float, float]  # 95 %, of the mean
+    difference: float = NAN  # of the mean from the baseline's; NaN where it is not compared
+    difference_interval: tuple[float, float] = (NAN, NAN)  # 95 %, paired by patient
+
+
+@dataclass(frozen=True)
+class FrocSeries:
+    """One system's curve."""
+
+    title: str
+    fppi: Sequence[float]  # operating points where the sensitivity changes, in order, and the last
+    sensitivity: Sequence[float]  # 0 to 1
+    recut: bool = False  # the second mode, drawn dashed in the system's colour
+
+
+@dataclass(frozen=True)
+class PoolRow:
+    """What the miner found at one p0 of one round, in images."""
+
+    round: int  # from 1
+    p0: float
+    tp: int
+    fp: int
+    fn: int
+    tn: int
+    unused: int  # the report is not sure enough
+
+
+@dataclass(frozen=True)
+class PurityRow:
+    """How many members of a pool are what the report and the map say, where the truth is known."""
+
+    round: int  # from 1
+    p0: float
+    quadrant: str  # TP, FP, FN
+    num_images: int
+    right: float  # share, 0 to 1: with a mass in TP and FN, without in FP
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """How well the reports of one side were read, on the folds held out (seed 000, table 2)."""
+
+    title: str  # "left", "right"
+    f1: float
+    weighted_f1: float
+    accuracy: float
+    num_reports: int
+
+
+@dataclass(frozen=True)
+class GalleryItem:
+    """One image to look at."""
+
+    image: np.ndarray  # [H, W] uint16, canonical view
+    truth: np.ndarray  # [H, W] bool; all False where there is no mass
+    map_before: np.ndarray  # [H, W] or coarser, float, 0 to 1
+    map_after: np.ndarray  # same shape as map_before
+    caption: str  # no patient data
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Everything on a run's page; what is empty is left out of it."""
+
+    title: str
+    headline: Sequence[HeadlineRow]
+    baseline: str = "supervised"  # the row that differences are taken from
+    rules: Sequence[str] = ()  # of the evaluation, one sentence each
+    froc: Sequence[FrocSeries] = ()
+    pools: Sequence[PoolRow] = ()
+    purity: Sequence[PurityRow] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # what was chosen on validation -> value
+    labels: Sequence[LabelRow] = ()
+    epochs: Sequence[EpochRow] = ()
+    galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images
+    config: str = ""  # the resolved config, YAML
+    facts: Mapping[str, str | int | float] = field(default_factory=dict)  # versions, digests, counts, durations
