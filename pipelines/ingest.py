@@ -9,27 +9,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import ray
-from pydantic import Field
 
-from system.archive import Archive, SplitConfig
+from system.archive import Archive, IngestConfig
 from system.archive.intake import Intake, settle, take
 from system.archive.layouts import LAYOUTS, SourceItem, SourceReport
 from system.archive.tables import SCHEMAS
-from system.imaging import ImagingConfig
 from system.records import Side
-from system.settings import Settings
 
 log = logging.getLogger(__name__)
-
-
-class IngestConfig(Settings):
-    """How a source becomes an archive."""
-
-    imaging: ImagingConfig = ImagingConfig()
-    split: SplitConfig = SplitConfig()
-    site_key_hex: str = Field(default="", pattern="^([0-9a-f]{64})?$")  # 32 bytes; "" = a random key; set only where ids must repeat
-    overwrite: bool = False  # replace images that are there already, and their masks
-    files_per_task: int = Field(default=32, ge=1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +39,7 @@ def run(source: Path, archive_uri: str, *, layout: str, config: IngestConfig) ->
     """
     if layout not in LAYOUTS:
         raise ValueError(f"there is no layout {layout!r}: choose one of {sorted(LAYOUTS)}")
-    archive = Archive.create(archive_uri, imaging=config.imaging, site_key=bytes.fromhex(config.site_key_hex))
+    archive = Archive.create(archive_uri, imaging=config.imaging, site_key=config.site_key())
     items = LAYOUTS[layout].items(source)
     if not items:
         raise ValueError(f"the source has no image files for layout {layout!r}: check its folder")

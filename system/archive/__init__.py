@@ -6,11 +6,14 @@ pixels.py    the content-addressed pixel store
 store.py     Archive: tables, pixels and ids under one URI
 pairs.py     the bilateral pairs of a table of images
 splits.py    which patient is for what
+config.py    how a source folder becomes an archive
+intake.py    one source file to rows; all files of a source settled together
 layouts/     how a source folder is laid out: DICOM folders, mini-MIAS
 """
 
+from system.archive.config import IngestConfig
 from system.archive.pairs import pair_table
 from system.archive.splits import SplitConfig, assign_splits, check_no_leak
 from system.archive.store import Archive
 
-__all__ = ["Archive", "SplitConfig", "assign_splits", "check_no_leak", "pair_table"]
+__all__ = ["Archive", "IngestConfig", "SplitConfig", "assign_splits", "check_no_leak", "pair_table"]
