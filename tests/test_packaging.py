@@ -1,0 +1,65 @@
+"""The fences around four generic package names: whose they are, and what importing the command line costs."""
+
+import importlib.metadata
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from system.runs import PACKAGES
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def owners():
+    """Which distributions claim which top-level name."""
+    try:
+        importlib.metadata.version("mammoloop")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("mammoloop is not installed in this environment (make installs it)")
+    return importlib.metadata.packages_distributions()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_package_name_belongs_to_our_distribution_alone(owners, name):
+    assert set(owners.get(name, [])) == {"mammoloop"}
+
+
+def test_installed_distribution_brings_no_other_package(owners):
+    assert {name for name, found in owners.items() if "mammoloop" in found} == set(PACKAGES)
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_package_is_imported_from_this_checkout(name):
+    module = __import__(name)
+    assert Path(module.__path__[0]).resolve() == ROOT / name
+
+
+def test_no_file_of_ours_is_named_like_a_standard_module():
+    ours = {path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert not ours & sys.stdlib_module_names
+
+
+def test_no_homeless_modules():
+    homeless = {"utils", "util", "common", "helpers", "core", "misc"}
+    found = [path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*") if path.stem in homeless]
+    assert found == []
+
+
+def test_test_files_have_unique_names():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_version_in_changelog_is_the_packages():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["version"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
+
+
+def test_command_line_imports_no_heavy_library():
+    code = "import pipelines.__main__, sys; print(*sorted({'torch', 'ray', 'transformers', 'timm', 'matplotlib'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
