@@ -50,6 +50,12 @@ def test_the_default_schedule_is_the_papers_and_falls_without_rounding_dust() ->
     assert [P0Schedule().at(epoch) for epoch in range(15)] == [0.95] * 5 + [0.85] * 5 + [0.75] * 5
 
 
+def test_p0_falls_on_round_numbers() -> None:
+    schedule = P0Schedule(start=0.9, step=0.1, every_epochs=1)
+    assert 0.9 - 0.1 * 3 != 0.6  # what would become a file's name and a bound
+    assert schedule.values(4) == [0.9, 0.8, 0.7, 0.6]
+
+
 def test_p0_stops_at_its_floor() -> None:
     schedule = P0Schedule(start=0.9, step=0.2, every_epochs=1, floor=0.6)
     assert schedule.values(5) == [0.9, 0.7, 0.6]

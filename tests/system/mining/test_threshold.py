@@ -38,14 +38,17 @@ def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
     assert choose_mask_threshold([image((4, 4, 8, 0.6))], [LESION], grid=[0.5, 0.1, 0.3, 0.7]).threshold == 0.5
 
 
-def test_an_iou_of_exactly_a_fifth_is_no_hit() -> None:
+def test_an_iou_of_exactly_a_fifth_is_a_false_finding() -> None:
     lesion = np.zeros((32, 32), bool)
     lesion[0:1, 0:3] = True
     overlapping = np.zeros((32, 32), np.float32)
     overlapping[0:1, 2:5] = 0.5  # shares 1 of 5 pixels
-    assert choose_mask_threshold([overlapping], [lesion], grid=[0.3], min_px=1, default=0.4).threshold == 0.4
+    maps, masks = [overlapping, image((4, 4, 8, 0.5))], [lesion, LESION]
+    choice = choose_mask_threshold(maps, masks, grid=[0.3], min_px=1)
+    assert (choice.precision, choice.recall) == (0.5, 0.5)
     overlapping[0:1, 1:2] = 0.5  # shares 2 of 5
-    assert choose_mask_threshold([overlapping], [lesion], grid=[0.3], min_px=1).recall == 1.0
+    choice = choose_mask_threshold(maps, masks, grid=[0.3], min_px=1)
+    assert (choice.precision, choice.recall) == (1.0, 1.0)
 
 
 def test_components_smaller_than_the_least_size_are_no_finding() -> None:
