@@ -1,0 +1,34 @@
+"""Overlays: what is drawn where."""
+
+import numpy as np
+
+from system.figures.overlays import TRUTH_COLOUR, with_map, with_truth
+
+IMAGE = np.full((40, 30), 30000, dtype=np.uint16)
+TRUTH = np.zeros((40, 30), dtype=bool)
+TRUTH[10:20, 10:20] = True
+
+
+def test_the_outline_lies_around_the_mass_and_leaves_it_free():
+    drawn = (with_truth(IMAGE, TRUTH, height_px=40) == TRUTH_COLOUR).all(axis=-1)
+    assert drawn[8:10, 15].all()
+    assert not drawn[12:18, 12:18].any()
+    assert not drawn[30:].any()
+
+
+def test_a_picture_keeps_the_images_aspect():
+    assert with_truth(IMAGE, TRUTH, height_px=80).shape == (80, 60, 3)
+
+
+def test_where_the_map_is_zero_the_tissue_shows():
+    nothing = np.zeros((40, 30), dtype=bool)
+    coloured = with_map(IMAGE, nothing, np.zeros((10, 8)), height_px=40, ceiling=0.5)
+    np.testing.assert_array_equal(coloured, with_truth(IMAGE, nothing, height_px=40))
+
+
+def test_the_map_is_reddest_at_its_ceiling():
+    nothing, probability = np.zeros((40, 30), dtype=bool), np.zeros((40, 30))
+    probability[:20], probability[20:] = 0.5, 0.1
+    coloured = with_map(np.zeros_like(IMAGE), nothing, probability, height_px=40, ceiling=0.5).astype(int)
+    assert coloured[5, 5, 0] > coloured[5, 5, 2]
+    assert coloured[35, 5, 2] > coloured[35, 5, 0] > 0
