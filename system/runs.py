@@ -73,9 +73,10 @@ class Stage:
     def attempt(self) -> Iterator[Path]:
         """Give a fresh attempt folder; attempts that never got a manifest are removed first."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for old in self.folder.glob("attempt_*"):
+        abandoned = sorted(self.folder.glob("attempt_*"))
+        number = int(abandoned[-1].name.removeprefix("attempt_")) + 1 if abandoned else 1
+        for old in abandoned:
             shutil.rmtree(old)
-        number = len(list(self.folder.glob("attempt_*"))) + 1
         folder = self.folder / f"attempt_{number:03d}"
         folder.mkdir()
         yield folder

@@ -7,12 +7,11 @@ from system.training.config import TrainConfig
 
 def rate_factor(config: TrainConfig, *, epoch: int, step: int, steps_per_epoch: int) -> float:
     """Return what the learning rate is multiplied by at a step; epoch and step count from 0, step within the epoch."""
-    done = epoch * steps_per_epoch + step
-    warm = min(1.0, (done + 1) / config.warmup_steps) if config.warmup_steps else 1.0
+    warm = min(1.0, (epoch * steps_per_epoch + step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     match config.plan:
         case "step":
             return warm * config.decay_factor ** (epoch // config.decay_every_epochs)
         case "cosine":
-            return warm * 0.5 * (1 + math.cos(math.pi * done / (config.num_epochs * steps_per_epoch)))
+            return warm * 0.5 * (1 + math.cos(math.pi * (epoch + step / steps_per_epoch) / config.num_epochs))
         case "constant":
             return warm

@@ -1,5 +1,6 @@
 """The sample index: which image teaches what, with which label, from which file."""
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -48,6 +49,24 @@ class SampleIndex:
     def counts(self) -> dict[str, int]:
         """Return how many samples there are of each kind."""
         return {kind.name: int((self.kind == kind).sum()) for kind in Kind}
+
+
+def keep_share(images: pa.Table, masks: pa.Table, *, share: float) -> pa.Table:
+    """Return the images without the strong patients beyond `share`; a smaller share is always part of a larger one.
+
+    share: of the strong patients, 0 to 1, kept alike among those with and without mass, in the order of their hashes
+    """
+    masked = {row["image_id"] for row in masks.to_pylist() if row["num_lesions"]}
+    has_mass: dict[str, bool] = {}
+    for row in images.select(["image_id", "patient_id", "split"]).to_pylist():
+        if row["split"] == Split.STRONG:
+            has_mass[row["patient_id"]] = has_mass.get(row["patient_id"], False) or row["image_id"] in masked
+    kept: set[str] = set()
+    for stratum in (True, False):
+        patients = sorted(patient for patient, mass in has_mass.items() if mass is stratum)
+        kept.update(patients[: math.ceil(share * len(patients))])
+    chosen = [split != Split.STRONG or patient in kept for patient, split in zip(images["patient_id"].to_pylist(), images["split"].to_pylist(), strict=True)]
+    return images.filter(pa.array(chosen))
 
 
 def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRONG) -> pa.Table:

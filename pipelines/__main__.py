@@ -1,0 +1,197 @@
+"""The `mammoloop` command. Heavy modules are imported inside the commands, so that `--help` answers at once."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset", exists=True, dir_okay=False)]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")]
+ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
+Out = Annotated[Path, typer.Option(help="folder of the run")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
+
+
+@app.command()
+def demo(out: Out = Path("demo"), config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False) -> None:
+    """Write synthetic exams and run the whole loop on them: two cores, no GPU, minutes.
+
+    Example: `mammoloop demo --out demo --set demo.seed=2`
+    """
+    from pipelines import demo as stage
+
+    config = _start("demo", config_file, changes, quiet=quiet)
+    stage.run(out, config=config, quiet=quiet)
+
+
+@app.command()
+def phantom(
+    out: Out,
+    exams: Annotated[int, typer.Option(min=1)] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[str, typer.Option(help="rows x columns of each image")] = "320x256",
+    quiet: Quiet = False,
+) -> None:
+    """Write synthetic four-view exams: dicom/, masks/, reports.csv, truth.csv. The same seed gives the same bytes.
+
+    Example: `mammoloop phantom --exams 50 --seed 3 --size 640x512 --out phantom`
+    """
+    from pipelines import phantom as stage
+    from system.phantom import PhantomConfig
+
+    _set_up_logging(quiet=quiet)
+    rows, times, cols = size.partition("x")
+    if not times or not rows.isdigit() or not cols.isdigit():
+        raise typer.BadParameter(f"{size!r} is no size; write rows x columns, e.g. 320x256", param_hint="--size")
+    stage.run(out, num_exams=exams, seed=seed, config=PhantomConfig(height_px=int(rows), width_px=int(cols)), quiet=quiet)
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path, typer.Option(help="folder of the data set", exists=True, file_okay=False)],
+    archive: ArchiveUri,
+    layout: Annotated[str, typer.Option(help="dicom, phantom or mini-mias")] = "dicom",
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read images and reports into an archive; what cannot be used is quarantined, not fatal.
+
+    Example: `mammoloop ingest --source mini-mias --layout mini-mias --archive archive --preset demo`
+    """
+    from rich.console import Console
+
+    from pipelines import ingest as stage
+    from pipelines.cluster import session
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    with session(config.cluster, quiet=quiet):
+        summary = stage.run(source, archive, layout=layout, config=config.ingest)
+    Console().print(stage.summary_table(summary))
+
+
+@app.command()
+def label(archive: ArchiveUri, out: Out, preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False) -> None:
+    """Fine-tune the six report models and write a probability of mass per breast into the archive.
+
+    Example: `mammoloop label --archive archive --out run --preset demo`
+    """
+    from rich.console import Console
+
+    from pipelines import label as stage
+    from pipelines.cluster import session
+    from pipelines.report import label_rows
+    from system.figures import label_table
+    from system.runs import Stage
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    with session(config.cluster, quiet=quiet):
+        manifest = stage.run(archive, config=config.reports, stage=Stage(out, "labels"))
+    Console().print(label_table(label_rows(manifest)))
+
+
+@app.command()
+def selftrain(
+    archive: ArchiveUri, out: Out, preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False
+) -> None:
+    """Run the loop on an archive: label, train, then infer, mine, retrain and evaluate round after round.
+
+    Killed and started again with the same words, it goes on after the last finished stage.
+
+    Example: `mammoloop selftrain --preset demo --archive archive --out run --set rounds.num_rounds=1`
+    """
+    from pipelines import selftrain as stage
+    from pipelines.cluster import session
+    from pipelines.report import present
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    with session(config.cluster, quiet=quiet):
+        systems = stage.run(archive, out, config=config)
+    present(out, systems, archive_uri=archive, config=config)
+
+
+@app.command()
+def sweep(
+    run: Annotated[Path, typer.Option(help="folder of a finished run, whose pools are taken as they are", exists=True, file_okay=False)],
+    archive: ArchiveUri,
+    out: Out,
+    space: Annotated[str, typer.Option(help="paper_grid or wide")] = "paper_grid",
+    trials: Annotated[int, typer.Option(min=0, help="trials of a space that is no grid; 0 = the space's own number")] = 0,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Retrain on a frozen pool once per setting of a tune space, and rank the settings on validation.
+
+    Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --preset demo --out sweep`
+    """
+    from pipelines import sweep as stage
+    from pipelines.cluster import session
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    config = config.model_copy(update={"cluster": config.cluster.model_copy(update={"dashboard": True})})  # nested Tune and Train need it
+    with session(config.cluster, quiet=quiet):
+        stage.run(run, archive, out, space=space, num_trials=trials, config=config)
+
+
+@app.command()
+def doctor(preset: Preset = "workstation") -> None:
+    """Say what this machine has and lacks: GPUs, weights, disk, Ray, versions.
+
+    Example: `mammoloop doctor --preset paper`
+    """
+    from pipelines import doctor as stage
+
+    raise typer.Exit(stage.report(_resolve(preset, None, None)))
+
+
+@app.command()
+def config(preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None) -> None:
+    """Print the resolved configuration as YAML; every key can be given to --set or in a --config file.
+
+    Example: `mammoloop config --preset demo --set rounds.num_rounds=3`
+    """
+    from system.config import as_yaml
+
+    typer.echo(as_yaml(_resolve(preset, config_file, changes)), nl=False)
+
+
+def main() -> None:
+    """Run the command; a mistake of the user ends with exit code 2 and one message."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError) as error:
+        typer.echo(f"mammoloop: {error}", err=True)
+        sys.exit(2)
+
+
+def _start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool):  # noqa: ANN202 - the type's import is slow
+    _set_up_logging(quiet=quiet)
+    return _resolve(preset, config_file, changes)
+
+
+def _resolve(preset: str, config_file: Path | None, changes: list[str] | None):  # noqa: ANN202
+    from system.config import resolve
+    from system.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"{preset!r} is no preset; choose one of {', '.join(PRESETS)}", param_hint="--preset")
+    text = config_file.read_text(encoding="utf8") if config_file else ""
+    return resolve(PRESETS[preset](), text=text, settings=changes or [])
+
+
+def _set_up_logging(*, quiet: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("mammoloop", "pipelines", "actors", "system"):
+        logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Start or join Ray, and refuse a cluster whose nodes run other code than the driver."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from system.config import ClusterConfig
+from system.runs import code_digest
+
+log = logging.getLogger(__name__)
+
+
+class MixedClusterError(RuntimeError):
+    """The driver and the workers run different sources."""
+
+
+@contextmanager
+def session(config: ClusterConfig, *, quiet: bool = False) -> Iterator[None]:
+    """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
+
+    Raises MixedClusterError when a worker's sources differ from the driver's.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    if config.address == "local":
+        ray.init(
+            address="local",
+            num_cpus=config.logical_cpus or None,
+            include_dashboard=config.dashboard,
+            object_store_memory=config.object_store_bytes or None,
+            log_to_driver=not quiet,
+            logging_level=logging.WARNING,
+        )
+    else:
+        ray.init(address=config.address, log_to_driver=not quiet, logging_level=logging.WARNING)
+    try:
+        _check_same_code()
+        _tune_data(quiet=quiet)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _check_same_code() -> None:
+    ours = code_digest()
+    theirs = ray.get(ray.remote(num_cpus=0)(code_digest).remote())
+    if ours != theirs:
+        raise MixedClusterError(
+            f"the driver runs sources {ours}, a worker runs {theirs}: install the same mammoloop on every node "
+            "(with `ray job submit --working-dir`, an uploaded folder hides an installed wheel)"
+        )
+    log.info("driver and workers run the same sources, %s", ours)
+
+
+def _tune_data(*, quiet: bool) -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = not quiet
+    context.print_on_execution_start = False

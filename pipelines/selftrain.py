@@ -1,0 +1,218 @@
+"""The whole loop on one archive: label, train, then round after round infer, mine, retrain, evaluate.
+
+Each stage is skipped when its manifest is there, so a run that was killed is started again with the same words.
+"""
+
+import fcntl
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import evaluate, infer, label, mine, retrain, train
+from pipelines.thresholds import Thresholds, choose
+from pipelines.train import TrainJob
+from system.archive import Archive, check_no_leak, pair_table
+from system.config import RunConfig, as_yaml
+from system.records import Split
+from system.rounds import GoOn, RoundResult, Stop, decide
+from system.runs import Stage, write_atomically
+
+log = logging.getLogger(__name__)
+SUPERVISED, CONTROL = "supervised", "as many more supervised steps"
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained model and what was made of it; the unit that the final table compares."""
+
+    title: str
+    checkpoint: Stage
+    held_out: Stage  # predictions on validation and test
+    evaluation: Stage
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's fixed surroundings: where it lies, its settings, and the archive pinned to one version."""
+
+    folder: Path
+    config: RunConfig
+    archive: Archive
+
+    def stage(self, name: str) -> Stage:
+        """Return a stage of this run by name, e.g. `round_01/pools`."""
+        return Stage(self.folder, name)
+
+
+def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
+    """Run the loop until `decide` says stop; return the systems in the order of the table. Needs a running Ray.
+
+    Raises ValueError when the folder holds a run of another configuration, or a patient is in two splits.
+    """
+    with _claimed(out, config):
+        label.run(archive_uri, config=config.reports, stage=Stage(out, "labels"))
+        here = _pin(out, archive_uri, config)
+        first = stage_one(here)
+        systems = [measure(here, SUPERVISED, train_stage=first)]
+        history: list[RoundResult] = []
+        while True:
+            match decide(history, config=config.rounds):
+                case GoOn(number):
+                    pools = find_samples(here, number, latest=systems[-1])
+                    model = retrain_round(here, number, pools=pools, latest=systems[-1])
+                    systems.append(measure(here, f"round {number}", train_stage=model))
+                    history.append(RoundResult(number, num_mined=_largest_pool(pools)))
+                case Stop(reason):
+                    log.info("stop: %s", reason)
+                    break
+        if config.rounds.control and history:
+            more = train_control(here, num_rounds=len(history), start=first)
+            systems.insert(1, measure(here, CONTROL, train_stage=more))
+    return systems
+
+
+def stage_one(here: Run) -> Stage:
+    """Train on the fully labelled data alone (seed 000, section 3.1)."""
+    stage = here.stage("stage1/checkpoint")
+    train.run(_job(here, "stage 1", seed=here.config.seed), cluster=here.config.cluster, stage=stage)
+    return stage
+
+
+def find_samples(here: Run, number: int, *, latest: System) -> Stage:
+    """Infer the weak images with the latest model and compare its masks with the reports."""
+    predictions, pools = here.stage(f"round_{number:02d}/predictions"), here.stage(f"round_{number:02d}/pools")
+    images = here.archive.table("images")
+    infer.run(
+        _pairs(images, Split.WEAK),
+        archive=here.archive,
+        checkpoint=model_folder(latest.checkpoint),
+        method=here.config.method,
+        config=here.config.infer,
+        stage=predictions,
+        mask_threshold=latest.thresholds.mask_threshold,
+        keep_maps="masked",
+    )
+    rounds = here.config.rounds
+    mine.run(
+        predictions,
+        labels=here.archive.table("labels"),
+        images=images,
+        schedule=rounds.p0,
+        num_epochs=rounds.train.num_epochs,
+        stage=pools,
+        round=number,
+        truth=_truth(here.archive, images),
+    )
+    return pools
+
+
+def retrain_round(here: Run, number: int, *, pools: Stage, latest: System) -> Stage:
+    """Train on the strong data and the round's pools, from the latest model (seed 000, section 3.3)."""
+    stage = here.stage(f"round_{number:02d}/checkpoint")
+    job = _job(here, f"round {number}", seed=here.config.seed + number)
+    job = replace(job, train=here.config.rounds.train, start=str(model_folder(latest.checkpoint)))
+    retrain.run(job, pools=pools, schedule=here.config.rounds.p0, cluster=here.config.cluster, stage=stage)
+    return stage
+
+
+def train_control(here: Run, *, num_rounds: int, start: Stage) -> Stage:
+    """Train stage 1's model for as many more steps as the rounds took, without weak data: what the rounds must beat."""
+    stage, settings = here.stage("control/checkpoint"), here.config.rounds.train
+    num_epochs = num_rounds * settings.num_epochs
+    steps = sum(_num_steps(here.stage(f"round_{number:02d}/checkpoint")) for number in range(1, num_rounds + 1))
+    longer = settings.model_copy(update={"num_epochs": num_epochs, "steps_per_epoch": -(-steps // num_epochs)})
+    job = replace(_job(here, "control", seed=here.config.seed + 1), train=longer, start=str(model_folder(start)))
+    train.run(job, cluster=here.config.cluster, stage=stage)
+    return stage
+
+
+def measure(here: Run, title: str, *, train_stage: Stage) -> System:
+    """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
+    part = train_stage.name.split("/")[0]
+    held_out, evaluation = here.stage(f"{part}/held_out"), here.stage(f"{part}/froc")
+    infer.run(
+        _pairs(here.archive.table("images"), Split.VALIDATION, Split.TEST),
+        archive=here.archive,
+        checkpoint=model_folder(train_stage),
+        method=here.config.method,
+        config=here.config.infer,
+        stage=held_out,
+        mask_threshold=0.5,  # masks of held-out images are not used
+        keep_maps="all",
+    )
+    thresholds = choose(held_out, archive=here.archive, config=here.config, stage=here.stage(f"{part}/thresholds"))
+    froc = here.config.froc.model_copy(update={"candidate_floor": thresholds.candidate_floor})
+    evaluate.run(held_out, archive=here.archive, config=froc, stage=evaluation, split=Split.TEST)
+    return System(title, train_stage, held_out, evaluation, thresholds)
+
+
+def model_folder(stage: Stage) -> Path:
+    """Return the folder that holds a training stage's model."""
+    return stage.path("model.json").parent
+
+
+@contextmanager
+def _claimed(out: Path, config: RunConfig) -> Iterator[None]:
+    """Hold the run's folder for this driver; a lock that dies with the process, so a killed run can be started again."""
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "driver.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another driver works on run {out.name}: wait for it, or choose another --out") from None
+        text, kept = as_yaml(config), out / "config.yaml"
+        if kept.exists() and kept.read_text(encoding="utf8") != text:
+            raise ValueError(f"run {out.name} was started with other settings (see its config.yaml): repeat them, or choose another --out")
+        write_atomically(kept, text)
+        yield
+
+
+def _pin(out: Path, archive_uri: str, config: RunConfig) -> Run:
+    """Fix the archive's versions at the first start; a restart reads the same ones."""
+    archive = Archive.open(archive_uri)
+    pinned = Stage(out, "archive").once(lambda _: ([], {"archive_versions": archive.versions()}))
+    here = Run(out, config, archive.pinned(pinned.archive_versions))
+    check_no_leak(here.archive.table("images"))
+    return here
+
+
+def _job(here: Run, name: str, *, seed: int) -> TrainJob:
+    config = here.config
+    return TrainJob(
+        name=name,
+        archive_uri=here.archive.uri,
+        archive_versions=here.archive.versions(),
+        method=config.method,
+        net=config.net,
+        train=config.stage1,
+        loss=config.loss,
+        strong_share=config.strong_share,
+        seed=seed,
+    )
+
+
+def _pairs(images: pa.Table, *splits: Split) -> pa.Table:
+    return pair_table(images.filter(pc.is_in(images["split"], pa.array([str(split) for split in splits]))))
+
+
+def _truth(archive: Archive, images: pa.Table) -> pa.Table:
+    """Return which weak images show a mass, where the archive happens to know; it only measures the pools' purity."""
+    masks = {row["image_id"]: row["num_lesions"] > 0 for row in archive.table("masks").to_pylist()}
+    known = [(key, masks[image_id]) for key, image_id in zip(images["image_key"].to_pylist(), images["image_id"].to_pylist(), strict=True) if image_id in masks]
+    return pa.table({"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())})
+
+
+def _num_steps(stage: Stage) -> int:
+    return sum(row["num_steps"] for row in train.epoch_rows(stage))
+
+
+def _largest_pool(pools: Stage) -> int:
+    manifest: Any = pools.manifest()
+    return max((sum(counts[name] for name in ("TP", "FP", "FN")) for counts in manifest.metrics["counts"].values()), default=0)

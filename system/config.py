@@ -1,0 +1,140 @@
+"""The whole configuration of a run: every part's settings in one tree, from a preset, a file and the command line."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+
+from system.archive import IngestConfig
+from system.losses import LossConfig
+from system.metrics import FrocConfig
+from system.nets import NetConfig
+from system.phantom import PhantomConfig
+from system.refine import InferConfig
+from system.reports import ReportConfig
+from system.rounds import RoundsConfig
+from system.settings import Settings
+from system.training.config import TrainConfig
+
+
+class ConfigError(ValueError):
+    """The configuration is wrong; the text names every mistake at once."""
+
+
+class ClusterConfig(Settings):
+    """Where Ray runs and how much of it each stage takes."""
+
+    address: str = "auto"  # local = start Ray on this machine; auto = the cluster this machine belongs to; ray://host:port
+    logical_cpus: int = Field(0, ge=0)  # local only; 0 = as many as the machine has. More than it has lets small actors share cores
+    object_store_bytes: int = Field(0, ge=0)  # local only; 0 = Ray's choice
+    dashboard: bool = False  # local only; Ray Tune with Ray Train inside needs it
+    num_train_workers: int = Field(1, ge=1)
+    train_cpus: float = Field(4, gt=0)  # a worker
+    train_gpus: float = Field(1, ge=0)  # a worker
+    max_failures: int = Field(3, ge=0)  # worker groups lost before training gives up
+
+
+class DemoConfig(Settings):
+    """The synthetic archive of `mammoloop demo`."""
+
+    num_exams: int = Field(480, ge=12)
+    seed: int = Field(1, ge=0)
+    phantom: PhantomConfig = PhantomConfig()
+
+
+class RunConfig(Settings):
+    """Everything that decides what a run does; written beside its results."""
+
+    seed: int = Field(0, ge=0)
+    method: str = "btv"  # key of methods.METHODS
+    strong_share: float = Field(1.0, gt=0, le=1)  # share of the fully labelled patients that trains (seed 000, table 3)
+    demo: DemoConfig = DemoConfig()
+    ingest: IngestConfig = IngestConfig()
+    reports: ReportConfig = ReportConfig()
+    net: NetConfig = NetConfig()
+    loss: LossConfig = LossConfig()
+    stage1: TrainConfig = TrainConfig()
+    rounds: RoundsConfig = RoundsConfig()
+    infer: InferConfig = InferConfig()
+    froc: FrocConfig = FrocConfig()
+    choose_candidate_floor: bool = True  # on validation; False takes froc.candidate_floor
+    cluster: ClusterConfig = ClusterConfig()
+
+
+def resolve(base: RunConfig, *, text: str = "", settings: Sequence[str] = ()) -> RunConfig:
+    """Return the preset changed by a YAML file and then by `a.b=c` settings.
+
+    text: YAML, read safely;  settings: each `dotted.key=value`, the value in YAML
+    Raises ConfigError naming all mistakes, each with what was found and the nearest known key.
+    """
+    changes = _read_yaml(text)
+    mistakes = []
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            mistakes.append(f"--set {setting!r}: expected key=value, e.g. --set stage1.batch_size=12")
+            continue
+        _put(changes, key.strip().split("."), _read_value(value))
+    if mistakes:
+        raise ConfigError("\n".join(mistakes))
+    try:
+        return RunConfig.model_validate(_merge(base.model_dump(), changes))
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(item) for item in error.errors())) from error
+
+
+def as_yaml(config: RunConfig) -> str:
+    """Return the resolved configuration as text that `resolve` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _read_yaml(text: str) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"the config file is no plain YAML: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"the config file holds a {type(found).__name__}, expected keys such as `stage1:` at its top")
+    return found
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
+    for key in path[:-1]:
+        tree = tree.setdefault(key, {})
+    tree[path[-1]] = value
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        below = merged.get(key)
+        merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _explain(item: Any) -> str:
+    place = [str(part) for part in item["loc"]]
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _keys_at(place[:-1]), n=1)
+        hint = f"did you mean {'.'.join([*place[:-1], near[0]])}?" if near else f"known here: {', '.join(_keys_at(place[:-1]))}"
+        return f"{'.'.join(place)}: no such setting; {hint}"
+    return f"{'.'.join(place) or 'config'}: {item['msg']}; found {item['input']!r}"
+
+
+def _keys_at(path: Sequence[str]) -> list[str]:
+    model: Any = RunConfig
+    for key in path:
+        field = getattr(model, "model_fields", {}).get(key)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return list(model.model_fields)
