@@ -8,6 +8,7 @@ crf_grid.py        bilateral grid in plain torch: the one to use
 crf_pydensecrf.py  Kraehenbuehl's permutohedral lattice, an optional extra
 active.py          where in a map the CRF can change anything
 masks.py           map -> binary mask, and how much the CRF took away
+components.py      8-connected components in a batch
 regions.py         map -> candidates
 """
 

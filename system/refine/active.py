@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
+
+from system.refine.components import find_boxes, label_components
 
 FLOOR_LOG_ODDS = math.log(0.1 / 0.9)  # below probability 0.1 a pixel is negligible to its neighbours
 TILE_PX = 8  # resolution of the search
 MAX_CROP_PX = {"cpu": 1 << 15}  # pixels refined together, padding included: on CPUs what stays in the cache is fastest
 MAX_CROP_PX_ELSEWHERE = 1 << 22  # a GPU wants much at once; bounds memory (about 150 bytes a pixel)
 MAX_PADDING = 1.5  # crops share a padded batch while it is at most this many times their own pixels
-
-_WITHIN_IMAGE = np.stack([np.zeros((3, 3), bool), np.ones((3, 3), bool), np.zeros((3, 3), bool)])
 
 
 @dataclass(frozen=True)
@@ -90,9 +89,9 @@ def _windows(log_odds: Tensor, *, margin_px: int) -> list[Crop]:
         return []
     reach = math.ceil(margin_px / TILE_PX)
     near = functional.max_pool2d(tiles[:, None].float(), 2 * reach + 1, stride=1, padding=reach)[:, 0] > 0
-    labels, _ = ndimage.label(near.cpu().numpy(), structure=_WITHIN_IMAGE)
+    labels, _ = label_components(near.cpu().numpy())
     crops = []
-    for number, (image, y, x) in enumerate(ndimage.find_objects(labels), start=1):
+    for number, (image, y, x) in enumerate(find_boxes(labels), start=1):
         owned = labels[image.start, y, x] == number
         owns = owned.repeat(TILE_PX, axis=0).repeat(TILE_PX, axis=1)
         rows = slice(y.start * TILE_PX, min(y.stop * TILE_PX, height))

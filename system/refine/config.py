@@ -10,12 +10,12 @@ from system.settings import Settings
 class CrfParams(Settings):
     """The two kernels of the dense CRF (METHODS 1.8); the defaults keep masses at 800 x 1024, those of pydensecrf's README do not."""
 
-    smoothness_sigma_px: float = Field(3.0, gt=0)  # sigma_gamma, canonical px
-    smoothness_weight: float = Field(3.0, ge=0)  # added to the log-odds at most
-    position_sigma_px: float = Field(10.0, gt=0)  # sigma_alpha, canonical px
-    intensity_sigma: float = Field(25.0, gt=0)  # sigma_beta, gray levels of 255; one channel, so no sqrt(3) against RGB
-    appearance_weight: float = Field(3.0, ge=0)  # added to the log-odds at most
-    num_iterations: int = Field(5, ge=1, le=100)
+    smoothness_sigma_px: float = Field(default=3.0, gt=0)  # sigma_gamma, canonical px
+    smoothness_weight: float = Field(default=3.0, ge=0)  # added to the log-odds at most
+    position_sigma_px: float = Field(default=10.0, gt=0)  # sigma_alpha, canonical px
+    intensity_sigma: float = Field(default=25.0, gt=0)  # sigma_beta, gray levels of 255; one channel, so no sqrt(3) against RGB
+    appearance_weight: float = Field(default=3.0, ge=0)  # added to the log-odds at most
+    num_iterations: int = Field(default=5, ge=1, le=100)
 
     def scaled(self, factor: float) -> "CrfParams":
         """Return the parameters for images `factor` times as large: lengths scale, gray levels and weights stay."""
@@ -34,18 +34,18 @@ class RefineConfig(Settings):
     params: CrfParams = CrfParams()
     # Probability that counts as even odds before the CRF; "validation" = chosen there (soft focal loss is under-confident).
     mask_threshold: float | Literal["validation"] = "validation"
-    candidate_floor: float = Field(0.05, gt=0, lt=1)  # t0: candidates are components of the map at or above this probability
-    min_candidate_px: int = Field(30, ge=1)  # canonical px; smaller components of mask and map are dropped
+    candidate_floor: float = Field(default=0.05, gt=0, lt=1)  # t0: candidates are components of the map at or above this probability
+    min_candidate_px: int = Field(default=30, ge=1)  # canonical px; smaller components of mask and map are dropped
 
 
 class InferConfig(Settings):
     """How weak or held-out pairs are run through a checkpoint."""
 
     refine: RefineConfig = RefineConfig()
-    batch_pairs: int = Field(8, ge=1)  # pairs in one forward pass; the last one is padded, so that shapes never change
-    block_bytes: int = Field(64 * 1024**2, ge=1)  # decoded pixels in one Ray Data block at most, where a batch allows it
+    batch_pairs: int = Field(default=8, ge=1)  # pairs in one forward pass; the last one is padded, so that shapes never change
+    block_bytes: int = Field(default=64 * 1024**2, ge=1)  # decoded pixels in one Ray Data block at most, where a batch allows it
     precision: Literal["fp32", "bf16"] = "fp32"
-    decode_cpus: float = Field(0.5, gt=0)  # logical CPUs of a task that reads pixels
-    num_predictors: int = Field(1, ge=1)  # actors that hold the network
-    predictor_cpus: float = Field(1.0, gt=0)  # logical CPUs of one; its torch threads are this rounded down, at least 1
-    predictor_gpus: float = Field(0.0, ge=0)  # GPUs of one: 0 = run on the CPU, 0.25 and 0.5 share a GPU
+    decode_cpus: float = Field(default=0.5, gt=0)  # logical CPUs of a task that reads pixels
+    num_predictors: int = Field(default=1, ge=1)  # actors that hold the network
+    predictor_cpus: float = Field(default=1.0, gt=0)  # logical CPUs of one; its torch threads are this rounded down, at least 1
+    predictor_gpus: float = Field(default=0.0, ge=0)  # GPUs of one: 0 = run on the CPU, 0.25 and 0.5 share a GPU

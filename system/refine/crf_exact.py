@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from system.refine.config import CrfParams
-from system.refine.mean_field import Kernel, mean_field
+from system.refine.mean_field import Filter, Kernel, mean_field
 
 MAX_PX = 8192  # a kernel matrix of that many pixels takes 256 MiB
 
@@ -35,5 +35,5 @@ def _squared_differences(values: Tensor) -> Tensor:
     return (values[:, None] - values[None, :]).square()
 
 
-def _times(matrix: Tensor):
+def _times(matrix: Tensor) -> Filter:
     return lambda x: (matrix @ x.reshape(-1)).reshape(x.shape)

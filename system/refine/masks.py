@@ -5,13 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
+from system.refine.components import find_boxes, label_components
 from system.refine.config import RefineConfig
 from system.refine.crf import PROBABILITY_EPSILON, dense_crf
-
-_WITHIN_IMAGE = np.stack([np.zeros((3, 3), bool), np.ones((3, 3), bool), np.zeros((3, 3), bool)])
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def drop_small(mask: np.ndarray, *, min_px: int) -> np.ndarray:
     """mask: [B, H, W] bool; returns it without 8-connected components of fewer than min_px pixels."""
     if not mask.any():
         return mask
-    labels, _ = ndimage.label(mask, structure=_WITHIN_IMAGE)
+    labels, _ = label_components(mask)
     keep = np.bincount(labels.ravel()) >= min_px
     keep[0] = False
     return keep[labels]
@@ -57,12 +55,12 @@ def drop_small(mask: np.ndarray, *, min_px: int) -> np.ndarray:
 def removed_share(before: np.ndarray, after: np.ndarray, *, min_px: int) -> np.ndarray:
     """Return, per image, the largest share that a component of at least min_px pixels lost; before, after: [B, H, W] bool."""
     worst = np.zeros(len(before), dtype=np.float32)
-    labels, num_found = ndimage.label(before, structure=_WITHIN_IMAGE)
+    labels, num_found = label_components(before)
     if num_found == 0:
         return worst
     size = np.bincount(labels.ravel())[1:]
     kept = np.bincount(labels[after], minlength=num_found + 1)[1:]
-    where = np.array([image.start for image, _, _ in ndimage.find_objects(labels)])
+    where = np.array([image.start for image, _, _ in find_boxes(labels)])
     counts = size >= min_px
     np.maximum.at(worst, where[counts], (1 - kept / size)[counts].astype(np.float32))
     return worst

@@ -1,11 +1,9 @@
 """Components of a probability map as candidates."""
 
 import numpy as np
-from scipy import ndimage
 
 from system.records import Candidate
-
-EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+from system.refine.components import find_boxes, label_components
 
 
 def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[Candidate]:
@@ -16,7 +14,7 @@ def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[Candi
     above = probability >= floor
     if not above.any():
         return []
-    labels, num_found = ndimage.label(above, structure=EIGHT_CONNECTED)
+    labels, num_found = label_components(above)
     y, x = np.nonzero(labels)
     member, value = labels[y, x], probability[y, x].astype(np.float64)
     area_px = np.bincount(member, minlength=num_found + 1)
@@ -32,7 +30,7 @@ def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[Candi
             area_px=int(area_px[number]),
             centroid_px=(float(mean_x[number] / mass[number]), float(mean_y[number] / mass[number])),
         )
-        for number, (rows, cols) in enumerate(ndimage.find_objects(labels), start=1)
+        for number, (rows, cols) in enumerate(find_boxes(labels), start=1)
         if area_px[number] >= min_px
     ]
     return sorted(found, key=lambda candidate: (-candidate.score, candidate.box_px))

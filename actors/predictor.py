@@ -1,0 +1,175 @@
+"""The predictor: holds a network on a device and turns decoded pairs into rows of predictions.
+
+A plain class; pipelines/infer.py makes it an actor. It stands for all of METHODS 1.4 step 1: network, dense CRF, mask, candidates.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
+
+from system.archive.tables import PREDICTIONS
+from system.imaging import encode_png, to_network
+from system.methods import METHODS
+from system.records import Side
+from system.refine import RefineConfig, refine_masks, regions
+from system.settings import Settings
+
+log = logging.getLogger(__name__)
+
+STRIDE = 4  # of the network's maps
+REMOVAL_WARNING = 0.5  # share of a component; above it the CRF is suspected of destroying masses (METHODS 1.8)
+SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
+
+
+class PredictorConfig(Settings):
+    """What a predictor must know beside its checkpoint; travels as a dict of plain values."""
+
+    method: str = "btv"  # key of methods.METHODS
+    height_px: int = Field(default=1024, ge=32)  # canonical views of the archive
+    width_px: int = Field(default=800, ge=32)
+    batch_pairs: int = Field(default=8, ge=1)  # pairs in a forward pass; fewer are padded with all-zero images
+    mask_threshold: float = Field(default=0.5, gt=0, lt=1)  # probability that counts as even odds before the CRF
+    keep_maps: Literal["masked", "all"] = "masked"  # masked: 8 bit, where there is a mask; all: 16 bit, everywhere
+    precision: Literal["fp32", "bf16"] = "fp32"
+    device: Literal["cpu", "cuda"] = "cpu"
+    num_threads: int = Field(default=1, ge=1)  # of torch, on the CPU
+    refine: RefineConfig = RefineConfig()
+
+
+class Predictor:
+    """Answers batches of pairs with rows of tables.PREDICTIONS, one per image that exists."""
+
+    def __init__(self, checkpoint: str, config: Mapping[str, Any]) -> None:
+        """Load the network. checkpoint: its folder;  config: PredictorConfig as a dict. Raises ValueError for a wrong checkpoint."""
+        self.config = PredictorConfig.model_validate(config)
+        if self.config.method not in METHODS:
+            raise ValueError(f"unknown method {self.config.method!r}: choose one of {', '.join(METHODS)}")
+        torch.set_num_threads(self.config.num_threads)
+        self.method = METHODS[self.config.method]
+        self.model = self.method.load(Path(checkpoint), self.config.device)
+
+    def __call__(self, batch: Mapping[str, NDArray[Any]]) -> pa.Table:
+        """Return the rows of a batch in its order, left before right.
+
+        batch: columns study_id, view, {left,right}_id ("" = that breast is missing), {left,right}_key,
+        {left,right}_pixels (bytes, uint16 [H, W], or None), error (text or None)
+        """
+        pairs = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        rows: list[dict[str, Any]] = []
+        for start in range(0, len(pairs), self.config.batch_pairs):
+            rows += self._predict(pairs[start : start + self.config.batch_pairs])
+        return pa.Table.from_pylist(rows, schema=PREDICTIONS)
+
+    def _predict(self, pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows of at most batch_pairs pairs."""
+        pixels = self._stack(pairs)
+        present = [(i, name) for i, pair in enumerate(pairs) for name in SIDES if pair[f"{name}_id"]]
+        readable = [(i, name) for i, name in present if pairs[i]["error"] is None]
+        found = self._look(pixels, readable) if readable else {}
+        return [_identity(pairs[i], name) | found.get((i, name), {"error": pairs[i]["error"]}) for i, name in present]
+
+    def _stack(self, pairs: list[dict[str, Any]]) -> NDArray[np.uint16]:
+        """Return the pixels [2, batch_pairs, H, W], left then right, zero where there is nothing."""
+        config = self.config
+        pixels = np.zeros((len(SIDES), config.batch_pairs, config.height_px, config.width_px), dtype=np.uint16)
+        for i, pair in enumerate(pairs):
+            for side, name in enumerate(SIDES):
+                if pair["error"] is None and pair[f"{name}_id"]:
+                    pixels[side, i] = np.frombuffer(pair[f"{name}_pixels"], dtype=np.uint16).reshape(config.height_px, config.width_px)
+        return pixels
+
+    @torch.inference_mode()
+    def _look(self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
+        """Run network and refinement; returns the findings of each readable image, named by pair and side."""
+        probability, p_image = self._forward(pixels)
+        place = torch.tensor([list(SIDES).index(name) * self.config.batch_pairs + i for i, name in readable])
+        views = pixels.reshape(-1, *pixels.shape[2:])[place.numpy()]
+        maps = probability[place.to(probability.device)]
+        findings = self._refine(maps, views)
+        p_images = p_image[place.to(p_image.device)].cpu().tolist()
+        return {key: {"p_image": p, **found} for key, p, found in zip(readable, p_images, findings, strict=True)}
+
+    def _forward(self, pixels: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
+        """Return probability maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
+        device = self.config.device
+        left, right = (torch.from_numpy(to_network(side)[:, None]).to(device, memory_format=torch.channels_last) for side in pixels)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"):
+            logits_left, logits_right, p_left, p_right = self.method.predict(self.model, left, right)
+        maps = torch.sigmoid(torch.cat([logits_left, logits_right])[:, 0].float())
+        return maps, torch.cat([p_left, p_right]).float()
+
+    def _refine(self, maps: Tensor, views: NDArray[np.uint16]) -> list[dict[str, Any]]:
+        """maps: [M, h, w] float;  views: [M, H, W];  returns the columns that describe each map."""
+        config = self.config.refine
+        size = (self.config.height_px, self.config.width_px)
+        full = functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+        gray = torch.from_numpy(to_network(views)).to(full.device) * 255
+        refined = refine_masks(full, gray, mask_threshold=self.config.mask_threshold, config=config)
+        self._warn_of_removal(refined.removed)
+        small = maps.cpu().numpy()
+        return [
+            self._findings(small[i], full=whole, mask=refined.mask[i], removed=float(refined.removed[i]))
+            for i, whole in enumerate(full.cpu().numpy())
+        ]
+
+    def _findings(
+        self, small: NDArray[np.float32], *, full: NDArray[np.float32], mask: NDArray[np.bool_], removed: float
+    ) -> dict[str, Any]:
+        """Return one image's columns. small: map at stride 4;  full, mask: canonical [H, W]."""
+        config = self.config.refine
+        candidates = regions(full, floor=config.candidate_floor, min_px=config.min_candidate_px)
+        area_px = int(mask.sum())
+        kept = self.config.keep_maps == "all" or area_px > 0
+        return {
+            "score": candidates[0].score if candidates else 0.0,
+            "peak": float(full.max()),
+            "mask_area_px": area_px,
+            "crf_removed": removed,
+            "candidates": json.dumps([asdict(candidate) for candidate in candidates]),
+            "map_png": encode_png(quantise(small, bits=16 if self.config.keep_maps == "all" else 8)) if kept else None,
+            "mask_png": encode_png(reduce_mask(mask) * np.uint8(255)) if area_px else None,
+            "map_rows": small.shape[0],
+            "map_cols": small.shape[1],
+        }
+
+    def _warn_of_removal(self, removed: NDArray[np.float32]) -> None:
+        if count := int((removed > REMOVAL_WARNING).sum()):
+            params = self.config.refine.params.model_dump()
+            log.warning("the CRF took more than half of a component in %d of %d images; its parameters: %s", count, len(removed), params)
+
+
+def quantise(probability: NDArray[np.float32], *, bits: Literal[8, 16]) -> NDArray[np.uint8 | np.uint16]:
+    """Return probabilities as integers, 1.0 = full scale. probability: [h, w] float, 0 to 1."""
+    return np.rint(probability * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def reduce_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask at stride 4: cells at least half covered, or, where none is, every cell that is touched.
+
+    mask: [H, W] bool, H and W multiples of 4; a mask that is not empty stays so
+    """
+    height, width = mask.shape
+    covered = mask.reshape(height // STRIDE, STRIDE, width // STRIDE, STRIDE).mean(axis=(1, 3))
+    half = covered >= 0.5
+    return half if half.any() else covered > 0
+
+
+def _identity(pair: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {
+        "image_key": int(pair[f"{name}_key"]),
+        "image_id": pair[f"{name}_id"],
+        "study_id": pair["study_id"],
+        "side": SIDES[name].value,
+        "view": pair["view"],
+    }
