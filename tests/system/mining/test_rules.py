@@ -51,9 +51,8 @@ def test_the_default_schedule_is_the_papers_and_falls_without_rounding_dust() ->
 
 
 def test_p0_falls_on_round_numbers() -> None:
-    schedule = P0Schedule(start=0.9, step=0.1, every_epochs=1)
-    assert 0.9 - 0.1 * 3 != 0.6  # what would become a file's name and a bound
-    assert schedule.values(4) == [0.9, 0.8, 0.7, 0.6]
+    assert 0.95 - 0.05 * 3 != 0.8  # what would become a file's name and a bound
+    assert P0Schedule(step=0.05, every_epochs=1).values(4) == [0.95, 0.9, 0.85, 0.8]
 
 
 def test_p0_stops_at_its_floor() -> None:
