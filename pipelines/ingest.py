@@ -4,7 +4,9 @@ import json
 import logging
 from collections import Counter
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -67,18 +69,17 @@ def _take_all(items: list[SourceItem], *, source: Path, archive_uri: str, layout
     """Read every item in Ray tasks; pixels go straight to the store, only rows come back. Ordered by item name."""
     num_blocks = -(-len(items) // files_per_task)
     texts = ray.data.from_items([json.dumps(asdict(item)) for item in items], override_num_blocks=num_blocks)
-    rows = texts.map_batches(
-        _take_batch,
-        batch_size=None,
-        batch_format="numpy",
-        fn_kwargs={"source": str(source.resolve()), "archive_uri": archive_uri, "layout": layout},
-    )
+    take_batch = partial(_take_batch, source=str(source.resolve()), archive_uri=archive_uri, layout=layout)
+    rows = texts.map_batches(take_batch, batch_size=None, batch_format="numpy")
     intakes = [Intake(**json.loads(row["intake"])) for row in rows.iter_rows()]
     return sorted(intakes, key=lambda intake: intake.name)
 
 
-def _take_batch(batch: dict[str, np.ndarray], *, source: str, archive_uri: str, layout: str) -> dict[str, np.ndarray]:
-    """Take in one block of items; errors are rows too."""
+def _take_batch(batch: Any, *, source: str, archive_uri: str, layout: str) -> dict[str, np.ndarray]:
+    """Take in one block of items; errors are rows too.
+
+    batch: `item`, the items as JSON -> `intake`, the intakes as JSON
+    """
     archive = Archive.open(archive_uri)
     items = (SourceItem(**json.loads(text)) for text in batch["item"])
     intakes = [take(archive, LAYOUTS[layout], source=Path(source), item=item) for item in items]

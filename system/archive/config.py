@@ -14,9 +14,7 @@ class IngestConfig(Settings):
 
     imaging: ImagingConfig = ImagingConfig()
     split: SplitConfig = SplitConfig()
-    fixed_key: str = (
-        ""  # text that a new archive's key is made of, so that ids repeat; "" = random. Synthetic data only: configs are no secret
-    )
+    fixed_key: str = ""  # text that a new archive's key is made of; "" = a random key. For synthetic data only: a config is no secret
     overwrite: bool = False  # replace images that are there already, and their masks
     files_per_task: int = Field(default=32, ge=1)
 

@@ -5,7 +5,6 @@ import random
 import time
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError
 
@@ -74,7 +73,7 @@ def _checked(rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...]) -> pa.T
         missing, extra = sorted(set(schema.names) - set(rows.column_names)), sorted(set(rows.column_names) - set(schema.names))
         raise ValueError(f"rows do not have the table's columns: missing {missing}, unknown {extra}")
     rows = rows.select(schema.names).cast(schema)
-    if any(pc.any(pc.is_null(rows[name])).as_py() for name in key):
+    if any(rows[name].null_count for name in key):
         raise ValueError(f"a row has no value in its key {list(key)}: give every row a key")
     if rows.group_by(list(key)).aggregate([]).num_rows != rows.num_rows:
         raise ValueError(f"two rows have the same key {list(key)}: keep one of them")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from scipy import ndimage
+from skimage import measure
 
 from system.archive.layouts import Layout, SourceItem
 from system.archive.splits import Patient, SplitConfig, assign_splits, check_no_leak
@@ -114,7 +114,7 @@ def _taken(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, 
         has_truth=item.has_truth,
         num_masses=item.num_masses,
         mask_sha=archive.put_pixels(mask) if item.has_truth else "",
-        num_lesions=int(ndimage.label(mask, np.ones((3, 3)))[1]),
+        num_lesions=int(np.asarray(measure.label(mask, connectivity=2)).max()),
         area_px=int(mask.sum()),
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 from scipy import ndimage
+from skimage import measure
 from skimage.filters import threshold_otsu
 
 from system.imaging.refused import ImageRefused
@@ -47,7 +48,7 @@ def find_breast(pixels: np.ndarray) -> Breast:
         )
     columns = np.flatnonzero(region.any(axis=0))
     return Breast(
-        mask=ndimage.binary_fill_holes(ndimage.binary_dilation(region, iterations=MARGIN_PX)),
+        mask=np.asarray(ndimage.binary_fill_holes(ndimage.binary_dilation(region, iterations=MARGIN_PX))),
         columns_px=(float(columns[0]) * cell_px, float(columns[-1] + 1) * cell_px),
         chest_wall=_chest_wall(small, region=region),
     )
@@ -67,20 +68,21 @@ def _largest_region(small: np.ndarray) -> np.ndarray:
     smooth = ndimage.gaussian_filter(small, SMOOTH_PX)
     # the square root spreads the dark end: fatty tissue stays with the breast when glands or labels are very bright
     smooth = np.sqrt(smooth - smooth.min())
+    threshold = threshold_otsu(smooth)
     for _ in range(MAX_CLIPS):
-        threshold = threshold_otsu(smooth)
         if (smooth > threshold).mean() >= MIN_BRIGHT_SHARE:
             break
         smooth = np.minimum(smooth, threshold)  # a label outshines everything: dim it and look again
+        threshold = threshold_otsu(smooth)
     bright = smooth > THRESHOLD_SHARE * threshold
     # symmetric: the breast runs on beyond the frame, but a one-pixel scan line along the border stays thin and is cut
     opened = ndimage.binary_opening(np.pad(bright, OPENING_PX, mode="symmetric"), iterations=OPENING_PX // 2)
-    labels, _ = ndimage.label(opened[OPENING_PX:-OPENING_PX, OPENING_PX:-OPENING_PX])
+    labels = np.asarray(measure.label(opened[OPENING_PX:-OPENING_PX, OPENING_PX:-OPENING_PX], connectivity=1))
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     if sizes.size < 2:
         return np.zeros_like(bright)
-    return ndimage.binary_fill_holes(labels == sizes.argmax())
+    return np.asarray(ndimage.binary_fill_holes(labels == sizes.argmax()))
 
 
 def _chest_wall(small: np.ndarray, *, region: np.ndarray) -> Side:

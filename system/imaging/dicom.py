@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
+from pydicom import dcmread
+from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from system.imaging.refused import ImageRefused
 from system.records import Side, ViewPosition
@@ -41,7 +44,7 @@ def read_dicom(path: Path) -> SourceImage:
 
     Raises ImageRefused: not_dicom, too_large, modality, multiframe, view, missing_id, no_pixels, pixel_size, truncated, transfer_syntax.
     """
-    with warnings.catch_warnings(), pydicom.config.disable_value_validation():
+    with warnings.catch_warnings(), disable_value_validation():
         warnings.simplefilter("ignore")  # real headers break length rules everywhere, and the warnings quote their values
         dataset = _parse(path)
         _check_kind(dataset)
@@ -61,10 +64,10 @@ def read_dicom(path: Path) -> SourceImage:
 def _parse(path: Path) -> Dataset:
     """Return the parsed file, pixels undecoded. A deflated file is refused: pydicom would inflate it without a limit."""
     try:
-        meta = pydicom.filereader.read_file_meta_info(path)
-        if str(meta.get("TransferSyntaxUID", "")) == pydicom.uid.DeflatedExplicitVRLittleEndian:
+        meta = read_file_meta_info(path)
+        if str(meta.get("TransferSyntaxUID", "")) == DeflatedExplicitVRLittleEndian:
             raise ImageRefused("transfer_syntax", "deflated DICOM is not read")
-        return pydicom.dcmread(path)
+        return dcmread(path)
     except InvalidDicomError:
         raise ImageRefused("not_dicom", "no DICOM file meta information") from None
     except ImageRefused:
