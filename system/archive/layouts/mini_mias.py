@@ -134,7 +134,7 @@ def _film(path: Path) -> tuple[np.ndarray, Side]:
     if not path.is_file():
         raise ImageRefused("not_found", "a film that Info.txt lists is not in the folder")
     pixels = read_plain(path).astype(np.float32)
-    return pixels, find_breast(pixels).chest_wall.other
+    return pixels, find_breast(pixels).chest_wall
 
 
 def _breast_finding(findings: list[Finding]) -> BreastFinding:

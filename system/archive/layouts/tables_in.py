@@ -45,5 +45,5 @@ def to_count(text: str, *, where: str) -> int:
 def one_of(text: str, choices: tuple[str, ...], *, where: str) -> str:
     """Return a text that must be one of the choices. Raises ValueError naming where it stands."""
     if text not in choices:
-        raise ValueError(f"{where}: expected one of {list(choices)}, found {text[:20]!r}")
+        raise ValueError(f"{where}: expected one of {[str(choice) for choice in choices]}, found {text[:20]!r}")
     return text

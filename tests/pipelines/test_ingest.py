@@ -1,0 +1,79 @@
+"""Ingest through Ray: phantom files in, tables and pixels out; bad files cost one row each."""
+
+import pytest
+
+from pipelines.ingest import run
+from system.archive import Archive, IngestConfig, SplitConfig, check_no_leak, pair_table
+from system.imaging import ImagingConfig
+from system.phantom import PhantomConfig, write_phantom
+
+pytestmark = pytest.mark.ray
+
+CONFIG = IngestConfig(
+    imaging=ImagingConfig(height_px=80, width_px=64),
+    split=SplitConfig(strong=0.25, weak=0.25, validation=0.25, test=0.25),
+    fixed_key="test",
+    files_per_task=16,
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hospital")
+    write_phantom(folder, num_exams=8, seed=3, config=PhantomConfig(height_px=160, width_px=128))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ingested(ray_cluster, source, tmp_path_factory):
+    """The archive's URI and the summary of the first ingest, with three broken files among the good ones."""
+    bad = source / "dicom" / "bad"
+    bad.mkdir()
+    (bad / "DOE^JANE.pdf.dcm").write_bytes(b"%PDF-1.4 " + bytes(500))
+    (bad / "empty.dcm").write_bytes(b"")
+    good = sorted((source / "dicom").glob("0*/*.dcm"))[0]
+    (bad / "cut.dcm").write_bytes(good.read_bytes()[:-5000])
+    uri = str(tmp_path_factory.mktemp("archive"))
+    return uri, run(source, uri, layout="phantom", config=CONFIG)
+
+
+def test_every_file_is_stored_or_quarantined_with_a_code(ingested):
+    _, summary = ingested
+
+    assert (summary.num_read, summary.num_stored, summary.num_already_there, summary.num_reports) == (35, 32, 0, 8)
+    assert summary.quarantined["not_dicom"] == 2
+    assert sum(summary.quarantined.values()) == 3
+
+
+def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(ingested):
+    archive = Archive.open(ingested[0])
+    images, masks = archive.table("images"), archive.table("masks")
+
+    check_no_leak(images)
+    assert pair_table(images).num_rows == 16
+    assert set(masks["image_id"].to_pylist()) == set(images["image_id"].to_pylist())
+    assert set(archive.table("reports")["study_id"].to_pylist()) == set(images["study_id"].to_pylist())
+    assert all(archive.pixels(sha).shape == (80, 64) for sha in [*images["pixel_sha"].to_pylist(), *masks["mask_sha"].to_pylist()])
+
+
+def test_ingesting_twice_changes_nothing(ingested, source):
+    uri, first = ingested
+
+    second = run(source, uri, layout="phantom", config=CONFIG)
+
+    assert second.archive_versions == first.archive_versions
+    assert (second.num_stored, second.num_already_there) == (0, 32)
+
+
+def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested):
+    archive = Archive.open(ingested[0])
+
+    text = "".join(str(archive.table(name).to_pydict()) for name in ("images", "masks", "quarantine"))
+
+    assert "JANE" not in text
+    assert "PH3-" not in text
+
+
+def test_an_unknown_layout_is_refused_with_the_known_ones(source, tmp_path):
+    with pytest.raises(ValueError, match=r"no layout 'nifti': choose one of \['dicom', 'mini-mias', 'phantom'\]"):
+        run(source, str(tmp_path), layout="nifti", config=CONFIG)

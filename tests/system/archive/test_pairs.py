@@ -1,0 +1,54 @@
+"""Bilateral pairs."""
+
+import pyarrow as pa
+
+from system.archive import pair_table
+from system.archive.tables import SCHEMAS
+from system.records import image_key
+
+
+def images(*rows):
+    """rows: (image_id, study_id, side, view)"""
+    filled = [
+        dict.fromkeys(SCHEMAS["images"].names)
+        | {"image_id": image, "image_key": image_key(image), "patient_id": f"p of {study}", "study_id": study, "side": side, "view": view}
+        | {"pixel_sha": f"sha of {image}"}
+        for image, study, side, view in rows
+    ]
+    return pa.Table.from_pylist(filled, schema=SCHEMAS["images"])
+
+
+def test_the_same_view_of_both_breasts_becomes_one_row_whatever_the_order():
+    four = [("a", "s", "L", "CC"), ("b", "s", "R", "CC"), ("c", "s", "L", "MLO"), ("d", "s", "R", "MLO")]
+
+    pairs = pair_table(images(*four))
+
+    assert {(row["view"], row["left_id"], row["right_id"]) for row in pairs.to_pylist()} == {("CC", "a", "b"), ("MLO", "c", "d")}
+    assert pairs == pair_table(images(*reversed(four)))
+
+
+def test_a_row_carries_keys_and_pixels_of_both_images():
+    (row,) = pair_table(images(("a", "s", "L", "CC"), ("b", "s", "R", "CC"))).to_pylist()
+
+    assert (row["left_key"], row["left_sha"]) == (image_key("a"), "sha of a")
+    assert (row["right_key"], row["right_sha"]) == (image_key("b"), "sha of b")
+    assert (row["patient_id"], row["pair_key"]) == ("p of s", image_key("s/CC"))
+
+
+def test_a_missing_breast_leaves_empty_text_and_zero():
+    (row,) = pair_table(images(("b", "s", "R", "CC"))).to_pylist()
+
+    assert (row["left_id"], row["left_key"], row["left_sha"]) == ("", 0, "")
+    assert row["right_id"] == "b"
+
+
+def test_of_a_repeated_image_the_lowest_id_counts():
+    (row,) = pair_table(images(("z", "s", "L", "CC"), ("b", "s", "L", "CC"))).to_pylist()
+
+    assert row["left_id"] == "b"
+
+
+def test_rows_are_sorted_by_key():
+    keys = pair_table(images(*((f"i{number}", f"s{number}", "L", "CC") for number in range(20))))["pair_key"].to_pylist()
+
+    assert keys == sorted(keys)

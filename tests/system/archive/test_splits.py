@@ -1,0 +1,73 @@
+"""Which patient is for what."""
+
+import hashlib
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from pydantic import ValidationError
+
+from system.archive import SplitConfig, assign_splits, check_no_leak
+from system.archive.splits import Patient
+
+CONFIG = SplitConfig(strong=0.25, weak=0.5, validation=0.05, test=0.2)
+
+
+def women(number, *, has_mass, prefix=""):
+    ids = (hashlib.sha256(f"{prefix}{has_mass}{index}".encode()).hexdigest()[:24] for index in range(number))
+    return [Patient(patient_id, has_mass=has_mass, has_truth=True) for patient_id in ids]
+
+
+def test_the_shares_hold_among_women_with_and_without_a_mass():
+    positive, negative = women(40, has_mass=True), women(200, has_mass=False)
+
+    splits = assign_splits(positive + negative, config=CONFIG)
+
+    assert Counter(splits[patient.patient_id] for patient in positive) == {"strong": 10, "weak": 20, "validation": 2, "test": 8}
+    assert Counter(splits[patient.patient_id] for patient in negative) == {"strong": 50, "weak": 100, "validation": 10, "test": 40}
+
+
+def test_remainders_go_to_the_largest_first():
+    # 7 women: 1.75, 3.5, 0.35, 1.4 -> 1, 3, 0, 1 and the two left to strong (.75) and weak (.5)
+    splits = assign_splits(women(7, has_mass=True), config=CONFIG)
+
+    assert Counter(splits.values()) == {"strong": 2, "weak": 4, "test": 1}
+
+
+def test_the_order_in_which_patients_are_named_does_not_matter():
+    patients = women(30, has_mass=True) + women(50, has_mass=False)
+
+    assert assign_splits(patients, config=CONFIG) == assign_splits(patients[::-1], config=CONFIG)
+
+
+def test_a_given_split_wins():
+    given = Patient("0" * 24, has_mass=True, has_truth=True, split="validation")
+
+    assert assign_splits([given, *women(9, has_mass=True)], config=CONFIG)["0" * 24] == "validation"
+
+
+@pytest.mark.parametrize("missing", [{"has_truth": False}, {"has_truth": True, "known": False}])
+def test_without_truth_or_name_a_patient_is_weak(missing):
+    patients = [Patient(f"{index:024x}", has_mass=True, **missing) for index in range(20)]
+
+    assert set(assign_splits(patients, config=CONFIG).values()) == {"weak"}
+
+
+def test_shares_that_do_not_sum_to_one_are_refused():
+    with pytest.raises(ValidationError, match=r"sum to 1\.3, expected 1"):
+        SplitConfig(strong=0.5, weak=0.5, validation=0.1, test=0.2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [([("p1", "a", "strong"), ("p1", "b", "test")], "1 patients"), ([("p1", "a", "strong"), ("p2", "a", "test")], "1 images")],
+)
+def test_a_patient_or_a_picture_in_two_splits_is_a_leak(rows, what):
+    images = pa.Table.from_pylist([dict(zip(("patient_id", "pixel_sha", "split"), row, strict=True)) for row in rows])
+
+    with pytest.raises(ValueError, match=f"{what} are in more than one split"):
+        check_no_leak(images)
+
+
+def test_patients_with_several_images_in_one_split_are_no_leak():
+    check_no_leak(pa.table({"patient_id": ["p", "p", "q"], "pixel_sha": ["a", "b", "c"], "split": ["weak", "weak", "test"]}))
