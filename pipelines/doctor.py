@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
+from rich.console import Console
 
 if TYPE_CHECKING:
     from system.config import RunConfig
@@ -50,6 +51,13 @@ def run(config: "RunConfig", *, out: Path = Path()) -> list[Finding]:
     out: where the run would write; it need not exist
     """
     return [*_packages(), _ray(), _processors(), _shared_memory(), _disk(out), _gpus(config), *_weights(config), _crf(config)]
+
+
+def report(config: "RunConfig", *, out: Path = Path()) -> int:
+    """Print the findings and return the exit code."""
+    findings = run(config, out=out)
+    Console(highlight=False).print(render(findings), markup=False, soft_wrap=True)
+    return exit_code(findings)
 
 
 def exit_code(findings: list[Finding]) -> int:

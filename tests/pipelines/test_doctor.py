@@ -56,9 +56,9 @@ def test_remedy_stands_below_its_finding():
     assert lines[2].split() == ["ok", "ray", "2.60.0"]
 
 
-def test_demo_preset_lacks_nothing_here(tmp_path):
-    findings = doctor.run(PRESETS["demo"](), out=tmp_path / "not" / "there" / "yet")
-    assert [finding for finding in findings if finding.level is Level.MISSING] == []
+def test_demo_preset_lacks_nothing_here(tmp_path, capsys):
+    assert doctor.report(PRESETS["demo"](), out=tmp_path / "not" / "there" / "yet") == 0
+    assert "built from the reports" in capsys.readouterr().out
 
 
 def test_local_run_without_its_gpus_is_missing_them(monkeypatch):

@@ -1,0 +1,57 @@
+"""The tables of what may vary: complete, inside the configuration's bounds, and what the paper says."""
+
+import pytest
+
+from system.config import resolve
+from system.methods import METHODS
+from system.presets import PRESETS
+from tune_spaces import SPACES, Grid, Search, find
+from tune_spaces.btv import PAPER_CHOICE, PAPER_GRID
+
+EVERY_SPACE = [pytest.param(space, id=f"{method}-{name}") for method, spaces in SPACES.items() for name, space in spaces.items()]
+
+
+def settings_of(space):
+    """Every point of a grid; the corners and the known starts of a search."""
+    if isinstance(space, Grid):
+        return list(space.points)
+    lows, highs = ({key: getattr(found, end) for key, found in space.ranges.items()} for end in ("low", "high"))
+    return [lows, highs, *space.first]
+
+
+def test_paper_grid_is_the_nine_settings_of_the_paper():
+    pairs = {(point["loss.alpha"], point["loss.gamma"]) for point in PAPER_GRID}
+    assert pairs == {(0.25, 1), (0.25, 2), (0.25, 5), (0.5, 1), (0.5, 2), (0.5, 5), (0.75, 1), (0.75, 2), (0.75, 5)}
+    assert len(PAPER_GRID) == 9
+
+
+@pytest.mark.parametrize("space", EVERY_SPACE)
+def test_every_setting_is_one_the_configuration_accepts(space):
+    for setting in settings_of(space):
+        resolve(PRESETS["paper"](), settings=[f"{key}={value}" for key, value in setting.items()])
+
+
+@pytest.mark.parametrize("space", [space for space in EVERY_SPACE if isinstance(space.values[0], Search)])
+def test_known_starts_lie_inside_their_ranges_and_name_every_key(space):
+    for setting in space.first:
+        assert set(setting) == set(space.ranges)
+        assert all(space.ranges[key].low <= value <= space.ranges[key].high for key, value in setting.items())
+
+
+def test_paper_choice_is_what_the_paper_preset_trains_with():
+    loss = PRESETS["paper"]().loss.model_dump()
+    assert {key: loss[key.removeprefix("loss.")] for key in PAPER_CHOICE} == PAPER_CHOICE
+
+
+def test_every_method_with_spaces_exists():
+    assert set(SPACES) <= set(METHODS)
+
+
+def test_unknown_space_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="no tune space 'papergrid'; choose one of paper_grid, loss, wide"):
+        find("btv", "papergrid")
+
+
+def test_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="method 'lem' has no tune spaces"):
+        find("lem", "paper_grid")
