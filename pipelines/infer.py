@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +44,7 @@ def run(  # noqa: PLR0913 - what is inferred, from where, by what, where to
     """
 
     def infer(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        archive = Archive.open(archive_uri if "://" in archive_uri else str(Path(archive_uri).resolve()))
+        archive = Archive.open(archive_uri)
         settings = _predictor_config(archive, checkpoint=checkpoint, config=config, mask_threshold=mask_threshold, keep_maps=keep_maps)
         start = time.monotonic()
         _stream(pairs, archive=archive, checkpoint=checkpoint, config=config, settings=settings).write_parquet(str(attempt.resolve()))
@@ -122,6 +123,8 @@ def _predictor_config(
 
 def _stream(pairs: pa.Table, *, archive: Archive, checkpoint: Path, config: InferConfig, settings: PredictorConfig) -> ray.data.Dataset:
     """Return pair rows → pixels (tasks) → predictions (actors), not yet executed."""
+    if "://" not in archive.uri:
+        archive = replace(archive, uri=str(Path(archive.uri).resolve()))  # workers stand in other folders
     image_bytes = 2 * settings.height_px * settings.width_px
     return (
         ray.data.from_arrow(split_blocks(pairs, image_bytes=image_bytes, config=config))

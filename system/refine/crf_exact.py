@@ -25,14 +25,19 @@ def _one(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
     y, x = (axis.reshape(-1) for axis in torch.meshgrid(rows, cols, indexing="ij"))
     distance = _squared_differences(x) + _squared_differences(y)
     contrast = _squared_differences(image.reshape(-1).to(log_odds.dtype))
-    smoothness = torch.exp(-distance / (2 * params.smoothness_sigma_px**2))
-    appearance = torch.exp(-distance / (2 * params.position_sigma_px**2) - contrast / (2 * params.intensity_sigma**2))
+    smoothness = _exp(-distance / (2 * params.smoothness_sigma_px**2))
+    appearance = _exp(-distance / (2 * params.position_sigma_px**2) - contrast / (2 * params.intensity_sigma**2))
     kernels = [Kernel(params.smoothness_weight, _times(smoothness)), Kernel(params.appearance_weight, _times(appearance))]
     return mean_field(log_odds, kernels, valid=torch.ones_like(log_odds), num_iterations=params.num_iterations)
 
 
 def _squared_differences(values: Tensor) -> Tensor:
     return (values[:, None] - values[None, :]).square()
+
+
+def _exp(exponent: Tensor) -> Tensor:
+    """Return e^x, and 0 below e^-40, which no sum in float32 notices: denormal numbers slow CPUs tenfold."""
+    return torch.exp(exponent).masked_fill_(exponent < -40, 0)
 
 
 def _times(matrix: Tensor) -> Filter:

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from actors.predictor import Predictor, PredictorConfig, quantise, reduce_mask
+from system.archive.tables import PREDICTIONS
+from system.imaging import decode_png
+from system.methods import METHODS
+from system.nets import ModelCard, NetConfig, write_model
+from system.records import image_key
+from system.refine import CrfParams, RefineConfig
+
+SIZE = 64
+REFINE = RefineConfig(backend="grid", params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """An untrained network whose mask head answers about even odds."""
+    torch.manual_seed(5)
+    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
+    model = METHODS["btv"].build(net)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    write_model(folder, model.state_dict(), ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True))
+    return str(folder)
+
+
+def view(seed):
+    """A canonical view: breast on the left, zero elsewhere."""
+    rng = np.random.default_rng(seed)
+    pixels = np.zeros((SIZE, SIZE), dtype=np.uint16)
+    pixels[4:60, :40] = rng.integers(5000, 60000, (56, 40))
+    return pixels
+
+
+def pair(number, *, left=True, right=True, error=None):
+    row = {"study_id": f"study{number}", "view": "CC", "error": error}
+    for name, exists in (("left", left), ("right", right)):
+        identity = f"{name}{number}" if exists else ""
+        row |= {f"{name}_id": identity, f"{name}_key": image_key(identity) if exists else 0}
+        row[f"{name}_pixels"] = view(2 * number + (name == "right")).tobytes() if exists and error is None else None
+    return row
+
+
+def columns(*pairs):
+    """Pairs as Ray Data hands them over."""
+    batch = {name: np.empty(len(pairs), dtype=object) for name in pairs[0]}
+    for i, row in enumerate(pairs):
+        for name, value in row.items():
+            batch[name][i] = value
+    return batch
+
+
+def make(checkpoint, **changes):
+    settings = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "refine": REFINE.model_dump()} | changes
+    return Predictor(checkpoint, settings)
+
+
+@pytest.fixture(scope="module")
+def predictor(checkpoint):
+    return make(checkpoint, keep_maps="all")
+
+
+def test_rows_have_the_schema_of_predictions_and_one_row_per_image(predictor):
+    rows = predictor(columns(pair(1), pair(2)))
+    assert rows.schema == PREDICTIONS
+    assert rows["image_id"].to_pylist() == ["left1", "right1", "left2", "right2"]
+    assert rows["side"].to_pylist() == ["L", "R", "L", "R"]
+    assert rows["image_key"].to_pylist() == [image_key(name) for name in rows["image_id"].to_pylist()]
+    assert rows["error"].null_count == 4
+
+
+def test_a_missing_breast_gives_no_row(predictor):
+    assert predictor(columns(pair(1, left=False), pair(2, right=False)))["image_id"].to_pylist() == ["right1", "left2"]
+
+
+def test_a_pair_that_could_not_be_read_gives_error_rows_and_leaves_its_neighbour_alone(predictor):
+    rows = predictor(columns(pair(1, error="left breast: pixels_damaged"), pair(2))).to_pylist()
+    assert [row["error"] for row in rows] == ["left breast: pixels_damaged"] * 2 + [None] * 2
+    assert rows[0]["score"] is None
+    assert rows[0]["map_png"] is None
+    expected = predictor(columns(pair(3), pair(2))).to_pylist()
+    assert rows[2:] == expected[2:]
+
+
+def test_a_batch_of_unreadable_pairs_alone_is_answered_too(predictor):
+    assert predictor(columns(pair(1, error="right breast: pixels_missing")))["error"].to_pylist() == ["right breast: pixels_missing"] * 2
+
+
+def test_a_pair_alone_gets_the_same_rows_as_in_a_full_batch(predictor):
+    assert predictor(columns(pair(1))).to_pylist() == predictor(columns(pair(1), pair(2))).to_pylist()[:2]
+
+
+def test_more_pairs_than_a_batch_are_cut_into_batches(predictor):
+    assert len(predictor(columns(pair(1), pair(2), pair(3)))) == 6
+
+
+def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor, checkpoint):
+    row = predictor(columns(pair(1))).to_pylist()[1]
+    model = METHODS["btv"].load(Path(checkpoint), "cpu")
+    left, right = (torch.from_numpy(view(seed).astype(np.float32) / 65535)[None, None] for seed in (2, 3))
+    with torch.inference_mode():
+        _, logits, _, p_image = METHODS["btv"].predict(model, left, right)
+    expected = torch.sigmoid(logits)[0, 0].numpy()
+    found = decode_png(row["map_png"])
+    assert found.dtype == np.uint16
+    assert (row["map_rows"], row["map_cols"]) == found.shape == (16, 16)
+    np.testing.assert_allclose(found / 65535, expected, atol=1e-4)
+    assert row["p_image"] == pytest.approx(p_image[0].item(), abs=1e-4)
+
+
+def test_candidates_are_those_of_the_map_and_the_score_is_the_best_of_them(predictor):
+    row = predictor(columns(pair(1))).to_pylist()[0]
+    candidates = json.loads(row["candidates"])
+    assert set(candidates[0]) == {"box_px", "score", "area_px", "centroid_px"}
+    assert row["score"] == pytest.approx(max(candidate["score"] for candidate in candidates))
+    assert row["score"] <= row["peak"] + 1e-6
+
+
+def test_for_mining_maps_are_kept_where_there_is_a_mask_and_nowhere_else(checkpoint):
+    low = make(checkpoint, mask_threshold=0.001)(columns(pair(1))).to_pylist()[0]
+    high = make(checkpoint, mask_threshold=0.999)(columns(pair(1))).to_pylist()[0]
+    assert low["mask_area_px"] > 0
+    assert decode_png(low["map_png"]).dtype == np.uint8
+    assert set(np.unique(decode_png(low["mask_png"]))) <= {0, 255}
+    assert high["mask_area_px"] == 0
+    assert (high["map_png"], high["mask_png"]) == (None, None)
+
+
+def test_bf16_stays_near_fp32(predictor, checkpoint):
+    exact = decode_png(predictor(columns(pair(1)))["map_png"][0].as_py()) / 65535
+    coarse = decode_png(make(checkpoint, keep_maps="all", precision="bf16")(columns(pair(1)))["map_png"][0].as_py()) / 65535
+    assert np.abs(exact - coarse).max() < 0.05
+
+
+def test_removal_by_the_crf_is_warned_of_with_its_parameters(checkpoint, caplog):
+    harsh = REFINE.model_copy(update={"params": CrfParams(smoothness_sigma_px=20, smoothness_weight=60)})
+    predictor = make(checkpoint, refine=harsh.model_dump())
+    peak = predictor(columns(pair(1)))["peak"].to_pylist()
+    rows = make(checkpoint, refine=harsh.model_dump(), mask_threshold=0.98 * max(peak))(columns(pair(1)))
+    assert max(rows["crf_removed"].to_pylist()) > 0.5
+    assert "the CRF took more than half of a component" in caplog.text
+    assert "smoothness_sigma_px" in caplog.text
+
+
+def test_an_unknown_method_is_refused_with_the_known_ones(checkpoint):
+    with pytest.raises(ValueError, match="unknown method 'gmic': choose one of btv"):
+        make(checkpoint, method="gmic")
+
+
+def test_config_has_a_default_everywhere():
+    assert PredictorConfig().batch_pairs == 8
+
+
+def test_full_scale_stands_for_certainty():
+    assert quantise(np.array([[0.0, 0.5, 1.0]], dtype=np.float32), bits=8).tolist() == [[0, 128, 255]]
+    assert quantise(np.array([[1.0]], dtype=np.float32), bits=16).tolist() == [[65535]]
+
+
+def test_a_cell_is_set_when_half_of_it_is_covered():
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[:4, :2] = True  # half of the first cell
+    mask[4:, 4:5] = True  # a quarter of the last
+    assert reduce_mask(mask).tolist() == [[True, False], [False, False]]
+
+
+def test_a_mask_smaller_than_half_a_cell_does_not_vanish():
+    mask = np.zeros((8, 8), dtype=bool)
+    mask[5, 5] = True
+    assert reduce_mask(mask).tolist() == [[False, False], [False, True]]

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from pipelines import infer
+from system.archive import Archive
+from system.archive.pairs import PAIRS
+from system.archive.tables import PREDICTIONS
+from system.imaging import ImagingConfig
+from system.methods import METHODS
+from system.nets import ModelCard, NetConfig, write_model
+from system.records import image_key
+from system.refine import CrfParams, InferConfig, RefineConfig
+from system.runs import Stage
+
+SIZE = 64
+CONFIG = InferConfig(
+    batch_pairs=2,
+    refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4),
+    predictor_cpus=0.5,
+    decode_cpus=0.25,
+)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return Archive.create(str(tmp_path_factory.mktemp("archive")), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(5)
+    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    card = ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True)
+    write_model(folder, METHODS["btv"].build(net).state_dict(), card)
+    return folder
+
+
+def put(archive, seed):
+    pixels = np.zeros((SIZE, SIZE), dtype=np.uint16)
+    pixels[4:60, :40] = np.random.default_rng(seed).integers(5000, 60000, (56, 40))
+    return archive.put_pixels(pixels)
+
+
+def pair(archive, number, *, right=True):
+    row = {"pair_key": image_key(f"pair{number}"), "study_id": f"study{number}", "patient_id": f"patient{number}", "view": "MLO"}
+    for name, exists in (("left", True), ("right", right)):
+        identity = f"{name}{number}" if exists else ""
+        sha = put(archive, 2 * number + (name == "right")) if exists else ""
+        row |= {f"{name}_id": identity, f"{name}_key": image_key(identity) if exists else 0, f"{name}_sha": sha}
+    return row
+
+
+def table(rows):
+    return pa.Table.from_pylist(rows, schema=PAIRS)
+
+
+def damage(archive, sha):
+    path = Path(archive.uri) / "pixels" / sha[:2] / f"{sha}.png"
+    path.write_bytes(path.read_bytes()[:60])
+
+
+def test_decoding_gives_the_stored_pixels_and_nothing_for_a_missing_breast(archive):
+    row = pair(archive, 1, right=False)
+    decoded = infer.decode_pairs(table([row]), archive=archive).to_pylist()[0]
+    assert decoded["left_pixels"] == archive.pixels(row["left_sha"]).tobytes()
+    assert decoded["right_pixels"] is None
+    assert decoded["error"] is None
+
+
+def test_what_cannot_be_read_is_named_by_side_and_code(archive):
+    absent, damaged, other = pair(archive, 20), pair(archive, 21), pair(archive, 22)
+    absent["left_sha"] = "0" * 64
+    damage(archive, damaged["right_sha"])
+    other["right_sha"] = archive.put_pixels(np.ones((8, 8), dtype=np.uint16))
+    decoded = infer.decode_pairs(table([absent, damaged, other]), archive=archive)
+    assert decoded["error"].to_pylist() == ["left breast: pixels_missing", "right breast: pixels_damaged", "right breast: pixel_size"]
+    assert decoded["left_pixels"].null_count == decoded["right_pixels"].null_count == 3
+
+
+def test_blocks_hold_whole_batches_of_pairs_in_order_of_their_keys(archive):
+    pairs = table([pair(archive, number) for number in (3, 1, 2)])
+    blocks = infer.split_blocks(pairs, image_bytes=2 * SIZE * SIZE, config=CONFIG)
+    assert [len(block) for block in blocks] == [2, 2]
+    keys = pa.concat_tables(blocks)["pair_key"].to_pylist()
+    assert keys[:3] == sorted(pairs["pair_key"].to_pylist())
+    assert blocks[-1]["left_id"].to_pylist()[-1] == ""
+
+
+def test_blocks_stay_below_their_bytes(archive):
+    pairs = table([pair(archive, 1) | {"pair_key": number} for number in range(400)])
+    image_bytes = 2 * SIZE * SIZE
+    config = CONFIG.model_copy(update={"block_bytes": 8 * image_bytes})  # 4 pairs
+    assert {len(block) for block in infer.split_blocks(pairs, image_bytes=image_bytes, config=config)} == {4}
+    assert {len(block) for block in infer.split_blocks(pairs, image_bytes=image_bytes, config=CONFIG)} == {50}
+
+
+def test_a_checkpoint_of_another_size_is_refused_before_anything_runs(archive, checkpoint, tmp_path):
+    larger = Archive.create(str(tmp_path / "larger"), imaging=ImagingConfig(height_px=96, width_px=64))
+    with pytest.raises(ValueError, match="trained on 64 x 64 px, the archive keeps 96 x 64"):
+        infer_into(Stage(tmp_path, "predictions"), table([pair(archive, 1)]), archive=larger, checkpoint=checkpoint)
+
+
+def infer_into(stage, pairs, *, archive, checkpoint, config=CONFIG):
+    return infer.run(pairs, archive_uri=archive.uri, checkpoint=checkpoint, config=config, stage=stage, mask_threshold=0.4, keep_maps="all")
+
+
+@pytest.mark.ray
+def test_every_image_gets_one_row_and_a_corrupt_file_costs_its_pair_only(ray_cluster, archive, checkpoint, tmp_path):
+    rows = [pair(archive, number) for number in range(30, 35)] + [pair(archive, 35, right=False)]
+    sound = Stage(tmp_path, "sound")
+    infer_into(sound, table(rows), archive=archive, checkpoint=checkpoint)
+    damage(archive, rows[2]["left_sha"])
+    stage = Stage(tmp_path, "predictions")
+    manifest = infer_into(stage, table(rows[::-1]), archive=archive, checkpoint=checkpoint)
+
+    expected = {row["image_id"]: row for row in infer.read_predictions(sound).to_pylist()}
+    found = infer.read_predictions(stage)
+    assert found.schema == PREDICTIONS
+    assert found["image_key"].to_pylist() == sorted(image_key(name) for name in expected)
+    bad = {row["image_id"]: row["error"] for row in found.to_pylist() if row["error"]}
+    assert bad == {"left32": "left breast: pixels_damaged", "right32": "left breast: pixels_damaged"}
+    assert all(row == expected[row["image_id"]] for row in found.to_pylist() if not row["error"])
+    assert (manifest.rows, manifest.metrics["errors"]) == (11, 2)
+    assert manifest.metrics["images_per_s"] > 0
+    assert sorted(manifest.files) == [f"part_{number:05d}.parquet" for number in range(len(manifest.files))]
+    assert infer_into(stage, table(rows), archive=archive, checkpoint=checkpoint) == manifest  # done is done
+
+
+@pytest.mark.ray
+def test_no_pairs_give_a_finished_stage_without_rows(ray_cluster, archive, checkpoint, tmp_path):
+    stage = Stage(tmp_path, "predictions")
+    assert infer_into(stage, PAIRS.empty_table(), archive=archive, checkpoint=checkpoint).rows == 0
+    assert infer.read_predictions(stage).schema == PREDICTIONS

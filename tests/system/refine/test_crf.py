@@ -1,0 +1,162 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from system.refine import CRF_BACKENDS, CrfParams, dense_crf
+from system.refine.crf_grid import full_grid_crf
+
+README_OF_PYDENSECRF = CrfParams(position_sigma_px=80, intensity_sigma=13, appearance_weight=10)
+
+
+def scene(height=64, width=72, num_images=1, seed=0):
+    """Return smooth images with bright discs, and maps that find the discs roughly."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    maps, images = [], []
+    for _ in range(num_images):
+        cy, cx, radius = rng.uniform(20, height - 20), rng.uniform(20, width - 20), rng.uniform(6, 10)
+        inside = np.clip(radius - np.hypot(y - cy, x - cx), 0, 1)
+        images.append(np.clip(80 + 30 * np.sin(x / 11) * np.cos(y / 9) + 50 * inside + rng.normal(0, 6, inside.shape), 0, 255))
+        maps.append(np.clip(0.85 * np.exp(-((np.hypot(y - cy - 1, x - cx + 1) / radius) ** 2)) + rng.normal(0, 0.03, inside.shape), 0, 1))
+    return torch.tensor(np.stack(maps), dtype=torch.float32), torch.tensor(np.stack(images), dtype=torch.float32)
+
+
+def slow_mean_field(prob, image, params):
+    """Two classes, dictionary-like loops over pairs, as in Kraehenbuehl and Koltun's algorithm 1; [H, W] in and out."""
+    height, width = prob.shape
+    pixels = [(y, x) for y in range(height) for x in range(width)]
+    unary = np.stack([-np.log(1 - prob.ravel()), -np.log(prob.ravel())])
+    kernels = []
+    for weight, space, tone in (
+        (params.smoothness_weight, params.smoothness_sigma_px, math.inf),
+        (params.appearance_weight, params.position_sigma_px, params.intensity_sigma),
+    ):
+        k = np.array(
+            [
+                [
+                    math.exp(
+                        -((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2) / (2 * space**2)
+                        - (float(image[a]) - float(image[b])) ** 2 / (2 * tone**2)
+                    )
+                    for b in pixels
+                ]
+                for a in pixels
+            ]
+        )
+        root = 1 / np.sqrt(k.sum(axis=1))
+        kernels.append(weight * root[:, None] * k * root[None, :])
+    q = np.exp(-unary) / np.exp(-unary).sum(axis=0)
+    for _ in range(params.num_iterations):
+        other = q[::-1]  # Potts: a class pays for its neighbours' other class
+        energy = unary + sum((k @ other.T).T for k in kernels)
+        q = np.exp(-energy) / np.exp(-energy).sum(axis=0)
+    return q[1].reshape(height, width)
+
+
+def test_exact_backend_equals_mean_field_written_as_loops():
+    rng = np.random.default_rng(3)
+    prob, image = rng.uniform(0.05, 0.95, (5, 7)), rng.uniform(0, 255, (5, 7))
+    params = CrfParams(smoothness_sigma_px=1.2, smoothness_weight=0.8, position_sigma_px=2.5, intensity_sigma=60, appearance_weight=1.4)
+    found = dense_crf(torch.tensor(prob)[None], torch.tensor(image)[None], params, backend="exact")[0].numpy()
+    np.testing.assert_allclose(found, slow_mean_field(prob, image, params), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        CrfParams(num_iterations=3),
+        README_OF_PYDENSECRF,
+        CrfParams().scaled(0.16),
+        CrfParams(position_sigma_px=15, intensity_sigma=10, appearance_weight=6),
+        CrfParams(smoothness_weight=0.5, appearance_weight=0.5),
+    ],
+)
+def test_grid_errs_by_at_most_three_hundredths_against_exact(params):
+    prob, image = scene()
+    error = (dense_crf(prob, image, params, backend="grid") - dense_crf(prob, image, params, backend="exact")).abs().max()
+    assert error <= 0.03
+
+
+def test_working_in_windows_gives_what_working_everywhere_gives():
+    prob, image = (torch.nn.functional.pad(batch, (0, 150, 90, 0)) for batch in scene())
+    everywhere = full_grid_crf(torch.logit(prob, eps=1e-5), image, CrfParams(), valid=torch.ones_like(prob))
+    assert (dense_crf(prob, image, CrfParams(), backend="grid") - everywhere).abs().max() < 0.005
+
+
+def test_an_image_is_refined_alike_alone_and_in_a_batch():
+    prob, image = scene(num_images=3)
+    together = dense_crf(prob, image, CrfParams(), backend="grid")
+    alone = torch.cat([dense_crf(p[None], i[None], CrfParams(), backend="grid") for p, i in zip(prob, image, strict=True)])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=0)
+
+
+def test_refinement_follows_the_edge_of_the_image():
+    image = torch.full((1, 48, 48), 60.0)
+    image[:, :, 24:] = 160
+    prob = torch.full((1, 48, 48), 0.2)
+    prob[:, :, 21:] = 0.7  # three columns too wide
+    refined = dense_crf(prob, image, CrfParams(smoothness_weight=0, appearance_weight=5), backend="grid")[0] > 0.5
+    assert not refined[:, :24].any()
+    assert refined[:, 24:].all()
+
+
+def test_the_safe_default_keeps_a_mass_that_the_readme_of_pydensecrf_destroys():
+    y, x = np.mgrid[:200, :200]
+    spread = np.exp(-((np.hypot(y - 100, x - 100) / 40) ** 2))
+    noise = np.random.default_rng(0).normal(0, 8, y.shape)
+    image = np.clip(100 + 15 * np.sin(x / 17) + 15 * np.cos(y / 13) + 25 * spread + noise, 0, 255)
+    batch = tuple(torch.tensor(array, dtype=torch.float32)[None] for array in (np.clip(0.9 * spread, 0.01, 1), image))
+    before = (batch[0] > 0.5).sum()
+    kept = (dense_crf(*batch, CrfParams(), backend="grid") > 0.5).sum() / before
+    shrunk = (dense_crf(*batch, README_OF_PYDENSECRF, backend="grid") > 0.5).sum() / before
+    assert kept > 0.8
+    assert shrunk < 0.1
+
+
+def test_a_map_without_anything_notable_stays_empty():
+    prob, image = torch.full((1, 64, 72), 0.03), scene()[1]
+    assert dense_crf(prob, image, CrfParams(), backend="grid").max() < 0.03
+
+
+def test_none_leaves_the_map_as_it_is():
+    prob, image = scene()
+    torch.testing.assert_close(dense_crf(prob, image, CrfParams(), backend="none"), prob, atol=2e-5, rtol=0)
+
+
+def test_exact_refuses_an_image_that_would_not_fit():
+    with pytest.raises(ValueError, match="at most 8192 pixels, found 100 x 100: use backend 'grid'"):
+        dense_crf(torch.zeros(1, 100, 100), torch.zeros(1, 100, 100), CrfParams(), backend="exact")
+
+
+def test_an_unknown_backend_is_refused_with_the_known_ones():
+    with pytest.raises(ValueError, match="'cuda': choose one of exact, grid, pydensecrf, none"):
+        dense_crf(torch.zeros(1, 8, 8), torch.zeros(1, 8, 8), CrfParams(), backend="cuda")
+
+
+def test_a_map_at_another_size_than_its_image_is_refused():
+    with pytest.raises(ValueError, match=r"found \[1, 8, 8\] and \[1, 32, 32\]"):
+        dense_crf(torch.zeros(1, 8, 8), torch.zeros(1, 32, 32), CrfParams(), backend="grid")
+
+
+def test_scaling_changes_lengths_only():
+    assert CrfParams().scaled(0.5) == CrfParams(smoothness_sigma_px=1.5, position_sigma_px=5.0)
+
+
+def test_every_backend_can_be_configured():
+    from system.refine import RefineConfig
+
+    assert {RefineConfig.model_validate({"backend": name}).backend for name in CRF_BACKENDS} == set(CRF_BACKENDS)
+
+
+def test_pydensecrf_agrees_with_exact_or_says_how_to_get_it():
+    prob, image = scene(num_images=1)
+    try:
+        import pydensecrf  # type: ignore[import-not-found]  # noqa: F401
+    except ModuleNotFoundError:
+        with pytest.raises(ModuleNotFoundError, match=r"mammoloop\[pydensecrf\]"):
+            dense_crf(prob, image, CrfParams(), backend="pydensecrf")
+        return
+    exact = dense_crf(prob, image, CrfParams(), backend="exact")
+    assert (dense_crf(prob, image, CrfParams(), backend="pydensecrf") - exact).abs().max() <= 0.3  # its lattice is that coarse
