@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from system.archive import Archive
@@ -23,6 +24,7 @@ from system.metrics.examination import Examination, examine
 from system.metrics.matching import Detections, Match, Outcome, gather, upsample
 from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
 from system.metrics.summary import points, summarise
+from system.records import Split
 from system.runs import Manifest, Stage, write_atomically
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ _ROWS_AT_ONCE = 64  # maps held in memory
 class _Evaluated:
     """The images seen so far."""
 
+    levels: np.ndarray  # [T] float, falling: cuts of the second mode
     rows: list[dict[str, Any]] = field(default_factory=list)  # of IMAGES
     examinations: list[Examination] = field(default_factory=list)
 
@@ -66,18 +69,18 @@ class _Evaluated:
         return [row["patient_id"] for row in self.rows]
 
 
-def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stage) -> Manifest:
+def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stage, split: Split) -> Manifest:
     """Write froc.json, candidates.parquet and images.parquet, and return the manifest with the summary as metrics.
 
-    predictions: finished, one row per evaluated image, every map kept;  archive: pinned to the run's versions
+    predictions: finished, every map kept; rows of other splits are passed over;  archive: pinned to the run's versions
     metrics: sensitivity {"0.1": …}, mean, interval [low, high], curve_ends_fppi, the same under "rethreshold", counts, AUROCs
     """
 
     def evaluate(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        seen = _examine_all(predictions, archive=archive, config=config)
+        seen = _examine_all(predictions, archive=archive, config=config, split=split)
         detections = gather([(image.scores, image.iou) for image in seen.examinations])
         matched = match(detections, iou=config.iou)
-        report, metrics = _results(seen, detections, matched, config=config, levels=_levels(predictions, config=config))
+        report, metrics = _results(seen, detections, matched, config=config)
         written = [attempt / name for name in ("froc.json", "candidates.parquet", "images.parquet")]
         write_atomically(written[0], json.dumps(report, indent=1))
         pq.write_table(_candidate_table(seen, detections, matched), written[1])
@@ -91,7 +94,7 @@ def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stag
 
 def patient_counts(stage: Stage, *, config: FrocConfig) -> PatientCounts:
     """Return what a finished evaluation counted per patient (score sweep), for comparing systems on the same patients."""
-    images, candidates = (pq.read_table(stage.path(name), partitioning=None) for name in ("images.parquet", "candidates.parquet"))
+    images, candidates = (_read(stage.path(name)) for name in ("images.parquet", "candidates.parquet"))
     place = {image_id: index for index, image_id in enumerate(images.column("image_id").to_pylist())}
     codes = {name: int(outcome) for outcome, name in OUTCOME_NAMES.items()}
     nothing = np.empty(0, dtype=np.int64)
@@ -109,27 +112,46 @@ def patient_counts(stage: Stage, *, config: FrocConfig) -> PatientCounts:
     return count_by_patient(detections, matched, image_patient=images.column("patient_id").to_pylist(), config=config)
 
 
-def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig) -> _Evaluated:
+def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig, split: Split) -> _Evaluated:
     """Hold every predicted map against its truth, a few in memory at a time."""
-    images = {row["image_id"]: row for row in archive.table("images", columns=["image_id", "patient_id", "rows", "cols"]).to_pylist()}
-    masks = {row["image_id"]: row["mask_sha"] for row in archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()}
-    levels = _levels(predictions, config=config)
-    seen = _Evaluated()
-    for row in _prediction_rows(predictions):
-        image = images.get(row["image_id"])
-        if image is None:
-            raise ValueError("a predicted image is not in the archive's pinned version: infer and evaluate under the same versions")
-        shape = (image["rows"], image["cols"])
-        truth = archive.pixels(masks[row["image_id"]]) > 0 if row["image_id"] in masks else np.zeros(shape, dtype=bool)
-        examination = examine(_probability(row, shape=shape), truth, levels=levels, config=config)
-        facts = {name: row[name] or 0.0 for name in ("p_image", "peak")} | {"error": row["error"] is not None}
+    seen = _Evaluated(_levels(predictions, archive=archive, config=config, split=split))
+    for row, patient_id, probability, truth in _known_maps(predictions, archive=archive, split=split):
+        examination = examine(probability, truth, levels=seen.levels, config=config)
+        facts = {name: _or_zero(row[name]) for name in ("p_image", "peak")} | {"error": row["error"] is not None}
         lesions = {"num_lesions": examination.num_lesions}
-        seen.rows.append({"image_id": row["image_id"], "patient_id": image["patient_id"]} | lesions | facts)
+        seen.rows.append({"image_id": row["image_id"], "patient_id": patient_id} | lesions | facts)
         seen.examinations.append(examination)
     repeated = len(seen.rows) - len({row["image_id"] for row in seen.rows})
     if repeated:
         raise ValueError(f"{repeated} of {len(seen.rows)} predictions name an image that has one already: infer each image once")
     return seen
+
+
+def probability_maps(predictions: Stage, *, archive: Archive, split: Split) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+    """Yield image_id, probability [H, W] float32 0 to 1, and truth [H, W] bool of a split's images."""
+    for row, _, probability, truth in _known_maps(predictions, archive=archive, split=split):
+        yield row["image_id"], probability, truth
+
+
+def _known_maps(predictions: Stage, *, archive: Archive, split: Split) -> Iterator[tuple[dict[str, Any], str, np.ndarray, np.ndarray]]:
+    """Yield the prediction row, patient_id, probability and truth of a split's images."""
+    columns = ["image_id", "patient_id", "rows", "cols", "split"]
+    images = {row["image_id"]: row for row in archive.table("images", columns=columns).to_pylist()}
+    masks = {row["image_id"]: row["mask_sha"] for row in archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()}
+    for row in _prediction_rows(predictions):
+        image = images.get(row["image_id"])
+        if image is None:
+            raise ValueError("a predicted image is not in the archive's pinned version: infer and evaluate under the same versions")
+        if image["split"] != split:
+            continue
+        shape = (image["rows"], image["cols"])
+        truth = archive.pixels(masks[row["image_id"]]) > 0 if row["image_id"] in masks else np.zeros(shape, dtype=bool)
+        yield row, image["patient_id"], _probability(row, shape=shape), truth
+
+
+def _or_zero(value: float | None) -> float:
+    """Return 0 for what an image that could not be read, or a branch that was never trained, does not have."""
+    return 0.0 if value is None or np.isnan(value) else value
 
 
 def _prediction_rows(predictions: Stage) -> Iterator[dict[str, Any]]:
@@ -143,10 +165,17 @@ def _parquet_files(stage: Stage) -> list[Path]:
     return [path for path in stage.paths() if path.suffix == ".parquet"]
 
 
-def _levels(predictions: Stage, *, config: FrocConfig) -> np.ndarray:
-    """Return the cuts of the second mode, from the peaks of all the maps."""
-    peaks = [pq.read_table(path, columns=["peak"], partitioning=None).column("peak").drop_null() for path in _parquet_files(predictions)]
-    return cut_levels(np.concatenate([np.empty(0), *(column.to_numpy() for column in peaks)]), config=config)
+def _levels(predictions: Stage, *, archive: Archive, config: FrocConfig, split: Split) -> np.ndarray:
+    """Return the cuts of the second mode, from the peaks of the split's maps."""
+    images = archive.table("images", columns=["image_id", "split"])
+    members = images.filter(pc.field("split") == str(split))["image_id"].combine_chunks()
+    peaks = pa.concat_tables([_read(path, columns=["image_id", "peak"]) for path in _parquet_files(predictions)])
+    return cut_levels(peaks.filter(pc.field("image_id").isin(members))["peak"].drop_null().to_numpy(), config=config)
+
+
+def _read(path: Path, *, columns: list[str] | None = None) -> pa.Table:
+    """Return one Parquet file as it is: a run's folder may be called a=b, which is no partition."""
+    return pq.ParquetFile(path).read(columns=columns)
 
 
 def _probability(row: dict[str, Any], *, shape: tuple[int, int]) -> np.ndarray:
@@ -159,14 +188,12 @@ def _probability(row: dict[str, Any], *, shape: tuple[int, int]) -> np.ndarray:
     return upsample(coarse / np.float32(_FULL_SCALE[coarse.dtype]), shape=shape)
 
 
-def _results(
-    seen: _Evaluated, detections: Detections, matched: Match, *, config: FrocConfig, levels: np.ndarray
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _results(seen: _Evaluated, detections: Detections, matched: Match, *, config: FrocConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what goes into froc.json, and the manifest's metrics."""
     cuts = [image.cuts for image in seen.examinations]
     lesions = [image.num_lesions for image in seen.examinations]
     sweep = froc_curve(detections, matched, config=config)
-    recut = cut_curve(cuts, levels=levels, num_lesions=sum(lesions))
+    recut = cut_curve(cuts, levels=seen.levels, num_lesions=sum(lesions))
     swept = summarise(sweep, count_by_patient(detections, matched, image_patient=seen.patients, config=config), config=config)
     cut = summarise(recut, cuts_by_patient(cuts, image_patient=seen.patients, image_lesions=lesions), config=config)
     facts = _facts(seen, matched)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -12,7 +13,7 @@ from system.figures.report import EpochRow, FrocSeries
 
 COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")  # told apart in gray too, with the markers' help
 MARKERS = ("o", "s", "^", "D", "v", "P")
-_STYLE = {
+_STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,

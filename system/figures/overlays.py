@@ -54,5 +54,5 @@ def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
     height_px, width_px = picture.shape[:2]
     inside = np.asarray(Image.fromarray(truth.astype(np.uint8) * 255).resize((width_px, height_px), Image.Resampling.BILINEAR)) > 127
     result = picture.copy()
-    result[ndimage.binary_dilation(inside, iterations=2) & ~inside] = TRUTH_COLOUR
+    result[np.logical_and(ndimage.binary_dilation(inside, iterations=2), ~inside)] = TRUTH_COLOUR
     return result

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 NAN = float("nan")
+BASELINE = "supervised"  # the row that differences are taken from, unless another is named
 EpochRow = Mapping[str, float | int | str]
 """One line of a training stage's epochs.jsonl; `stage` and `epoch` name it, every number called loss* or L_* is drawn."""
 
@@ -84,7 +85,7 @@ class RunReport:
 
     title: str
     headline: Sequence[HeadlineRow]
-    baseline: str = "supervised"  # the row that differences are taken from
+    baseline: str = BASELINE  # the row that differences are taken from
     rules: Sequence[str] = ()  # of the evaluation, one sentence each
     froc: Sequence[FrocSeries] = ()
     pools: Sequence[PoolRow] = ()

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.report import HeadlineRow, LabelRow, PoolRow
+from system.figures.report import BASELINE, HeadlineRow, LabelRow, PoolRow
 
 
-def headline_table(rows: Sequence[HeadlineRow], *, baseline: str) -> Table:
+def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
     """Return sensitivity at each number of false positives per image, the mean and its interval, for every system."""
     fppi = list(rows[0].sensitivity) if rows else []
     headings = [*(f"{x} FPPI" for x in fppi), "mean", "95 % interval", f"vs {baseline}", "95 % interval, paired"]

@@ -5,6 +5,7 @@ matching.py        map + truth -> candidates, lesions, IoU; which candidate find
 froc.py            outcomes -> curve, sensitivity at so many false positives per image
 bootstrap.py       95 % intervals by resampling patients; two systems on the same patients
 rethreshold.py     the second mode: the map is cut anew at every operating point
+floor.py           where a candidate begins, chosen on validation
 comparison.py      several systems side by side
 classification.py  image-level AUROC
 """
@@ -12,6 +13,7 @@ classification.py  image-level AUROC
 from system.metrics.bootstrap import PatientCounts
 from system.metrics.comparison import SystemRow, compare_systems
 from system.metrics.config import FrocConfig, rules
+from system.metrics.floor import choose_candidate_floor
 from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
 from system.metrics.matching import Detections, Match, Outcome, match
 
@@ -23,6 +25,7 @@ __all__ = [
     "Outcome",
     "PatientCounts",
     "SystemRow",
+    "choose_candidate_floor",
     "compare_systems",
     "froc_curve",
     "match",

@@ -36,9 +36,9 @@ class Interval:
     high: float
     num_resamples: int  # those that hold a lesion: the others say nothing
 
-    def pair(self) -> list[float]:
-        """The two ends, for JSON."""
-        return [self.low, self.high]
+    def pair(self) -> tuple[float, float]:
+        """The two ends."""
+        return self.low, self.high
 
 
 def count_by_patient(detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig) -> PatientCounts:
@@ -77,7 +77,8 @@ def resampled_sensitivity(counts: PatientCounts, *, weights: np.ndarray, fppi: S
 
     weights: [R, P] float64, how often each patient was drawn
     """
-    step = max(1, _CELLS_AT_ONCE // max(1, counts.found.shape[0]))
+    num_points = len(counts.found.indptr) - 1
+    step = max(1, _CELLS_AT_ONCE // max(1, num_points))
     return np.concatenate([_sensitivity(counts, weights=weights[at : at + step], fppi=fppi) for at in range(0, len(weights), step)])
 
 

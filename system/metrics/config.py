@@ -12,15 +12,17 @@ Fppi = Annotated[float, Field(ge=0)]
 class FrocConfig(Settings):
     """What counts as a lesion, a candidate and a hit (METHODS 1.7)."""
 
-    min_lesion_px: int = Field(20, ge=1, description="smaller components of the truth are annotation specks and are left out; canonical px")
-    min_candidate_px: int = Field(20, ge=1, description="smaller components of the map are no candidates; canonical px")
-    candidate_floor: float = Field(0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it; probability")
-    iou: float = Field(0.2, ge=0, lt=1, description="a hit overlaps its lesion by more than this")
-    duplicates: Literal["ignore", "fp"] = Field("ignore", description="what further hits on a found lesion count as")
-    fppi: tuple[Fppi, ...] = Field((0.1, 0.2, 0.5, 1.0), min_length=1, description="operating points, false positives per image")
-    num_thresholds: int = Field(32, ge=2, le=1000, description="levels at which the second mode cuts the map")
-    bootstrap: int = Field(1000, ge=1, description="resamples of the patients; 1000 or more for a result to report")
-    seed: int = Field(0, ge=0, description="of the resampling")
+    min_lesion_px: int = Field(
+        default=20, ge=1, description="smaller components of the truth are annotation specks, left out; canonical px"
+    )
+    min_candidate_px: int = Field(default=20, ge=1, description="smaller components of the map are no candidates; canonical px")
+    candidate_floor: float = Field(default=0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it")
+    iou: float = Field(default=0.2, ge=0, lt=1, description="a hit overlaps its lesion by more than this")
+    duplicates: Literal["ignore", "fp"] = Field(default="ignore", description="what further hits on a found lesion count as")
+    fppi: tuple[Fppi, ...] = Field(default=(0.1, 0.2, 0.5, 1.0), min_length=1, description="operating points, false positives per image")
+    num_thresholds: int = Field(default=32, ge=2, le=1000, description="levels at which the second mode cuts the map")
+    bootstrap: int = Field(default=1000, ge=1, description="resamples of the patients; 1000 or more for a result to report")
+    seed: int = Field(default=0, ge=0, description="of the resampling")
 
 
 def rules(config: FrocConfig) -> list[str]:

@@ -35,7 +35,6 @@ def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, c
     """
     if probability.shape != truth.shape:
         raise ValueError(f"the map is {list(probability.shape)} but the truth {list(truth.shape)}: bring both to the canonical view")
-    marked = components(truth, min_px=1)
     lesions = components(truth, min_px=config.min_lesion_px)
     candidates = components(probability >= config.candidate_floor, min_px=config.min_candidate_px)
     return Examination(
@@ -43,6 +42,6 @@ def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, c
         boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(candidates.labels)],
         area_px=candidates.area_px,
         iou=overlaps(candidates, lesions),
-        num_specks=len(marked.area_px) - len(lesions.area_px),
+        num_specks=len(components(truth & (lesions.labels == 0), min_px=1).area_px),
         cuts=count_cuts(probability, candidates, lesions=lesions, levels=levels, config=config),
     )

@@ -68,7 +68,8 @@ def components(mask: np.ndarray, *, min_px: int) -> Components:
     if mask.ndim == 3:
         structure = np.zeros((3, 3, 3), dtype=bool)
         structure[1] = True
-    labels, num_found = ndimage.label(mask, structure=structure)
+    labels = np.empty(mask.shape, dtype=np.int32)
+    num_found = int(ndimage.label(mask, structure=structure, output=labels))  # type: ignore[arg-type]
     area_px = np.bincount(labels.ravel(), minlength=num_found + 1)
     kept = area_px >= min_px
     kept[0] = False

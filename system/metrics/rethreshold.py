@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
+from scipy import ndimage, sparse
 
 from system.metrics.bootstrap import PatientCounts
 from system.metrics.config import FrocConfig
@@ -44,21 +44,24 @@ def count_cuts(probability: np.ndarray, floor: Components, *, lesions: Component
     probability: [H, W] float, 0 to 1;  floor: its components at the candidate floor, outside of which no cut can keep anything
     lesions: [H, W] labels;  levels: [T] float, falling, none below the floor
     """
-    found, false = np.zeros(len(levels), dtype=np.int64), np.zeros(len(levels), dtype=np.int64)
-    if not len(floor.area_px):
-        return CutCounts(found, false)
-    rows, cols = (slice(int(at.min()), int(at.max()) + 1) for at in np.nonzero(floor.labels))
-    window = np.where(floor.labels[rows, cols] > 0, probability[rows, cols], 0)
-    first = int(np.searchsorted(-levels, -window.max()))  # cuts above the map's peak keep nothing
-    cuts = window[None] >= levels[first:, None, None]
-    candidates = components(cuts, min_px=config.min_candidate_px)
-    iou = overlaps(candidates, Components(lesions.labels[rows, cols], lesions.area_px))
-    plane = _plane(candidates)
-    outcome = match(_as_images(highest(window, candidates), plane, iou), iou=config.iou).outcome
-    num_cuts = len(cuts)
-    found[first:] = np.bincount(plane[outcome == Outcome.TRUE_POSITIVE], minlength=num_cuts)
-    false[first:] = np.bincount(plane[counts_as_false(outcome, config=config)], minlength=num_cuts)
-    return CutCounts(found, false)
+    windows = enumerate(ndimage.find_objects(floor.labels), start=1)
+    parts = [
+        _cut(
+            np.where(floor.labels[window] == number, probability[window], 0),
+            lesions=Components(lesions.labels[window], lesions.area_px),
+            levels=levels,
+            min_px=config.min_candidate_px,
+        )
+        for number, window in windows
+    ]
+    if not parts:
+        return CutCounts(np.zeros(len(levels), dtype=np.int64), np.zeros(len(levels), dtype=np.int64))
+    score, level, iou = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    outcome = match(_as_images(score, level, iou), iou=config.iou).outcome
+    return CutCounts(
+        found=np.bincount(level[outcome == Outcome.TRUE_POSITIVE], minlength=len(levels)),
+        false=np.bincount(level[counts_as_false(outcome, config=config)], minlength=len(levels)),
+    )
 
 
 def cut_curve(cuts: Sequence[CutCounts], *, levels: np.ndarray, num_lesions: int) -> Curve:
@@ -84,6 +87,16 @@ def cuts_by_patient(cuts: Sequence[CutCounts], *, image_patient: Sequence[str], 
     )
 
 
+def _cut(window: np.ndarray, *, lesions: Components, levels: np.ndarray, min_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what the cuts leave of one component: score [n] float, place of the cut among the levels [n] int64, and IoU [n, M].
+
+    window: [H, W] float, the component's probabilities, 0 outside it;  lesions: labels [H, W] of the same window, areas of the whole
+    """
+    first = int(np.searchsorted(-levels, -window.max()))  # cuts above the peak keep nothing
+    candidates = components(window[None] >= levels[first:, None, None], min_px=min_px)
+    return highest(window, candidates), first + _plane(candidates), overlaps(candidates, lesions)
+
+
 def _plane(found: Components) -> np.ndarray:
     """Return which cut of the stack each component lies in: [N] int64."""
     plane = np.zeros(len(found.area_px) + 1, dtype=np.int64)
@@ -95,7 +108,7 @@ def _plane(found: Components) -> np.ndarray:
 def _as_images(score: np.ndarray, plane: np.ndarray, iou: np.ndarray) -> Detections:
     """Return the cuts as if each were an image of its own with all the lesions, so that one call matches them all.
 
-    score, plane: [N];  iou: [N, M]
+    score: [N] float;  plane: [N] int64, which cut;  iou: [N, M] float
     """
     num_planes, num_lesions = int(plane.max(initial=-1)) + 1, iou.shape[1]
     candidate, lesion = np.nonzero(iou)

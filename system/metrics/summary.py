@@ -18,9 +18,9 @@ def summarise(curve: Curve, counts: PatientCounts, *, config: FrocConfig) -> dic
     keys = [f"{x:g}" for x in config.fppi]
     return {
         "sensitivity": {key: sensitivity_at(curve, fppi=x) for key, x in zip(keys, config.fppi, strict=True)},
-        "sensitivity_interval": {key: interval.pair() for key, interval in zip(keys, each, strict=True)},
+        "sensitivity_interval": {key: list(interval.pair()) for key, interval in zip(keys, each, strict=True)},
         "mean": mean_sensitivity(curve, fppi=config.fppi),
-        "interval": whole.pair(),
+        "interval": list(whole.pair()),
         "num_resamples": whole.num_resamples,
         "curve_ends_fppi": curve.end_fppi,
         "ends_before": [key for key, x in zip(keys, config.fppi, strict=True) if curve.end_fppi < x],

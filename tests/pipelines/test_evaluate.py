@@ -14,7 +14,7 @@ from system.archive import Archive
 from system.archive.tables import PREDICTIONS, SCHEMAS
 from system.imaging import ImagingConfig, encode_png
 from system.metrics import FrocConfig, compare_systems
-from system.records import image_key
+from system.records import Split, image_key
 from system.runs import Stage
 
 ROWS, COLS = 64, 48
@@ -73,7 +73,9 @@ def four_images(tmp_path: Path) -> tuple[Archive, Stage]:
 
 def test_an_evaluation_counts_every_image_and_every_lesion(four_images: tuple[Archive, Stage], tmp_path: Path):
     archive, predictions = four_images
-    metrics = evaluate.run(predictions, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation")).metrics
+    metrics = evaluate.run(
+        predictions, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST
+    ).metrics
     assert metrics["num_images"] == 4
     assert metrics["num_lesions"] == 3
     assert (metrics["num_tp"], metrics["num_fp"], metrics["num_errors"]) == (1, 1, 1)
@@ -93,11 +95,11 @@ def test_an_evaluation_counts_every_image_and_every_lesion(four_images: tuple[Ar
 def test_the_files_say_the_rules_and_each_candidates_fate(four_images: tuple[Archive, Stage], tmp_path: Path):
     archive, predictions = four_images
     stage = Stage(tmp_path / "run", "evaluation")
-    manifest = evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage)
+    manifest = evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage, split=Split.TEST)
     report = json.loads(stage.path("froc.json").read_text())
     assert any("at least 20 px" in rule for rule in report["rules"])
     assert report["sweep"]["curve"]["fppi"] == [0.0, 0.25]
-    rows = {row["image_id"]: row for row in pq.read_table(stage.path("candidates.parquet"), partitioning=None).to_pylist()}
+    rows = {row["image_id"]: row for row in pq.ParquetFile(stage.path("candidates.parquet")).read().to_pylist()}
     assert [(rows[name]["outcome"], rows[name]["lesion"]) for name in ("i0", "i1")] == [("TP", 0), ("FP", -1)]
     assert rows["i0"]["iou"] > 0.5
     assert manifest.archive_versions == archive.versions()
@@ -107,9 +109,9 @@ def test_the_files_say_the_rules_and_each_candidates_fate(four_images: tuple[Arc
 def test_a_finished_evaluation_is_not_done_again(four_images: tuple[Archive, Stage], tmp_path: Path):
     archive, predictions = four_images
     stage = Stage(tmp_path / "run", "evaluation")
-    first = evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage)
+    first = evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage, split=Split.TEST)
     written = stage.path("froc.json").stat().st_mtime_ns
-    assert evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage) == first
+    assert evaluate.run(predictions, archive=archive, config=CONFIG, stage=stage, split=Split.TEST) == first
     assert stage.path("froc.json").stat().st_mtime_ns == written
 
 
@@ -122,7 +124,7 @@ def test_two_evaluations_are_compared_by_what_they_kept(four_images: tuple[Archi
     )
     stages = {"supervised": Stage(tmp_path / "run", "evaluation"), "round 1": Stage(tmp_path / "better", "evaluation")}
     means = [
-        evaluate.run(source, archive=archive, config=CONFIG, stage=stage).metrics["mean"]
+        evaluate.run(source, archive=archive, config=CONFIG, stage=stage, split=Split.TEST).metrics["mean"]
         for source, stage in zip((predictions, better), stages.values(), strict=True)
     ]
     systems = {title: evaluate.patient_counts(stage, config=CONFIG) for title, stage in stages.items()}
@@ -134,7 +136,7 @@ def test_two_evaluations_are_compared_by_what_they_kept(four_images: tuple[Archi
 def test_without_lesions_the_metrics_are_nan(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None, None])
     stage = predicted(tmp_path / "run", [prediction(number, block(8, 8, value=0.9, scale=4)) for number in range(2)])
-    metrics = evaluate.run(stage, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation")).metrics
+    metrics = evaluate.run(stage, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST).metrics
     assert math.isnan(metrics["mean"])
     assert metrics["num_fp"] == 2
 
@@ -142,18 +144,35 @@ def test_without_lesions_the_metrics_are_nan(tmp_path: Path):
 def test_predictions_without_maps_are_refused(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None])
     with pytest.raises(ValueError, match="carries no map: infer what is to be evaluated with keep_maps='all'"):
-        evaluate.run(predicted(tmp_path, [prediction(0, None)]), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"))
+        evaluate.run(
+            predicted(tmp_path, [prediction(0, None)]),
+            archive=archive,
+            config=CONFIG,
+            stage=Stage(tmp_path, "evaluation"),
+            split=Split.TEST,
+        )
 
 
 def test_an_image_predicted_twice_is_refused(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None])
     rows = [prediction(0, np.zeros((ROWS // 4, COLS // 4)))] * 2
     with pytest.raises(ValueError, match="1 of 2 predictions name an image that has one already"):
-        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"))
+        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"), split=Split.TEST)
 
 
 def test_an_image_that_the_archive_does_not_know_is_refused(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None])
     rows = [prediction(5, np.zeros((ROWS // 4, COLS // 4)))]
     with pytest.raises(ValueError, match="not in the archive's pinned version"):
-        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"))
+        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"), split=Split.TEST)
+
+
+def test_images_of_another_split_are_passed_over(four_images: tuple[Archive, Stage], tmp_path: Path):
+    archive, predictions = four_images
+    writable = Archive.open(archive.uri)
+    moved = [{"image_id": f"i{n}", "patient_id": "p0", "rows": ROWS, "cols": COLS, "split": "validation"} for n in (0, 1)]
+    writable.upsert("images", pa.Table.from_pylist(moved, schema=SCHEMAS["images"]))
+    metrics = evaluate.run(
+        predictions, archive=writable, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST
+    ).metrics
+    assert (metrics["num_images"], metrics["num_lesions"], metrics["num_tp"]) == (2, 1, 0)

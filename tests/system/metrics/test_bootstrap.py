@@ -97,7 +97,7 @@ def test_the_comparison_names_each_system_and_its_gain_over_the_baseline():
         for title, skill in (("supervised", 0.3), ("round 1", 0.9))
     }
     baseline, better = compare_systems(systems, baseline="supervised", config=CONFIG)
-    assert (baseline.difference, baseline.difference_interval.pair()) == (0.0, [0.0, 0.0])
+    assert (baseline.difference, baseline.difference_interval.pair()) == (0.0, (0.0, 0.0))
     assert better.difference == pytest.approx(better.mean - baseline.mean)
     assert better.difference_interval.low > 0
     assert list(better.sensitivity) == list(CONFIG.fppi)
