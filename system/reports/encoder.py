@@ -1,0 +1,94 @@
+"""Bring the encoder and its tokenizer into one folder: from the hub, from a local folder, or built from the reports themselves.
+
+Weights are read from safetensors only; nothing is ever unpickled.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    ModernBertForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
+from transformers.utils import logging as transformers_logging
+
+from system.reports.config import ReportConfig
+from system.reports.pretraining import pretrain
+from system.reports.source import SMALL
+from system.reports.text import Sections
+from system.reports.tokens import learn_vocabulary, load_tokenizer
+
+_SPECIAL_IDS = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "bos": "[CLS]", "eos": "[SEP]"}  # ModernBertConfig's names
+
+
+def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: ReportConfig, device: str) -> None:
+    """Write the encoder every fine-tune starts from, and its tokenizer, into a folder.
+
+    source: what find_encoder returned;  texts: all reports there are, labelled or not; only a small encoder looks at them
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        if source == SMALL:
+            tokenizer = learn_vocabulary(texts, size=config.small.vocabulary_size, max_tokens=config.max_tokens)
+            model = _build_small(tokenizer, texts, config=config, device=device)
+        else:
+            tokenizer = load_tokenizer(Path(source))
+            model = load_classifier(Path(source))
+    with _quiet_loading():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def load_classifier(folder: Path) -> PreTrainedModel:
+    """Return the two-class model of a folder; a head the folder lacks gets fresh weights from torch's generator."""
+    with _quiet_loading():
+        return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, use_safetensors=True, local_files_only=True)
+
+
+def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str) -> PreTrainedModel:
+    """Return a small ModernBERT, pre-trained where the setting says so.
+
+    Not the plain BERT of the paper: with the few reports a demo has, learned absolute positions and the first token's vector do not learn
+    which side a word belongs to; rotary positions, attention to near words and the mean of all vectors do.
+    """
+    small = config.small
+    shape = ModernBertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=small.hidden_size,
+        intermediate_size=2 * small.hidden_size,
+        num_hidden_layers=small.num_layers,
+        num_attention_heads=small.num_heads,
+        max_position_embeddings=config.max_tokens,
+        layer_types=["sliding_attention"] * small.num_layers,
+        local_attention=small.window_tokens,
+        classifier_pooling="mean",
+        num_labels=2,
+        embedding_dropout=small.dropout,
+        mlp_dropout=small.dropout,
+        classifier_dropout=small.dropout,
+        **{f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in _SPECIAL_IDS.items()},
+    )
+    model = ModernBertForSequenceClassification(shape)
+    if small.pretrain_epochs:
+        guesser = ModernBertForMaskedLM(shape)
+        pretrain(guesser, tokenizer, texts, config=config, device=device)
+        model.model.load_state_dict(guesser.model.state_dict())
+    return model
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Silence the table of a fresh head's missing weights: it is meant to be fresh."""
+    before = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)

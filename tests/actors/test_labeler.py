@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+
+from actors.labeler import Labeler
+from system.records import Side
+from system.reports.calibration import probability
+from system.reports.config import ReportConfig, SmallEncoderConfig
+from system.reports.encoder import build_encoder, load_classifier
+from system.reports.finetune import ask
+from system.reports.folder import ENCODER, ReaderFacts, model_folder, save_readers
+from system.reports.text import Sections
+from system.reports.tokens import load_tokenizer
+
+REPORTS = [Sections("左乳见肿块。", "左乳4A类。"), Sections("No mass in the left breast.", "BI-RADS 1."), Sections("右乳未见肿块。", "")]
+TEMPERATURES = {"L": 0.5, "R": 2.0}
+
+
+@pytest.fixture
+def models(tmp_path):
+    """Six models with weights of six seeds."""
+    small = SmallEncoderConfig(hidden_size=8, num_heads=2)
+    names = {side.value: [model_folder(side, fold) for fold in range(3)] for side in (Side.LEFT, Side.RIGHT)}
+    for seed, name in enumerate([*names["L"], *names["R"]]):
+        config = ReportConfig.small_encoder(small=small, max_tokens=32, seed=seed)
+        build_encoder(tmp_path / name, "small", REPORTS, config=config, device="cpu")
+    build_encoder(tmp_path / ENCODER, "small", REPORTS, config=ReportConfig.small_encoder(small=small, max_tokens=32), device="cpu")
+    save_readers(tmp_path, ReaderFacts(names, TEMPERATURES, max_tokens=32, batch_size=2))
+    return tmp_path
+
+
+def batch_of(reports: list[Sections]) -> dict[str, np.ndarray]:
+    return {
+        "study_id": np.array([f"s{index}" for index in range(len(reports))], dtype=object),
+        "description": np.array([report.description for report in reports], dtype=object),
+        "impression": np.array([report.impression for report in reports], dtype=object),
+    }
+
+
+def test_a_label_is_the_mean_of_its_sides_three_calibrated_models(models):
+    found = Labeler(str(models))(batch_of(REPORTS))
+    tokenizer = load_tokenizer(models / ENCODER)
+    for side, column in ((Side.LEFT, "p_left"), (Side.RIGHT, "p_right")):
+        answers = [
+            probability(
+                ask(load_classifier(models / model_folder(side, fold)), tokenizer, REPORTS, max_tokens=32, batch_size=3), TEMPERATURES[side]
+            )
+            for fold in range(3)
+        ]
+        assert found[column] == pytest.approx((answers[0] + answers[1] + answers[2]) / 3, abs=1e-6)
+    assert found["study_id"].tolist() == ["s0", "s1", "s2"]
+
+
+def test_labels_are_probabilities_in_float32(models):
+    found = Labeler(str(models))(batch_of(REPORTS))
+    assert found["p_left"].dtype == np.float32
+    assert ((found["p_left"] > 0) & (found["p_left"] < 1)).all()
+
+
+def test_a_folder_that_was_never_completed_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"readers\.json.*run `mammoloop label` again"):
+        Labeler(str(tmp_path))

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from system.archive import Archive
+from system.archive.tables import SCHEMAS
+from system.imaging import ImagingConfig
+from system.phantom.findings import BreastFinding, MassFinding, MassShape
+from system.phantom.reports import write_report
+from system.records import Side
+from system.reports import ReportConfig, SmallEncoderConfig
+from system.runs import Stage
+
+NUM_LABELLED, NUM_WEAK = 18, 7
+TINY = ReportConfig.small_encoder(
+    small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1), epochs=1, max_tokens=48, fits_at_once=1, label_batch_size=4
+)
+
+
+def report_row(study: str, index: int, *, version: int = 1, status: str = "final") -> dict[str, object]:
+    mass = BreastFinding((MassFinding(MassShape.SPICULATED, 12.0),))
+    findings = {Side.LEFT: mass if index % 2 else BreastFinding(), Side.RIGHT: BreastFinding() if index % 2 else mass}
+    report = write_report(findings, language="zh" if index % 3 else "en", rng=np.random.default_rng(index))
+    written = {"description": report.description, "impression": report.impression, "language": report.language}
+    return {"study_id": study, "version": version, "status": status, "source": "test"} | written
+
+
+def image_row(study: str, side: str, split: str) -> dict[str, object]:
+    numbers = {"image_key": abs(hash((study, side))), "rows": 8, "cols": 8, "spacing_mm": 1.0}
+    texts = {"view": "CC", "geometry": "", "pixel_sha": "", "source": "test", "side": side, "split": split}
+    return {"image_id": f"{study}-{side}", "patient_id": f"patient of {study}", "study_id": study} | numbers | texts
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    made = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+    strong, weak = [f"strong{index:02d}" for index in range(NUM_LABELLED)], [f"weak{index}" for index in range(NUM_WEAK)]
+    images = [image_row(study, side, "strong") for study in strong for side in "LR"] + [image_row(study, "L", "weak") for study in weak]
+    masks = [
+        {"image_id": f"{study}-{'L' if index % 2 else 'R'}", "mask_sha": "", "num_lesions": 1, "area_px": 9}
+        for index, study in enumerate(strong)
+    ]
+    reports = [report_row(study, index) for index, study in enumerate([*strong, *weak, "withdrawn"])]
+    reports.append(report_row("withdrawn", 0, version=2, status="withdrawn"))
+    reports.append(dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "silent", "version": 1, "status": "final"})
+    for name, rows in (("images", images), ("masks", masks), ("reports", reports)):
+        made.upsert(name, pa.Table.from_pylist(rows, schema=SCHEMAS[name]))
+    old = {"study_id": "withdrawn", "side": "L", "p_mass": 0.99, "model": "of last month"}
+    made.upsert("labels", pa.Table.from_pylist([old], schema=SCHEMAS["labels"]))
+    return made
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_every_report_gets_two_labels_and_a_withdrawn_or_empty_one_none(ray_cluster, archive, tmp_path):
+    from pipelines import label
+
+    stage = Stage(tmp_path / "run", "labels")
+    manifest = label.run(archive.uri, config=TINY, stage=stage)
+
+    labels = archive.table("labels").to_pandas().set_index(["study_id", "side"])
+    assert np.isnan(labels.loc[("withdrawn", "L"), "p_mass"])
+    labels = labels.drop(("withdrawn", "L"))
+    studies = {f"strong{index:02d}" for index in range(NUM_LABELLED)} | {f"weak{index}" for index in range(NUM_WEAK)}
+    assert set(labels.index) == {(study, side) for study in studies for side in "LR"}
+    assert labels["p_mass"].between(0, 1).all()
+    assert labels.loc["weak0", "model"].str.endswith("/mean").all()
+    assert labels.loc["strong00", "model"].str.endswith("/held-out").all()
+
+    held_out = pq.ParquetFile(stage.path("out_of_fold.parquet")).read().to_pandas()
+    truth = held_out.set_index(["study_id", "side"])["truth"]
+    assert truth[("strong00", "R")] == 1
+    assert truth[("strong00", "L")] == 0
+    assert set(manifest.metrics) >= {"left", "right", "temperatures"}
+    assert manifest.metrics["left"]["num_breasts"] == NUM_LABELLED
+    kept = [name for name in manifest.files if name.endswith("model.safetensors")]
+    assert len(kept) == 7  # six models and what they started from
+    assert not [name for name in manifest.files if name.endswith((".bin", ".pt", ".pkl"))]
+
+    before = archive.versions()["labels"]
+    assert label.run(archive.uri, config=TINY, stage=stage) == manifest
+    assert archive.versions()["labels"] == before
+
+
+@pytest.mark.ray
+def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named(ray_cluster, archive, tmp_path, monkeypatch):
+    from pipelines import label
+
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match=r"^reports\.encoder: hfl/chinese-roberta-wwm-ext is no local folder"):
+        label.run(archive.uri, config=ReportConfig(), stage=Stage(tmp_path / "run", "labels"))

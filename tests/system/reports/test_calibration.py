@@ -1,0 +1,22 @@
+import numpy as np
+import pytest
+
+from system.reports.calibration import fit_temperature, probability
+
+
+def test_margins_three_times_too_sure_get_the_temperature_three():
+    rng = np.random.default_rng(0)
+    honest = rng.normal(0, 2, 20_000)
+    truth = rng.random(20_000) < 1 / (1 + np.exp(-honest))
+    assert fit_temperature(3 * honest, truth) == pytest.approx(3, rel=0.05)
+
+
+def test_probability_is_the_sigmoid_of_the_divided_margin():
+    # 1 / (1 + e^-1) = 0.731059
+    assert probability(np.array([2.0, 0.0, -2.0]), 2.0) == pytest.approx([0.731059, 0.5, 0.268941], abs=1e-6)
+
+
+def test_answers_without_a_mistake_give_a_finite_temperature():
+    temperature = fit_temperature(np.array([3.0, -3.0]), np.array([1, 0]))
+    assert np.isfinite(temperature)
+    assert temperature > 0

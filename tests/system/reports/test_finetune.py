@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from system.records import Side
+from system.reports.config import ReportConfig, SmallEncoderConfig
+from system.reports.encoder import build_encoder, load_classifier
+from system.reports.finetune import Lesson, _examples, _rate, ask, fit
+from system.reports.text import Sections
+from system.reports.tokens import load_tokenizer
+
+LEFT_MASS, RIGHT_MASS, NONE = Sections("左乳肿块", ""), Sections("右乳肿块", ""), Sections("未见异常", "")
+REPORTS = [LEFT_MASS, RIGHT_MASS, NONE, NONE] * 8
+TRUTH = np.array([[1, 0], [0, 1], [0, 0], [0, 0]] * 8, np.int8)
+CONFIG = ReportConfig.small_encoder(
+    small=SmallEncoderConfig(hidden_size=16, num_heads=2, dropout=0.0), max_tokens=16, epochs=15, learning_rate=0.02
+)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    build_encoder(folder, "small", REPORTS, config=CONFIG, device="cpu")
+    return folder
+
+
+@pytest.mark.parametrize(("side", "expected"), [(Side.LEFT, [True, False, False]), (Side.RIGHT, [False, True, False])])
+def test_each_sides_model_learns_its_own_side(encoder, tmp_path, side, expected):
+    fit(Lesson(side, 0, REPORTS, TRUTH), encoder, tmp_path / "model", config=CONFIG, device="cpu")
+    model, tokenizer = load_classifier(tmp_path / "model"), load_tokenizer(encoder)
+    margins = ask(model, tokenizer, [LEFT_MASS, RIGHT_MASS, NONE], max_tokens=16, batch_size=2)
+    assert (margins > 0).tolist() == expected
+
+
+def test_the_same_lesson_gives_the_same_weights_and_another_fold_others(encoder, tmp_path):
+    short = CONFIG.model_copy(update={"epochs": 1})
+    for name, fold in (("one", 0), ("two", 0), ("other", 1)):
+        fit(Lesson(Side.LEFT, fold, REPORTS, TRUTH), encoder, tmp_path / name, config=short, device="cpu")
+    one, two, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "two", "other"))
+    assert one == two
+    assert one != other
+
+
+def test_answers_come_in_the_order_of_the_questions_whatever_their_length(encoder):
+    model, tokenizer = load_classifier(encoder), load_tokenizer(encoder)
+    reports = [Sections("左乳肿块" * 3, ""), Sections("右", ""), Sections("左乳肿块", "右")]
+    together = ask(model, tokenizer, reports, max_tokens=16, batch_size=2)
+    alone = [ask(model, tokenizer, [report], max_tokens=16, batch_size=1)[0] for report in reports]
+    assert together == pytest.approx(alone, abs=1e-5)
+
+
+def test_a_mirrored_report_teaches_the_other_breasts_truth():
+    reports, truth = _examples(Lesson(Side.LEFT, 0, [RIGHT_MASS], np.array([[0, 1]], np.int8)), with_mirrored=True)
+    assert reports == [RIGHT_MASS, LEFT_MASS]
+    assert truth.tolist() == [0, 1]
+
+
+def test_a_breast_of_unknown_truth_teaches_nothing():
+    reports, truth = _examples(Lesson(Side.LEFT, 0, [RIGHT_MASS, NONE], np.array([[-1, 1], [0, -1]], np.int8)), with_mirrored=False)
+    assert reports == [NONE]
+    assert truth.tolist() == [0]
+
+
+def test_the_rate_rises_over_the_warm_up_and_falls_to_nothing():
+    rates = [_rate(step, num_steps=10, warmup=0.2) for step in range(11)]
+    assert rates == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0])
