@@ -1,3 +1,4 @@
+# ruff: noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
 """The `mammoloop` command. Heavy modules are imported inside the commands, so that `--help` answers at once."""
 
 import logging
@@ -77,7 +78,14 @@ def ingest(
 
 
 @app.command()
-def label(archive: ArchiveUri, out: Out, preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False) -> None:
+def label(
+    archive: ArchiveUri,
+    out: Out,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
     """Fine-tune the six report models and write a probability of mass per breast into the archive.
 
     Example: `mammoloop label --archive archive --out run --preset demo`
@@ -98,7 +106,12 @@ def label(archive: ArchiveUri, out: Out, preset: Preset = "workstation", config_
 
 @app.command()
 def selftrain(
-    archive: ArchiveUri, out: Out, preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False
+    archive: ArchiveUri,
+    out: Out,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
 ) -> None:
     """Run the loop on an archive: label, train, then infer, mine, retrain and evaluate round after round.
 
@@ -172,12 +185,12 @@ def main() -> None:
         sys.exit(2)
 
 
-def _start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool):  # noqa: ANN202 - the type's import is slow
+def _start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool):
     _set_up_logging(quiet=quiet)
     return _resolve(preset, config_file, changes)
 
 
-def _resolve(preset: str, config_file: Path | None, changes: list[str] | None):  # noqa: ANN202
+def _resolve(preset: str, config_file: Path | None, changes: list[str] | None):
     from system.config import resolve
     from system.presets import PRESETS
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,7 +27,6 @@ def session(config: ClusterConfig, *, quiet: bool = False) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if config.address == "local":
         ray.init(
@@ -34,11 +34,11 @@ def session(config: ClusterConfig, *, quiet: bool = False) -> Iterator[None]:
             num_cpus=config.logical_cpus or None,
             include_dashboard=config.dashboard,
             object_store_memory=config.object_store_bytes or None,
-            log_to_driver=not quiet,
+            log_to_driver=config.worker_logs,
             logging_level=logging.WARNING,
         )
     else:
-        ray.init(address=config.address, log_to_driver=not quiet, logging_level=logging.WARNING)
+        ray.init(address=config.address, log_to_driver=config.worker_logs, logging_level=logging.WARNING)
     try:
         _check_same_code()
         _tune_data(quiet=quiet)
@@ -60,5 +60,6 @@ def _check_same_code() -> None:
 
 def _tune_data(*, quiet: bool) -> None:
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = not quiet
+    context.enable_progress_bars = sys.stderr.isatty() and not quiet
     context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -29,12 +29,12 @@ def run(out: Path, *, config: RunConfig, quiet: bool) -> None:
     log.info("demo done in %.1f minutes", (time.monotonic() - start) / 60)
 
 
-def _write(source: Path, config: RunConfig, *, quiet: bool):  # noqa: ANN202 - what Stage.once asks for
+def _write(source: Path, config: RunConfig, *, quiet: bool):
     phantom.run(source, num_exams=config.demo.num_exams, seed=config.demo.seed, config=config.demo.phantom, quiet=quiet)
     return [], {"rows": config.demo.num_exams, "config": config.demo.model_dump(mode="json")}
 
 
-def _ingest(source: Path, archive: str, settings):  # noqa: ANN001, ANN202
+def _ingest(source: Path, archive: str, settings):
     summary = ingest.run(source, archive, layout="phantom", config=settings)
     log.info("ingested: %s", summary)
     return [], {"rows": summary.num_stored}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import ray
+from rich.table import Table
 
 from system.archive import Archive, IngestConfig
 from system.archive.intake import Intake, settle, take
@@ -99,3 +100,16 @@ def _report_rows(archive: Archive, reports: list[SourceReport], *, report_source
 def _patients_per_split(archive: Archive) -> dict[str, int]:
     patients = archive.table("images", columns=["patient_id", "split"]).group_by(["patient_id", "split"]).aggregate([])
     return dict(sorted(Counter(patients["split"].to_pylist()).items()))
+
+
+def summary_table(summary: IngestSummary) -> Table:
+    """Return the summary as a table for the terminal."""
+    table = Table(title="Ingest", title_justify="left")
+    table.add_column("what")
+    table.add_column("number", justify="right")
+    counts = {"read": summary.num_read, "stored": summary.num_stored, "already there": summary.num_already_there}
+    counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
+    counts |= {"reports": summary.num_reports} | {f"patients, {split}": count for split, count in summary.patients.items()}
+    for what, count in counts.items():
+        table.add_row(what, str(count))
+    return table

@@ -68,8 +68,11 @@ def gather(out: Path, systems: list[System], *, archive: Archive, config: RunCon
 
 def label_rows(manifest: Manifest) -> list[LabelRow]:
     """Return table 2 of the paper from a labelling's manifest."""
-    sides = manifest.metrics["sides"]
-    return [LabelRow(title, sides[key]["average_f1"], sides[key]["weighted_f1"], sides[key]["accuracy"], sides[key]["num_reports"]) for key, title in (("L", "left"), ("R", "right"))]
+    return [
+        LabelRow(side, found["average_f1"], found["weighted_f1"], found["accuracy"], found["num_breasts"])
+        for side, found in manifest.metrics.items()
+        if side in ("left", "right")
+    ]
 
 
 def _headline(systems: list[System], config: RunConfig) -> Iterator[HeadlineRow]:
@@ -100,7 +103,8 @@ def _purity_rows(out: Path, config: RunConfig) -> Iterator[PurityRow]:
     for number, manifest in _rounds(out, config):
         for p0, pools in manifest.metrics["purity"].items():
             for quadrant, found in pools.items():
-                yield PurityRow(number, float(p0), quadrant, found["num_images"], found["right"])
+                if found["known"]:
+                    yield PurityRow(number, float(p0), quadrant, found["known"], found["share"])
 
 
 def _rounds(out: Path, config: RunConfig) -> Iterator[tuple[int, Manifest]]:
@@ -118,20 +122,27 @@ def _thresholds(systems: list[System]) -> dict[str, float]:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, float | int | str]:
-    return {key: value for key, value in row.items() if not isinstance(value, dict)} | {f"loss_{key}": value for key, value in row["losses"].items()}
+    return {key: value for key, value in row.items() if not isinstance(value, dict)} | {
+        f"loss_{key}": value for key, value in row["losses"].items()
+    }
 
 
 def _galleries(systems: list[System], archive: Archive) -> dict[str, list[GalleryItem]]:
     """Return the test images on which the last model and the supervised one differ most."""
     last = systems[-1]
-    before = dict(probability_maps(systems[0].held_out, archive=archive, split=Split.TEST, keyed=True))
-    after = dict(probability_maps(last.held_out, archive=archive, split=Split.TEST, keyed=True))
+    before = _maps(systems[0], archive)
+    after = _maps(last, archive)
     shas = {row["image_id"]: row["pixel_sha"] for row in archive.table("images", columns=["image_id", "pixel_sha"]).to_pylist()}
-    places = {row["image_id"]: f"{row['side']} {row['view']}" for row in archive.table("images", columns=["image_id", "side", "view"]).to_pylist()}
+    places = {
+        row["image_id"]: f"{row['side']} {row['view']}" for row in archive.table("images", columns=["image_id", "side", "view"]).to_pylist()
+    }
     change = {image_id: abs(float(after[image_id][0].max()) - float(before[image_id][0].max())) for image_id in after}
     ranked = sorted(after, key=lambda image_id: (-change[image_id], image_id))
     galleries: dict[str, list[GalleryItem]] = {}
-    for heading, with_mass, count in ((f"With a mass: {SUPERVISED} → {last.title}", True, NUM_WITH_MASS), (f"Without: {SUPERVISED} → {last.title}", False, NUM_WITHOUT)):
+    for heading, with_mass, count in (
+        (f"With a mass: {SUPERVISED} → {last.title}", True, NUM_WITH_MASS),
+        (f"Without: {SUPERVISED} → {last.title}", False, NUM_WITHOUT),
+    ):
         chosen = [image_id for image_id in ranked if bool(np.any(after[image_id][1])) is with_mass][:count]
         galleries[heading] = [
             GalleryItem(
@@ -144,6 +155,11 @@ def _galleries(systems: list[System], archive: Archive) -> dict[str, list[Galler
             for image_id in chosen
         ]
     return galleries
+
+
+def _maps(system: System, archive: Archive) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return probability and truth of every test image."""
+    return {image_id: (found, truth) for image_id, found, truth in probability_maps(system.held_out, archive=archive, split=Split.TEST)}
 
 
 def _manifest(stage: Stage) -> Manifest:

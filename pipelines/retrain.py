@@ -1,11 +1,9 @@
 """Retrain on the fully labelled data and the pools of a round, from the latest model (seed 000, section 3.3)."""
 
-from dataclasses import replace
-
 from pipelines.train import TrainJob
 from pipelines.train import run as train
 from system.config import ClusterConfig
-from system.mining import P0Schedule
+from system.mining import P0Schedule, pool_name
 from system.runs import Manifest, Stage
 
 
@@ -14,5 +12,5 @@ def run(job: TrainJob, *, pools: Stage, schedule: P0Schedule, cluster: ClusterCo
     if done := stage.manifest():
         return done
     p0 = {epoch: schedule.at(epoch) for epoch in range(job.train.num_epochs)}
-    snapshots = {epoch: str(pools.path(f"pool_p0_{value:.2f}.arrow").resolve()) for epoch, value in p0.items()}
-    return train(replace(job, pools=snapshots, p0=p0), cluster=cluster, stage=stage)
+    snapshots = {epoch: str(pools.path(pool_name(value)).resolve()) for epoch, value in p0.items()}
+    return train(job.model_copy(update={"pools": snapshots, "p0": p0}), cluster=cluster, stage=stage)

@@ -7,7 +7,7 @@ import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,8 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
     images = here.archive.table("images")
     infer.run(
         _pairs(images, Split.WEAK),
-        archive=here.archive,
+        archive_uri=here.archive.uri,
         checkpoint=model_folder(latest.checkpoint),
-        method=here.config.method,
         config=here.config.infer,
         stage=predictions,
         mask_threshold=latest.thresholds.mask_threshold,
@@ -117,7 +116,7 @@ def retrain_round(here: Run, number: int, *, pools: Stage, latest: System) -> St
     """Train on the strong data and the round's pools, from the latest model (seed 000, section 3.3)."""
     stage = here.stage(f"round_{number:02d}/checkpoint")
     job = _job(here, f"round {number}", seed=here.config.seed + number)
-    job = replace(job, train=here.config.rounds.train, start=str(model_folder(latest.checkpoint)))
+    job = job.model_copy(update={"train": here.config.rounds.train, "start": str(model_folder(latest.checkpoint))})
     retrain.run(job, pools=pools, schedule=here.config.rounds.p0, cluster=here.config.cluster, stage=stage)
     return stage
 
@@ -128,7 +127,7 @@ def train_control(here: Run, *, num_rounds: int, start: Stage) -> Stage:
     num_epochs = num_rounds * settings.num_epochs
     steps = sum(_num_steps(here.stage(f"round_{number:02d}/checkpoint")) for number in range(1, num_rounds + 1))
     longer = settings.model_copy(update={"num_epochs": num_epochs, "steps_per_epoch": -(-steps // num_epochs)})
-    job = replace(_job(here, "control", seed=here.config.seed + 1), train=longer, start=str(model_folder(start)))
+    job = _job(here, "control", seed=here.config.seed + 1).model_copy(update={"train": longer, "start": str(model_folder(start))})
     train.run(job, cluster=here.config.cluster, stage=stage)
     return stage
 
@@ -139,9 +138,8 @@ def measure(here: Run, title: str, *, train_stage: Stage) -> System:
     held_out, evaluation = here.stage(f"{part}/held_out"), here.stage(f"{part}/froc")
     infer.run(
         _pairs(here.archive.table("images"), Split.VALIDATION, Split.TEST),
-        archive=here.archive,
+        archive_uri=here.archive.uri,
         checkpoint=model_folder(train_stage),
-        method=here.config.method,
         config=here.config.infer,
         stage=held_out,
         mask_threshold=0.5,  # masks of held-out images are not used
@@ -199,14 +197,20 @@ def _job(here: Run, name: str, *, seed: int) -> TrainJob:
 
 
 def _pairs(images: pa.Table, *splits: Split) -> pa.Table:
-    return pair_table(images.filter(pc.is_in(images["split"], pa.array([str(split) for split in splits]))))
+    return pair_table(images.filter(pc.field("split").isin([str(split) for split in splits])))
 
 
 def _truth(archive: Archive, images: pa.Table) -> pa.Table:
     """Return which weak images show a mass, where the archive happens to know; it only measures the pools' purity."""
     masks = {row["image_id"]: row["num_lesions"] > 0 for row in archive.table("masks").to_pylist()}
-    known = [(key, masks[image_id]) for key, image_id in zip(images["image_key"].to_pylist(), images["image_id"].to_pylist(), strict=True) if image_id in masks]
-    return pa.table({"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())})
+    known = [
+        (key, masks[image_id])
+        for key, image_id in zip(images["image_key"].to_pylist(), images["image_id"].to_pylist(), strict=True)
+        if image_id in masks
+    ]
+    return pa.table(
+        {"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())}
+    )
 
 
 def _num_steps(stage: Stage) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.evaluate import probability_maps
 from system.archive import Archive
 from system.config import RunConfig
-from system.metrics import FrocConfig, choose_candidate_floor
+from system.metrics import choose_candidate_floor
 from system.mining import choose_mask_threshold
 from system.records import Split
 from system.runs import Stage
@@ -35,7 +35,7 @@ def choose(held_out: Stage, *, archive: Archive, config: RunConfig, stage: Stage
     """
 
     def decide(_: Path) -> tuple[list[Path], dict[str, Any]]:
-        pairs = list(probability_maps(held_out, archive=archive, split=Split.VALIDATION))
+        pairs = [(found, truth) for _, found, truth in probability_maps(held_out, archive=archive, split=Split.VALIDATION)]
         return [], {"rows": len(pairs), "metrics": asdict(_decide(pairs, config)), "parents": [held_out.name]}
 
     return Thresholds(**stage.once(decide).metrics)
@@ -50,10 +50,6 @@ def _decide(pairs: list[tuple[np.ndarray, np.ndarray]], config: RunConfig) -> Th
         mask, mask_reason = choice.threshold, choice.reason
     floor, floor_reason = config.froc.candidate_floor, "set in froc.candidate_floor"
     if config.choose_candidate_floor:
-        floor, floor_reason = choose_candidate_floor(maps, masks, config=_without_bootstrap(config.froc))
+        floor, floor_reason = choose_candidate_floor(maps, masks, config=config.froc)
     log.info("mask threshold %.3g (%s); candidate floor %.3g (%s)", mask, mask_reason, floor, floor_reason)
     return Thresholds(float(mask), mask_reason, floor, floor_reason)
-
-
-def _without_bootstrap(config: FrocConfig) -> FrocConfig:
-    return config.model_copy(update={"bootstrap": 1})

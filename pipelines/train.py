@@ -4,13 +4,14 @@ import json
 import logging
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray.train
 import torch
+from pydantic import Field
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, ScalingConfig
 from ray.train import RunConfig as RayRunConfig
 from ray.train.torch import TorchTrainer, get_device, prepare_model
@@ -25,19 +26,19 @@ from system.losses import LossConfig
 from system.methods import METHODS
 from system.nets import ModelCard, NetConfig, read_weights, write_model
 from system.runs import Manifest, Stage
+from system.settings import Settings
 from system.training.checkpoint import Progress, read_training_state, write_training_state
 from system.training.config import TrainConfig
 from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
 from system.training.epoch import EpochResult, Learner, run_epoch
-from system.training.samples import SampleIndex, keep_share, make_index, pool_rows, strong_rows
 from system.training.sampler import BatchPlan, share_of
+from system.training.samples import SampleIndex, keep_share, make_index, pool_rows, strong_rows
 
 log = logging.getLogger(__name__)
 EPOCHS = "epochs.jsonl"
 
 
-@dataclass(frozen=True)
-class TrainJob:
+class TrainJob(Settings):
     """Everything a worker needs to know; paths and settings only, so that it travels as JSON."""
 
     name: str  # stage's name, for log lines
@@ -50,8 +51,8 @@ class TrainJob:
     strong_share: float  # share of the fully labelled patients to use, 0 to 1
     seed: int
     start: str = ""  # folder of the checkpoint to go on from; empty = from `net`
-    pools: dict[int, str] = field(default_factory=dict)  # epoch → pool snapshot; empty = strong data alone
-    p0: dict[int, float] = field(default_factory=dict)  # epoch → p0 in force, for log lines
+    pools: dict[int, str] = Field(default={})  # epoch → pool snapshot; empty = strong data alone
+    p0: dict[int, float] = Field(default={})  # epoch → p0 in force, for log lines
 
 
 def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
@@ -70,7 +71,11 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
     )
     trainer = TorchTrainer(
         train_loop,
-        train_loop_config={"job": _as_json(job), "progress": str(storage / EPOCHS), "threads": max(1, int(cluster.train_cpus))},
+        train_loop_config={
+            "job": job.model_dump(mode="json"),
+            "progress": str(storage / EPOCHS),
+            "threads": max(1, int(cluster.train_cpus)),
+        },
         scaling_config=scaling,
         run_config=RayRunConfig(
             name="ray",
@@ -87,7 +92,12 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
         files = [Path(shutil.copy(Path(last) / name, folder / name)) for name in ("model.safetensors", "model.json", EPOCHS)]
         rows = [json.loads(line) for line in (folder / EPOCHS).read_text(encoding="utf8").splitlines()]
         manifest = stage.finish(
-            folder, files, rows=len(rows), config=_as_json(job), archive_versions=job.archive_versions, metrics={"last_epoch": rows[-1]}
+            folder,
+            files,
+            rows=len(rows),
+            config=job.model_dump(mode="json"),
+            archive_versions=job.archive_versions,
+            metrics={"last_epoch": rows[-1]},
         )
     shutil.rmtree(storage)
     return manifest
@@ -95,7 +105,7 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
 
 def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group."""
-    job = _from_json(settings["job"])
+    job = TrainJob.model_validate(settings["job"])
     torch.set_num_threads(settings["threads"])
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
@@ -154,10 +164,9 @@ def epoch_line(name: str, row: dict[str, Any]) -> str:
     losses = "  ".join(f"{key} {row['losses'][key]:.4f}" for key in ("total", "mask_strong", "class_strong", "mask_weak", "class_weak"))
     pools = "  ".join(f"{kind} {count}" for kind, count in row["samples"].items() if count)
     p0 = f"  p0 {row['p0']:.2f}" if row["p0"] else ""
-    return (
-        f"{name}  epoch {row['epoch']}/{row['num_epochs']}{p0}  loss {losses}  rate {row['learning_rate']:.1e}  |grad| {row['gradient_norm']:.2f}"
-        f"  {row['images_per_s']:.0f} images/s (wait {row['wait_share']:.0%})  {pools}"
-    )
+    speed = f"{row['images_per_s']:.0f} images/s (wait {row['wait_share']:.0%})"
+    pace = f"rate {row['learning_rate']:.1e}  |grad| {row['gradient_norm']:.2f}  {speed}"
+    return f"{name}  epoch {row['epoch']}/{row['num_epochs']}{p0}  loss {losses}  {pace}  {pools}"
 
 
 def _make_learner(job: TrainJob) -> Learner:
@@ -172,7 +181,9 @@ def _make_learner(job: TrainJob) -> Learner:
     model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups = method.parameter_groups(model, learning_rate=job.train.learning_rate, class_factor=job.train.class_factor)
     optimizer = torch.optim.Adam(groups)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(job.train.ema_decay), use_buffers=False) if job.train.ema_decay else None
+    average = (
+        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(job.train.ema_decay), use_buffers=False) if job.train.ema_decay else None
+    )
     wrapped = prepare_model(model, move_to_device=False)
     return Learner(method, wrapped, optimizer, average, job.train, job.loss, device, job.seed)
 
@@ -229,14 +240,3 @@ def _report(
 def _card(job: TrainJob, imaging: ImagingConfig) -> ModelCard:
     net = job.net.model_dump()
     return ModelCard(job.method, net, imaging.height_px, imaging.width_px, classifies=job.train.class_factor > 0)
-
-
-def _as_json(job: TrainJob) -> dict[str, Any]:
-    plain = {key: getattr(job, key) for key in job.__dataclass_fields__}
-    return json.loads(json.dumps(plain | {key: getattr(job, key).model_dump() for key in ("net", "train", "loss")}))
-
-
-def _from_json(plain: dict[str, Any]) -> TrainJob:
-    parts = {"net": NetConfig(**plain["net"]), "train": TrainConfig(**plain["train"]), "loss": LossConfig(**plain["loss"])}
-    epochs = {key: {int(epoch): value for epoch, value in plain[key].items()} for key in ("pools", "p0")}
-    return TrainJob(**(plain | parts | epochs))

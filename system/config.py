@@ -27,29 +27,30 @@ class ClusterConfig(Settings):
     """Where Ray runs and how much of it each stage takes."""
 
     address: str = "auto"  # local = start Ray on this machine; auto = the cluster this machine belongs to; ray://host:port
-    logical_cpus: int = Field(0, ge=0)  # local only; 0 = as many as the machine has. More than it has lets small actors share cores
-    object_store_bytes: int = Field(0, ge=0)  # local only; 0 = Ray's choice
+    logical_cpus: int = Field(default=0, ge=0)  # local only; 0 = as many as the machine has. More than it has lets small actors share cores
+    object_store_bytes: int = Field(default=0, ge=0)  # local only; 0 = Ray's choice
     dashboard: bool = False  # local only; Ray Tune with Ray Train inside needs it
-    num_train_workers: int = Field(1, ge=1)
-    train_cpus: float = Field(4, gt=0)  # a worker
-    train_gpus: float = Field(1, ge=0)  # a worker
-    max_failures: int = Field(3, ge=0)  # worker groups lost before training gives up
+    worker_logs: bool = False  # also print what the workers log; Ray keeps it in its session folder in any case
+    num_train_workers: int = Field(default=1, ge=1)
+    train_cpus: float = Field(default=4, gt=0)  # a worker
+    train_gpus: float = Field(default=1, ge=0)  # a worker
+    max_failures: int = Field(default=3, ge=0)  # worker groups lost before training gives up
 
 
 class DemoConfig(Settings):
     """The synthetic archive of `mammoloop demo`."""
 
-    num_exams: int = Field(480, ge=12)
-    seed: int = Field(1, ge=0)
+    num_exams: int = Field(default=480, ge=12)
+    seed: int = Field(default=1, ge=0)
     phantom: PhantomConfig = PhantomConfig()
 
 
 class RunConfig(Settings):
     """Everything that decides what a run does; written beside its results."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     method: str = "btv"  # key of methods.METHODS
-    strong_share: float = Field(1.0, gt=0, le=1)  # share of the fully labelled patients that trains (seed 000, table 3)
+    strong_share: float = Field(default=1.0, gt=0, le=1)  # share of the fully labelled patients that trains (seed 000, table 3)
     demo: DemoConfig = DemoConfig()
     ingest: IngestConfig = IngestConfig()
     reports: ReportConfig = ReportConfig()

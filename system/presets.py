@@ -5,15 +5,8 @@ from collections.abc import Callable
 from system.archive import IngestConfig, SplitConfig
 from system.config import ClusterConfig, DemoConfig, RunConfig
 from system.imaging import ImagingConfig
-from system.losses import LossConfig
-from system.metrics import FrocConfig
-from system.mining import P0Schedule
 from system.nets import NetConfig
-from system.phantom import PhantomConfig
-from system.refine import CrfParams, InferConfig, RefineConfig
 from system.reports import ReportConfig
-from system.rounds import RoundsConfig
-from system.training.config import TrainConfig
 
 
 def paper() -> RunConfig:
@@ -60,7 +53,9 @@ def demo() -> RunConfig:
         ),
         reports=ReportConfig.small_encoder(),
         net=NetConfig(backbone="hrnet_w18_small", pretrained=False),
-        cluster=ClusterConfig(address="local", logical_cpus=4, num_train_workers=1, train_cpus=2, train_gpus=0, object_store_bytes=512 * 1024**2),
+        cluster=ClusterConfig(
+            address="local", logical_cpus=4, num_train_workers=1, train_cpus=2, train_gpus=0, object_store_bytes=512 * 1024**2
+        ),
     )
 
 

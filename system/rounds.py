@@ -12,7 +12,7 @@ from system.training.config import TrainConfig
 class RoundsConfig(Settings):
     """The second stage of the paper: how many rounds, how each trains, and the control beside them."""
 
-    num_rounds: int = Field(2, ge=0)  # Q
+    num_rounds: int = Field(default=2, ge=0)  # Q
     p0: P0Schedule = P0Schedule()
     train: TrainConfig = TrainConfig(num_epochs=15, class_factor=10.0, plan="constant")
     control: bool = True  # also train the supervised model for as many more steps, without weak data

@@ -13,11 +13,11 @@ from system.settings import Settings
 class LossConfig(Settings):
     """Weights of eq. 6, the focal loss's two numbers, and the hard variants of table 4."""
 
-    alpha: float = Field(0.25, ge=0, le=1)  # weight of mass against no mass
-    gamma: float = Field(2.0, ge=0)  # how little the easy pixels count
-    class_strong: float = Field(0.3, ge=0)  # λ1
-    mask_weak: float = Field(0.6, ge=0)  # λ2
-    class_weak: float = Field(0.2, ge=0)  # λ3
+    alpha: float = Field(default=0.25, ge=0, le=1)  # weight of mass against no mass
+    gamma: float = Field(default=2.0, ge=0)  # how little the easy pixels count
+    class_strong: float = Field(default=0.3, ge=0)  # λ1
+    mask_weak: float = Field(default=0.6, ge=0)  # λ2
+    class_weak: float = Field(default=0.2, ge=0)  # λ3
     mask_labels: Literal["soft", "hard"] = "soft"  # TP's target: M_p, or M_b
     report_labels: Literal["soft", "hard"] = "soft"  # y, or y > 0.5
 

@@ -24,11 +24,13 @@ class BTV:
         """Return the checkpoint's network in eval mode. Raises ValueError when the checkpoint is of another method."""
         card = read_card(checkpoint)
         if card.method != self.name:
-            raise ValueError(f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with")
+            raise ValueError(
+                f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with"
+            )
         model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
         model.load_state_dict(read_weights(checkpoint))
         model.classifies = card.classifies
-        return model.eval().to(device=device, memory_format=torch.channels_last)
+        return model.eval().to(torch.device(device)).to(memory_format=torch.channels_last)
 
     def losses(self, model: nn.Module, batch: Batch, *, config: LossConfig, classify: bool) -> LossTerms:
         """Return eq. 6 on the batch."""

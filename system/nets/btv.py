@@ -18,7 +18,7 @@ class NetConfig(Settings):
     backbone: str = "hrnet_w48"  # timm name, hrnet_w18_small … hrnet_w64
     pretrained: bool = True  # ImageNet start; False says on purpose that there are none
     weights: str = ""  # hub id (hf-hub:owner/name) or local file; empty = timm's own for the backbone
-    prior: float = Field(0.01, gt=0, lt=1)  # probability of mass that the untrained mask head answers everywhere
+    prior: float = Field(default=0.01, gt=0, lt=1)  # probability of mass that the untrained mask head answers everywhere
 
 
 class NetOutput(NamedTuple):
@@ -37,6 +37,7 @@ class MaskHead(nn.Module):
         self.mix = nn.Sequential(nn.Conv2d(width, width, 1), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
         self.classify = nn.Conv2d(width, 1, 1)
         nn.init.normal_(self.classify.weight, std=0.01)
+        assert self.classify.bias is not None
         nn.init.constant_(self.classify.bias, math.log(prior / (1 - prior)))
 
     def forward(self, branches: list[Tensor]) -> Tensor:

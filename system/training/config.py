@@ -10,31 +10,31 @@ from system.settings import Settings
 class AugmentConfig(Settings):
     """Random changes, the same for main, auxiliary and mask (seed 000, section 4.2)."""
 
-    flip_share: float = Field(0.5, ge=0, le=1)  # probability of each of the two flips
-    rotation_deg: float = Field(15.0, ge=0, le=180)  # largest, either way
-    scale: float = Field(0.1, ge=0, lt=1)  # largest relative change of size, either way
-    shift: float = Field(0.05, ge=0, lt=1)  # largest shift as a share of the image, either way
-    noise_sd: float = Field(0.01, ge=0)  # of full scale
-    gain: float = Field(0.1, ge=0, lt=1)  # largest relative change of brightness, either way
+    flip_share: float = Field(default=0.5, ge=0, le=1)  # probability of each of the two flips
+    rotation_deg: float = Field(default=15.0, ge=0, le=180)  # largest, either way
+    scale: float = Field(default=0.1, ge=0, lt=1)  # largest relative change of size, either way
+    shift: float = Field(default=0.05, ge=0, lt=1)  # largest shift as a share of the image, either way
+    noise_sd: float = Field(default=0.01, ge=0)  # of full scale
+    gain: float = Field(default=0.1, ge=0, lt=1)  # largest relative change of brightness, either way
 
 
 class TrainConfig(Settings):
     """One stage of training; the defaults are stage 1 of the paper."""
 
-    num_epochs: int = Field(50, ge=1)
-    steps_per_epoch: int = Field(0, ge=0)  # 0 = as many as show every positive once
-    batch_size: int = Field(24, ge=1)  # over all workers together
-    negatives_per_positive: int = Field(5, ge=0)
-    learning_rate: float = Field(1e-4, gt=0)
+    num_epochs: int = Field(default=50, ge=1)
+    steps_per_epoch: int = Field(default=0, ge=0)  # 0 = as many as show every positive once
+    batch_size: int = Field(default=24, ge=1)  # over all workers together
+    negatives_per_positive: int = Field(default=5, ge=0)
+    learning_rate: float = Field(default=1e-4, gt=0)
     plan: Literal["step", "cosine", "constant"] = "step"
-    decay_every_epochs: int = Field(10, ge=1)  # step plan
-    decay_factor: float = Field(0.2, gt=0, le=1)  # step plan: times this at each decay
-    warmup_steps: int = Field(0, ge=0)
-    class_factor: float = Field(0.0, ge=0)  # rate of the image-level branch relative to the rest; 0 = the branch is not trained
-    gradient_norm: float = Field(5.0, gt=0)  # clipped at this L2 norm
+    decay_every_epochs: int = Field(default=10, ge=1)  # step plan
+    decay_factor: float = Field(default=0.2, gt=0, le=1)  # step plan: times this at each decay
+    warmup_steps: int = Field(default=0, ge=0)
+    class_factor: float = Field(default=0.0, ge=0)  # rate of the image-level branch relative to the rest; 0 = the branch is not trained
+    gradient_norm: float = Field(default=5.0, gt=0)  # clipped at this L2 norm
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
-    ema_decay: float = Field(0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
-    max_bad_steps: int = Field(10, ge=1)  # consecutive steps of NaN or infinite loss before training stops
-    loader_workers: int = Field(0, ge=0)  # processes that decode beside the training process
-    cache_images: int = Field(0, ge=0)  # decoded views kept in memory per loader
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
+    max_bad_steps: int = Field(default=10, ge=1)  # consecutive steps of NaN or infinite loss before training stops
+    loader_workers: int = Field(default=0, ge=0)  # processes that decode beside the training process
+    cache_images: int = Field(default=0, ge=0)  # decoded views kept in memory per loader
     augment: AugmentConfig = AugmentConfig()

@@ -1,6 +1,6 @@
 """Samples from the pixel store to arrays, and arrays to a batch on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypedDict
 
@@ -82,7 +82,7 @@ def collate(samples: list[Sample]) -> dict[str, Tensor]:
     }
 
 
-def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> DataLoader[dict[str, Tensor]]:
+def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> Iterable[dict[str, Tensor]]:
     """Return a loader over one worker's share of the batches, in their order."""
     return DataLoader(
         reader,

@@ -72,7 +72,9 @@ def run_epoch(learner: Learner, batches: Iterable[Batch], *, epoch: int, steps_p
         if terms is None:
             bad, bad_in_a_row = bad + 1, bad_in_a_row + 1
             if bad_in_a_row >= learner.config.max_bad_steps:
-                raise TrainingDivergedError(f"the loss was not finite for {bad_in_a_row} steps in a row (epoch {epoch + 1}): lower train.learning_rate")
+                raise TrainingDivergedError(
+                    f"the loss was not finite for {bad_in_a_row} steps in a row (epoch {epoch + 1}): lower train.learning_rate"
+                )
         else:
             good, bad_in_a_row, norm_sum = good + 1, 0, norm_sum + norm
             for field in fields(LossTerms):

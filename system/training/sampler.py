@@ -37,7 +37,9 @@ class BatchPlan:
         Raises ValueError when there is nothing to train on.
         """
         if not len(self.positives) and not len(self.negatives):
-            raise ValueError("nothing to train on: the index has neither positives nor negatives; check the splits and masks of the archive")
+            raise ValueError(
+                "nothing to train on: the index has neither positives nor negatives; check the splits and masks of the archive"
+            )
         if not len(self.positives) or not len(self.negatives):
             log.warning("no %s samples: batches hold only the other kind", "negative" if len(self.positives) else "positive")
         rng = np.random.default_rng(self.seed)
@@ -53,7 +55,9 @@ def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
     Raises ValueError when the batch cannot be divided evenly.
     """
     if len(batch) % num_workers:
-        raise ValueError(f"batch_size {len(batch)} is not a multiple of {num_workers} workers: change train.batch_size or cluster.num_train_workers")
+        raise ValueError(
+            f"batch_size {len(batch)} is not a multiple of {num_workers} workers: change train.batch_size or cluster.num_train_workers"
+        )
     return batch[rank::num_workers]
 
 

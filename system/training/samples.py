@@ -65,13 +65,18 @@ def keep_share(images: pa.Table, masks: pa.Table, *, share: float) -> pa.Table:
     for stratum in (True, False):
         patients = sorted(patient for patient, mass in has_mass.items() if mass is stratum)
         kept.update(patients[: math.ceil(share * len(patients))])
-    chosen = [split != Split.STRONG or patient in kept for patient, split in zip(images["patient_id"].to_pylist(), images["split"].to_pylist(), strict=True)]
+    chosen = [
+        split != Split.STRONG or patient in kept
+        for patient, split in zip(images["patient_id"].to_pylist(), images["split"].to_pylist(), strict=True)
+    ]
     return images.filter(pa.array(chosen))
 
 
 def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRONG) -> pa.Table:
     """Return image_key, kind, p_mass, mask_sha of every image of a fully labelled split."""
-    masked = {row["image_id"]: row["mask_sha"] for row in masks.select(["image_id", "mask_sha", "num_lesions"]).to_pylist() if row["num_lesions"]}
+    masked = {
+        row["image_id"]: row["mask_sha"] for row in masks.select(["image_id", "mask_sha", "num_lesions"]).to_pylist() if row["num_lesions"]
+    }
     rows = [row for row in images.select(["image_id", "image_key", "split"]).to_pylist() if row["split"] == split]
     shas = [masked.get(row["image_id"], "") for row in rows]
     return pa.table(
@@ -79,7 +84,7 @@ def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRON
             "image_key": pa.array([row["image_key"] for row in rows], pa.int64()),
             "kind": pa.array([Kind.STRONG_MASS if sha else Kind.STRONG_FREE for sha in shas], pa.uint8()),
             "p_mass": pa.array([1.0 if sha else 0.0 for sha in shas], pa.float32()),
-            "mask_sha": shas,
+            "mask_sha": pa.array(shas, pa.string()),
             "map_png": pa.nulls(len(rows), pa.binary()),
         }
     )
@@ -99,7 +104,7 @@ def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Tab
             "image_key": pool["image_key"],
             "kind": pa.array([kinds[Quadrant(q)] for q in pool["quadrant"].to_pylist()], pa.uint8()),
             "p_mass": pa.array(p_mass),
-            "mask_sha": [""] * len(pool),
+            "mask_sha": pa.array([""] * len(pool), pa.string()),
             "map_png": pool["map_png" if mask_labels == "soft" else "mask_png"],
         }
     )
@@ -112,8 +117,8 @@ def make_index(rows: pa.Table, images: pa.Table) -> SampleIndex:
     Raises ValueError when an image is in it twice: a strong image must never come back through a pool.
     """
     keys = np.asarray(rows["image_key"])
-    if len(np.unique(keys)) != len(keys):
-        raise ValueError(f"{len(keys) - len(np.unique(keys))} images are strong and mined at once: the splits of this archive leak, see `mammoloop doctor`")
+    if repeated := len(keys) - len(np.unique(keys)):
+        raise ValueError(f"{repeated} images are strong and mined at once: the splits of this archive leak; ingest it anew")
     rows = rows.take(pa.array(np.argsort(keys, kind="stable")))
     columns = images.select(["image_key", "study_id", "side", "view", "pixel_sha"]).to_pylist()
     by_key = {row["image_key"]: row for row in columns}
