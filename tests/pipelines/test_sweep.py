@@ -1,0 +1,200 @@
+"""A sweep on a tiny finished run: what is tried, in which order, what is kept, what is refused."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from pipelines import sweep
+from pipelines.trials import SETTINGS, Trial, ranked, read_trials, read_unfinished, trial_folder, trial_name
+from system.archive import Archive
+from system.archive.tables import SCHEMAS
+from system.config import resolve
+from system.imaging import ImagingConfig
+from system.methods import METHODS
+from system.metrics import FrocConfig
+from system.mining import POOL
+from system.nets import ModelCard, write_model
+from system.presets import PRESETS
+from system.records import Quadrant, Split, image_key
+from system.runs import Stage
+from tune_spaces import SPACES, Grid, Range, Search
+
+SIZE = 64
+SETTINGS_OF_TEST = [
+    "strong_share=1.0",
+    "cluster.train_cpus=1",
+    "rounds.train.num_epochs=1",
+    "rounds.train.steps_per_epoch=1",
+    "rounds.train.batch_size=2",
+    "rounds.train.negatives_per_positive=1",
+    "infer.batch_pairs=2",
+    "infer.decode_cpus=0.25",
+    "infer.predictor_cpus=0.5",
+]
+
+
+@pytest.fixture(scope="module")
+def config():
+    base = resolve(PRESETS["demo"](), settings=SETTINGS_OF_TEST)
+    return base.model_copy(update={"froc": FrocConfig(bootstrap=10, min_lesion_px=4, min_candidate_px=4)})
+
+
+def image_row(archive, name, split, *, rng):
+    """One breast's MLO view of a woman with this name, and its mask where she is annotated."""
+    patient, side = name
+    pixels = np.zeros((SIZE, SIZE), np.uint16)
+    pixels[4:60, :40] = rng.integers(5000, 30000, (56, 40))
+    mask = np.zeros((SIZE, SIZE), bool)
+    if side == "L":
+        mask[20:32, 10:22] = True
+        pixels[mask] = 60000
+    image_id = f"{patient}{side}"
+    row = {"image_id": image_id, "image_key": image_key(image_id), "patient_id": patient, "study_id": f"study-{patient}", "side": side}
+    row |= {"view": "MLO", "rows": SIZE, "cols": SIZE, "spacing_mm": 0.0, "geometry": "", "source": "test", "split": str(split)}
+    masked = {"image_id": image_id, "mask_sha": archive.put_pixels(mask), "num_lesions": int(mask.any()), "area_px": int(mask.sum())}
+    return row | {"pixel_sha": archive.put_pixels(pixels)}, masked
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three women annotated, two for validation, one known by her report alone."""
+    archive = Archive.create(str(tmp_path_factory.mktemp("sweep-archive")), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
+    rng = np.random.default_rng(3)
+    splits = {"a": Split.STRONG, "b": Split.STRONG, "c": Split.STRONG, "d": Split.VALIDATION, "e": Split.VALIDATION, "f": Split.WEAK}
+    rows = [image_row(archive, (patient, side), split, rng=rng) for patient, split in splits.items() for side in "LR"]
+    archive.upsert("images", pa.Table.from_pylist([row for row, _ in rows], schema=SCHEMAS["images"]))
+    archive.upsert("masks", pa.Table.from_pylist([row for _, row in rows if row["image_id"][0] != "f"], schema=SCHEMAS["masks"]))
+    return archive
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory, archive, config):
+    """A run whose stage 1 is an untrained network and whose first pool holds one FN and one FP."""
+    folder = tmp_path_factory.mktemp("sweep-run")
+
+    def model(attempt):
+        torch.manual_seed(1)
+        card = ModelCard(method="btv", net=config.net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=False)
+        write_model(attempt, METHODS["btv"].build(config.net).state_dict(), card)
+        return [attempt / "model.json", attempt / "model.safetensors"], {}
+
+    def pools(attempt):
+        columns = {"image_key": [image_key("fL"), image_key("fR")], "image_id": ["fL", "fR"], "quadrant": [Quadrant.FN, Quadrant.FP]}
+        columns |= {"y": [0.99, 0.01], "score": [0.0, 0.6], "map_png": [None, None], "mask_png": [None, None]}
+        path = attempt / "pool_p0_0.95.arrow"
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, POOL) as writer:
+            writer.write_table(pa.table(columns, schema=POOL))
+        return [path], {}
+
+    Stage(folder, "archive").once(lambda _: ([], {"archive_versions": archive.versions()}))
+    Stage(folder, "stage1/checkpoint").once(model)
+    Stage(folder, "round_01/pools").once(pools)
+    return folder
+
+
+def finish_trial(out, settings, *, mean):
+    Stage(trial_folder(out, settings), "result").once(
+        lambda _: ([], {"config": settings, "metrics": {"mean": mean, "interval": [0.0, 1.0], "sensitivity": {"0.1": mean}}})
+    )
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_two_trials_are_ranked_written_and_not_repeated(ray_cluster, finished_run, archive, config, tmp_path, monkeypatch):
+    points = ({"loss.alpha": 0.25, "loss.gamma": 2.0}, {"loss.alpha": 0.75, "loss.gamma": 1.0})
+    monkeypatch.setitem(SPACES["btv"], "two", Grid(points))
+    trials = sweep.run(finished_run, archive.uri, tmp_path, space="two", config=config)
+    assert sorted(trial.folder for trial in trials) == sorted(f"trials/{trial_name(point)}" for point in points)
+    assert trials == ranked(trials)
+    rows = list(csv.DictReader((tmp_path / "results.csv").open(encoding="utf8")))
+    assert [float(row["loss.alpha"]) for row in rows] == [trial.settings["loss.alpha"] for trial in trials]
+    assert [row["mean"] for row in json.loads((tmp_path / "results.json").read_text())] == [trial.mean for trial in trials]
+    best = resolve(PRESETS["demo"](), text=(tmp_path / "best.yaml").read_text(encoding="utf8"))
+    assert (best.loss.alpha, best.loss.gamma) == (trials[0].settings["loss.alpha"], trials[0].settings["loss.gamma"])
+    taught = json.loads((trial_folder(tmp_path, points[1]) / "checkpoint" / "manifest.json").read_text())["metrics"]["last_epoch"][
+        "samples"
+    ]
+    assert (taught["FN"], taught["FP"], taught["STRONG_MASS"]) == (1, 1, 3)
+
+    monkeypatch.setattr(sweep, "_trainable", lambda frozen: pytest.fail("a finished trial was run again"))
+    assert sweep.run(finished_run, archive.uri, tmp_path, space="two", config=config) == trials
+
+
+def test_config_of_another_backbone_is_refused(finished_run, archive, config, tmp_path):
+    other = config.model_copy(update={"net": config.net.model_copy(update={"backbone": "hrnet_w48"})})
+    with pytest.raises(ValueError, match="trained btv on hrnet_w18_small, the config says btv on hrnet_w48"):
+        sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=other)
+
+
+def test_round_that_was_never_mined_is_refused(finished_run, archive, config, tmp_path):
+    with pytest.raises(ValueError, match="no finished pools of round 2: finish it"):
+        sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=config, round_number=2)
+
+
+def test_folder_of_another_sweep_is_refused(finished_run, archive, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_tune", lambda *_, **__: 0)
+    finish_trial(tmp_path, {"loss.alpha": 0.25}, mean=0.5)
+    sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=config)
+    with pytest.raises(ValueError, match="holds a sweep of something else"):
+        sweep.run(finished_run, archive.uri, tmp_path, space="loss", config=config)
+
+
+def test_sweep_whose_trials_all_failed_says_so(finished_run, archive, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "_tune", lambda *_, **__: 9)
+    with pytest.raises(RuntimeError, match="all 9 trials failed"):
+        sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=config)
+
+
+@pytest.mark.parametrize(
+    ("resources", "expected"), [({"CPU": 8.0}, 8), ({"CPU": 3.5}, 3), ({"CPU": 0.5}, 1), ({"CPU": 8.0, "GPU": 2.0}, 8)]
+)
+def test_as_many_trials_run_at_once_as_the_cluster_holds(config, resources, expected):
+    assert sweep.trials_at_once(config, resources=resources) == expected
+
+
+def test_scarcest_resource_bounds_the_trials_at_once(config):
+    on_gpus = config.model_copy(update={"cluster": config.cluster.model_copy(update={"num_train_workers": 2, "train_gpus": 1.0})})
+    assert sweep.trials_at_once(on_gpus, resources={"CPU": 64.0, "GPU": 6.0}) == 3
+
+
+def test_same_setting_in_another_order_is_the_same_trial():
+    assert trial_name({"loss.alpha": 0.5, "loss.gamma": 2}) == trial_name({"loss.gamma": 2.0, "loss.alpha": 0.5})
+    assert trial_name({"loss.alpha": 0.5}) != trial_name({"loss.alpha": 0.25})
+
+
+def test_best_trial_comes_first_and_one_without_a_value_last():
+    trials = [Trial({}, mean, (0.0, 1.0), {}, name) for name, mean in (("a", math.nan), ("b", 0.2), ("c", 0.7), ("d", 0.2))]
+    assert [trial.folder for trial in ranked(trials)] == ["c", "b", "d", "a"]
+
+
+def test_begun_trial_is_unfinished_until_its_result_is_there(tmp_path):
+    setting = {"loss.alpha": 0.5}
+    trial_folder(tmp_path, setting).mkdir(parents=True)
+    (trial_folder(tmp_path, setting) / SETTINGS).write_text(json.dumps(setting))
+    assert read_unfinished(tmp_path) == [setting]
+    finish_trial(tmp_path, setting, mean=0.5)
+    assert read_unfinished(tmp_path) == []
+    assert [trial.mean for trial in read_trials(tmp_path)] == [0.5]
+
+
+def test_search_goes_on_with_the_unfinished_then_the_known_then_draws_inside_its_ranges():
+    space = Search({"loss.alpha": Range(0.1, 0.9)}, num_trials=5, first=({"loss.alpha": 0.25}, {"loss.alpha": 0.3}))
+    done = [Trial({"loss.alpha": 0.3}, 0.6, (0.0, 1.0), {}, "x")]
+    searcher = sweep._searcher(space, done=done, unfinished=[{"loss.alpha": 0.7}], seed=0)
+    asked = [searcher.suggest(f"trial{number}") for number in range(3)]
+    assert asked[:2] == [{"loss.alpha": 0.7}, {"loss.alpha": 0.25}]
+    assert asked[2] is not None
+    assert 0.1 <= asked[2]["loss.alpha"] <= 0.9
+    assert asked[2]["loss.alpha"] not in (0.7, 0.25, 0.3)
+
+
+def test_finished_trials_are_known_to_the_search():
+    space = Search({"loss.alpha": Range(0.1, 0.9)}, num_trials=5)
+    done = [Trial({"loss.alpha": value}, value, (0.0, 1.0), {}, "x") for value in (0.2, 0.4, 0.8)]
+    searcher = sweep._searcher(space, done=done, unfinished=[], seed=0)
+    assert searcher._ot_study.best_params == {"loss.alpha": 0.8}
