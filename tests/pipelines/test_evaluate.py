@@ -131,6 +131,8 @@ def test_two_evaluations_are_compared_by_what_they_kept(four_images: tuple[Archi
     rows = compare_systems(systems, baseline="supervised", config=CONFIG)
     assert [row.mean for row in rows] == pytest.approx(means)
     assert rows[1].difference == pytest.approx(2 / 3)
+    candidates = pq.ParquetFile(stages["round 1"].path("candidates.parquet")).read()
+    assert candidates["lesion"].to_pylist() == [0, 0, 0]  # numbered within the image
 
 
 def test_without_lesions_the_metrics_are_nan(tmp_path: Path):

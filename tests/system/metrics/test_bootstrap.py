@@ -43,6 +43,14 @@ def test_a_resample_has_the_curve_of_the_images_it_repeats():
     assert 0 < drawn[0] <= drawn[-1] < 1
 
 
+def test_false_positives_are_counted_per_image_drawn():
+    """The first patient has one image, with a false positive above her lesion; the second three silent images."""
+    images = [(np.array([0.9, 0.8]), np.array([[0.0], [0.5]]))] + [(np.empty(0), np.empty((0, 0)))] * 3
+    counts = counted(images, ["a", "b", "b", "b"])
+    drawn = resampled_sensitivity(counts, weights=np.array([[1.0, 1.0], [2.0, 0.0]]), fppi=[0.25, 0.5])
+    assert drawn.tolist() == [[1.0, 1.0], [0.0, 0.0]]
+
+
 def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
     counts = counted(made_images(np.random.default_rng(1), num_images=80, skill=0.6), patients_of(80))
     first, again, other = (intervals(counts, config=CONFIG, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))

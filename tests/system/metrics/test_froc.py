@@ -33,6 +33,7 @@ def test_a_sweep_counts_hits_and_false_positives_over_all_images():
 
 def test_without_a_lesion_the_sensitivity_is_nan_and_not_zero():
     curve = curve_of(image((0.9, []), num_lesions=0))
+    assert np.isnan(curve.sensitivity).all()
     assert np.isnan(sensitivity_at(curve, fppi=1.0))
     assert np.isnan(mean_sensitivity(curve, fppi=CONFIG.fppi))
 
