@@ -24,6 +24,7 @@ from system.methods import METHODS
 from system.records import Side
 from system.refine import RefineConfig, refine_masks, regions
 from system.settings import Settings
+from system.training.epoch import resolve_precision
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class PredictorConfig(Settings):
     batch_pairs: int = Field(default=8, ge=1)  # pairs in a forward pass; fewer are padded with all-zero images
     mask_threshold: float = Field(default=0.5, gt=0, lt=1)  # probability that counts as even odds before the CRF
     keep_maps: Literal["masked", "all"] = "masked"  # masked: 8 bit, where there is a mask; all: 16 bit, everywhere
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: Literal["cpu", "cuda"] = "cpu"
     num_threads: int = Field(default=1, ge=1)  # of torch, on the CPU
     refine: RefineConfig = RefineConfig()
@@ -104,7 +105,8 @@ class Predictor:
         """Return probability maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
         device = self.config.device
         left, right = (torch.from_numpy(to_network(side)[:, None]).to(device, memory_format=torch.channels_last) for side in pixels)
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=self.config.precision == "bf16"):
+        dtype = resolve_precision(self.config.precision, torch.device(device))
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not torch.float32):
             logits_left, logits_right, p_left, p_right = self.method.predict(self.model, left, right)
         maps = torch.sigmoid(torch.cat([logits_left, logits_right])[:, 0].float())
         return maps, torch.cat([p_left, p_right]).float()

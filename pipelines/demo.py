@@ -22,8 +22,9 @@ def run(out: Path, *, config: RunConfig, quiet: bool) -> None:
     Stage(out, "exams").once(lambda _: _write(source, config, quiet=quiet))
     # The ids, and with them the splits, must repeat for the demo to repeat; synthetic women have nothing to hide.
     key = hashlib.sha256(f"demo {demo.seed}".encode()).hexdigest()
+    settings = config.ingest.model_copy(update={"site_key_hex": key, "split": demo.split})
     with session(config.cluster, quiet=quiet):
-        Stage(out, "ingested").once(lambda _: _ingest(source, archive, config.ingest.model_copy(update={"site_key_hex": key})))
+        Stage(out, "ingested").once(lambda _: _ingest(source, archive, settings))
         systems = selftrain.run(archive, out / "run", config=config)
     present(out / "run", systems, archive_uri=archive, config=config)
     log.info("demo done in %.1f minutes", (time.monotonic() - start) / 60)

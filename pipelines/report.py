@@ -26,7 +26,7 @@ from system.figures import (
     pool_table,
     write_page,
 )
-from system.metrics import compare_systems, rules
+from system.metrics import compare_systems
 from system.records import Split
 from system.runs import Manifest, Stage, code_digest
 
@@ -39,6 +39,8 @@ def present(out: Path, systems: list[System], *, archive_uri: str, config: RunCo
     report = gather(out, systems, archive=archive, config=config)
     page = write_page(report, out / "report" / "index.html")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=160)  # a file or a log does not wrap
     for table in (label_table(report.labels), headline_table(report.headline), pool_table(report.pools)):
         console.print(table)
     for title, value in report.thresholds.items():
@@ -53,7 +55,7 @@ def gather(out: Path, systems: list[System], *, archive: Archive, config: RunCon
         title=out.resolve().name,
         headline=list(_headline(systems, config)),
         baseline=SUPERVISED,
-        rules=rules(config.froc),
+        rules=json.loads(systems[0].evaluation.path("froc.json").read_text(encoding="utf8"))["rules"],
         froc=[_series(system) for system in systems],
         pools=list(_pool_rows(out, config)),
         purity=list(_purity_rows(out, config)),
@@ -95,16 +97,20 @@ def _series(system: System) -> FrocSeries:
 
 def _pool_rows(out: Path, config: RunConfig) -> Iterator[PoolRow]:
     for number, manifest in _rounds(out, config):
-        for p0, counts in manifest.metrics["counts"].items():
+        for p0, counts in _falling(manifest.metrics["counts"]):
             yield PoolRow(number, float(p0), *(int(counts[name]) for name in ("TP", "FP", "FN", "TN", "UNUSED")))
 
 
 def _purity_rows(out: Path, config: RunConfig) -> Iterator[PurityRow]:
     for number, manifest in _rounds(out, config):
-        for p0, pools in manifest.metrics["purity"].items():
+        for p0, pools in _falling(manifest.metrics["purity"]):
             for quadrant, found in pools.items():
                 if found["known"]:
                     yield PurityRow(number, float(p0), quadrant, found["known"], found["share"])
+
+
+def _falling(by_p0: dict[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(by_p0.items(), key=lambda item: -float(item[0]))
 
 
 def _rounds(out: Path, config: RunConfig) -> Iterator[tuple[int, Manifest]]:

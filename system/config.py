@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from system.archive import IngestConfig
+from system.archive import IngestConfig, SplitConfig
 from system.losses import LossConfig
+from system.methods import METHODS
 from system.metrics import FrocConfig
 from system.nets import NetConfig
 from system.phantom import PhantomConfig
@@ -43,6 +44,7 @@ class DemoConfig(Settings):
     num_exams: int = Field(default=480, ge=12)
     seed: int = Field(default=1, ge=0)
     phantom: PhantomConfig = PhantomConfig()
+    split: SplitConfig = SplitConfig()  # in place of ingest.split
 
 
 class RunConfig(Settings):
@@ -63,6 +65,13 @@ class RunConfig(Settings):
     choose_candidate_floor: bool = True  # on validation; False takes froc.candidate_floor
     cluster: ClusterConfig = ClusterConfig()
 
+    @field_validator("method")
+    @classmethod
+    def _known_method(cls, method: str) -> str:
+        if method not in METHODS:
+            raise ValueError(f"no such method; choose one of {', '.join(METHODS)}")
+        return method
+
 
 def resolve(base: RunConfig, *, text: str = "", settings: Sequence[str] = ()) -> RunConfig:
     """Return the preset changed by a YAML file and then by `a.b=c` settings.
@@ -71,19 +80,14 @@ def resolve(base: RunConfig, *, text: str = "", settings: Sequence[str] = ()) ->
     Raises ConfigError naming all mistakes, each with what was found and the nearest known key.
     """
     changes = _read_yaml(text)
-    mistakes = []
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            mistakes.append(f"--set {setting!r}: expected key=value, e.g. --set stage1.batch_size=12")
-            continue
-        _put(changes, key.strip().split("."), _read_value(value))
+    mistakes = [mistake for setting in settings if (mistake := _apply(changes, setting))]
+    try:
+        config = RunConfig.model_validate(_merge(base.model_dump(), changes))
+    except ValidationError as error:
+        raise ConfigError("\n".join([*mistakes, *(_explain(item) for item in error.errors())])) from error
     if mistakes:
         raise ConfigError("\n".join(mistakes))
-    try:
-        return RunConfig.model_validate(_merge(base.model_dump(), changes))
-    except ValidationError as error:
-        raise ConfigError("\n".join(_explain(item) for item in error.errors())) from error
+    return config
 
 
 def as_yaml(config: RunConfig) -> str:
@@ -108,10 +112,20 @@ def _read_value(text: str) -> Any:
         return text
 
 
-def _put(tree: dict[str, Any], path: list[str], value: Any) -> None:
-    for key in path[:-1]:
-        tree = tree.setdefault(key, {})
-    tree[path[-1]] = value
+def _apply(changes: dict[str, Any], setting: str) -> str:
+    """Write one `dotted.key=value` into the changes; return what is wrong with it, or nothing."""
+    key, equals, value = setting.partition("=")
+    if not equals:
+        return f"--set {setting!r}: expected key=value, e.g. --set stage1.batch_size=12"
+    *above, last = key.strip().split(".")
+    for name in above:
+        if changes.get(name) is None:
+            changes[name] = {}
+        changes = changes[name]
+        if not isinstance(changes, dict):
+            return f"--set {setting!r}: {name} has been set to {changes!r}, so nothing lies below it; remove one of the two"
+    changes[last] = _read_value(value)
+    return ""
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

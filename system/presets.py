@@ -19,7 +19,7 @@ def cluster() -> RunConfig:
     base = paper()
     return base.model_copy(
         update={
-            "infer": base.infer.model_copy(update={"precision": "bf16", "num_predictors": 8, "predictor_gpus": 0.5}),
+            "infer": base.infer.model_copy(update={"num_predictors": 8, "predictor_gpus": 0.5}),
             "reports": base.reports.model_copy(update={"fit_gpus": 1.0, "num_labelers": 4, "labeler_gpus": 0.5}),
             "cluster": ClusterConfig(address="auto", num_train_workers=8, train_cpus=8, train_gpus=1),
         }
@@ -35,7 +35,7 @@ def workstation() -> RunConfig:
             "ingest": IngestConfig(imaging=ImagingConfig(height_px=512, width_px=416)),
             "net": NetConfig(backbone="hrnet_w18"),
             "stage1": train,
-            "infer": base.infer.model_copy(update={"precision": "bf16", "predictor_gpus": 0.5}),
+            "infer": base.infer.model_copy(update={"predictor_gpus": 0.5}),
             "reports": base.reports.model_copy(update={"fit_gpus": 0.5, "fits_at_once": 2, "labeler_gpus": 0.5}),
             "cluster": ClusterConfig(address="local", num_train_workers=1, train_cpus=4, train_gpus=1),
         }

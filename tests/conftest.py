@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -58,3 +58,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder.name}: set MAMMOLOOP_SHARED to its folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def ray_environment() -> Iterator[Mapping[str, str]]:
+    """Give the environment in which a test starts a driver of its own, whose cluster must not meet the session's."""
+    folder = short_temporary_folder()
+    changes = {
+        "HOME": str(folder),
+        "RAY_TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",
+        "OMP_NUM_THREADS": "1",
+    }
+    yield dict(os.environ) | changes | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
+    shutil.rmtree(folder, ignore_errors=True)

@@ -44,7 +44,7 @@ class InferConfig(Settings):
     refine: RefineConfig = RefineConfig()
     batch_pairs: int = Field(default=8, ge=1)  # pairs in one forward pass; the last one is padded, so that shapes never change
     block_bytes: int = Field(default=64 * 1024**2, ge=1)  # decoded pixels in one Ray Data block at most, where a batch allows it
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
     decode_cpus: float = Field(default=0.5, gt=0)  # logical CPUs of a task that reads pixels
     num_predictors: int = Field(default=1, ge=1)  # actors that hold the network
     predictor_cpus: float = Field(default=1.0, gt=0)  # logical CPUs of one; its torch threads are this rounded down, at least 1

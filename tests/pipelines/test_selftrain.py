@@ -1,0 +1,82 @@
+"""The loop as a user starts it: killed in stage 1, in infer and in retrain, it ends with the undisturbed run's numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from system.runs import Stage
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+PATIENCE_S = 400
+TINY = """
+demo: {num_exams: 36, seed: 3, phantom: {height_px: 96, width_px: 64, contrast_low: 0.6, contrast_high: 0.9, diameter_mm_low: 20},
+       split: {strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
+ingest: {imaging: {height_px: 64, width_px: 32}}
+reports: {epochs: 1, small: {hidden_size: 16, num_layers: 1}}
+strong_share: 1.0
+stage1: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, cache_images: 0}
+rounds: {num_rounds: 1, p0: {start: 0.55, every_epochs: 1, step: 0.05}, train: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6}}
+froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
+infer: {batch_pairs: 4, refine: {min_candidate_px: 4, mask_threshold: 0.02}}
+"""
+
+
+def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed_one(
+    tmp_path: Path, ray_environment: Mapping[str, str]
+) -> None:
+    settings = tmp_path / "tiny.yaml"
+    settings.write_text(TINY)
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    assert _start(calm, settings, ray_environment).wait(PATIENCE_S) == 0
+
+    _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/stage1/checkpoint") >= 1)
+    assert Stage(killed / "run", "stage1/checkpoint").manifest() is None
+    _kill_when(_start(killed, settings, ray_environment), lambda: any((killed / "run/round_01/predictions").glob("attempt_*")))
+    assert Stage(killed / "run", "round_01/predictions").manifest() is None
+    _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/round_01/checkpoint") >= 1)
+    assert Stage(killed / "run", "round_01/checkpoint").manifest() is None
+    assert _start(killed, settings, ray_environment).wait(PATIENCE_S) == 0
+
+    for part in ("stage1", "round_01", "control"):
+        assert _weights(killed, part) == _weights(calm, part)
+        assert _metrics(killed, part) == _metrics(calm, part)
+    assert Stage(killed / "run", "round_01/pools").manifest().metrics == Stage(calm / "run", "round_01/pools").manifest().metrics  # type: ignore[union-attr]
+    assert (killed / "run/report/index.html").exists()
+
+
+def _start(out: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pipelines", "demo", "--out", str(out), "--config", str(settings)]
+    with (out.parent / f"{out.name}.log").open("ab") as log:
+        return subprocess.Popen(command, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
+
+
+def _kill_when(driver: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert driver.poll() is None, "the driver ended before it could be killed"
+        assert time.monotonic() < deadline, "the stage to be killed in never came"
+        time.sleep(0.05)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+
+
+def _epochs(stage: Path) -> int:
+    progress = stage / "train" / "epochs.jsonl"
+    return len(progress.read_text().splitlines()) if progress.exists() else 0
+
+
+def _weights(out: Path, part: str) -> bytes:
+    return Stage(out / "run", f"{part}/checkpoint").path("model.safetensors").read_bytes()
+
+
+def _metrics(out: Path, part: str) -> str:
+    manifest = Stage(out / "run", f"{part}/froc").manifest()
+    assert manifest is not None
+    assert manifest.metrics["num_lesions"] > 0
+    return repr(manifest.metrics)
