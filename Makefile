@@ -1,7 +1,8 @@
 # make demo    the whole loop on synthetic mammograms, 2 cores, no GPU
 # make test    the tests            make check   format, lint, types, import contracts
 # make format  put the sources into shape
-# make lock    resolve requirements.lock anew from pyproject.toml
+# make lock    resolve both requirements.lock anew from pyproject.toml
+# make image   build the container image of k8s/
 # make clean   remove what was built; runs and archives stay
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -47,6 +48,7 @@ format: $(READY)
 lock:
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o k8s/requirements.lock
 
 image:
 	docker build --file k8s/Dockerfile --tag mammoloop:0.1.0-ray2.60.0 .
