@@ -47,7 +47,9 @@ def run(  # noqa: PLR0913 - what is inferred, from where, by what, where to
         archive = Archive.open(archive_uri)
         settings = _predictor_config(archive, checkpoint=checkpoint, config=config, mask_threshold=mask_threshold, keep_maps=keep_maps)
         start = time.monotonic()
-        _stream(pairs, archive=archive, checkpoint=checkpoint, config=config, settings=settings).write_parquet(str(attempt.resolve()))
+        if len(pairs):
+            predictions = _stream(pairs, archive=archive, checkpoint=checkpoint, config=config, settings=settings)
+            predictions.write_parquet(str(attempt.resolve()))
         files = _in_order_of_keys(attempt)
         metrics = _summary(files, duration_s=time.monotonic() - start)
         log.info("%s: %s", stage.name, metrics)
@@ -159,7 +161,7 @@ def split_blocks(pairs: pa.Table, *, image_bytes: int, config: InferConfig) -> l
     by_memory = config.block_bytes // (2 * image_bytes * config.batch_pairs)
     by_share = math.ceil(num_batches / (BLOCKS_PER_PREDICTOR * config.num_predictors))
     size = config.batch_pairs * max(1, min(by_memory, by_share))
-    return [pairs.slice(start, size) for start in range(0, len(pairs), size)] or [pairs]
+    return [pairs.slice(start, size) for start in range(0, len(pairs), size)]
 
 
 def _in_order_of_keys(attempt: Path) -> list[Path]:

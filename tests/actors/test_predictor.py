@@ -55,7 +55,7 @@ def columns(*pairs):
 
 
 def make(checkpoint, **changes):
-    settings = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "refine": REFINE.model_dump()} | changes
+    settings = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "precision": "fp32", "refine": REFINE.model_dump()} | changes
     return Predictor(checkpoint, settings)
 
 

@@ -20,6 +20,7 @@ SIZE = 64
 CONFIG = InferConfig(
     batch_pairs=2,
     refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4),
+    precision="fp32",
     predictor_cpus=0.5,
     decode_cpus=0.25,
 )
@@ -131,8 +132,7 @@ def test_every_image_gets_one_row_and_a_corrupt_file_costs_its_pair_only(ray_clu
     assert infer_into(stage, table(rows), archive=archive, checkpoint=checkpoint) == manifest  # done is done
 
 
-@pytest.mark.ray
-def test_no_pairs_give_a_finished_stage_without_rows(ray_cluster, archive, checkpoint, tmp_path):
+def test_no_pairs_give_a_finished_stage_without_rows(archive, checkpoint, tmp_path):
     stage = Stage(tmp_path, "predictions")
     assert infer_into(stage, PAIRS.empty_table(), archive=archive, checkpoint=checkpoint).rows == 0
     assert infer.read_predictions(stage).schema == PREDICTIONS
