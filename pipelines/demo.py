@@ -1,6 +1,5 @@
 """The whole product on synthetic exams: write them, ingest them, run the loop, show what it brought."""
 
-import hashlib
 import logging
 import time
 from pathlib import Path
@@ -21,8 +20,7 @@ def run(out: Path, *, config: RunConfig, quiet: bool) -> None:
     demo = config.demo
     Stage(out, "exams").once(lambda _: _write(source, config, quiet=quiet))
     # The ids, and with them the splits, must repeat for the demo to repeat; synthetic women have nothing to hide.
-    key = hashlib.sha256(f"demo {demo.seed}".encode()).hexdigest()
-    settings = config.ingest.model_copy(update={"site_key_hex": key, "split": demo.split})
+    settings = config.ingest.model_copy(update={"fixed_key": f"demo {demo.seed}", "split": demo.split})
     with session(config.cluster, quiet=quiet):
         Stage(out, "ingested").once(lambda _: _ingest(source, archive, settings))
         systems = selftrain.run(archive, out / "run", config=config)

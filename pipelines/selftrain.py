@@ -20,6 +20,7 @@ from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table
 from system.config import RunConfig, as_yaml
 from system.records import Split
+from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
 from system.runs import Stage, write_atomically
 
@@ -140,9 +141,9 @@ def measure(here: Run, title: str, *, train_stage: Stage) -> System:
         _pairs(here.archive.table("images"), Split.VALIDATION, Split.TEST),
         archive_uri=here.archive.uri,
         checkpoint=model_folder(train_stage),
-        config=here.config.infer,
+        config=_without_crf(here.config.infer),
         stage=held_out,
-        mask_threshold=0.5,  # masks of held-out images are not used
+        mask_threshold=0.5,  # of no consequence: only the maps of held-out images are used
         keep_maps="all",
     )
     thresholds = choose(held_out, archive=here.archive, config=here.config, stage=here.stage(f"{part}/thresholds"))
@@ -198,6 +199,10 @@ def _job(here: Run, name: str, *, seed: int) -> TrainJob:
 
 def _pairs(images: pa.Table, *splits: Split) -> pa.Table:
     return pair_table(images.filter(pc.field("split").isin([str(split) for split in splits])))
+
+
+def _without_crf(config: InferConfig) -> InferConfig:
+    return config.model_copy(update={"refine": config.refine.model_copy(update={"backend": "none"})})
 
 
 def _truth(archive: Archive, images: pa.Table) -> pa.Table:
