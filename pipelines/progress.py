@@ -15,8 +15,9 @@ log = logging.getLogger("mammoloop")
 def follow(path: Path, *, describe: Callable[[dict[str, Any]], str], poll_s: float = 0.5) -> Iterator[None]:
     """Log `describe(row)` for each row that is appended while the block runs."""
     path.touch()
+    start = path.stat().st_size  # taken here, so that no row falls between this and the thread's first look
     stop = threading.Event()
-    thread = threading.Thread(target=_tail, args=(path, describe, stop, poll_s), daemon=True)
+    thread = threading.Thread(target=_tail, args=(path, start, describe, stop, poll_s), daemon=True)
     thread.start()
     try:
         yield
@@ -25,9 +26,9 @@ def follow(path: Path, *, describe: Callable[[dict[str, Any]], str], poll_s: flo
         thread.join()
 
 
-def _tail(path: Path, describe: Callable[[dict[str, Any]], str], stop: threading.Event, poll_s: float) -> None:
+def _tail(path: Path, start: int, describe: Callable[[dict[str, Any]], str], stop: threading.Event, poll_s: float) -> None:
     with path.open(encoding="utf8") as file:
-        file.seek(0, 2)
+        file.seek(start)
         rest = ""
         while True:
             last_look = stop.wait(poll_s)

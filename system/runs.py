@@ -71,10 +71,15 @@ class Stage:
 
     @contextmanager
     def attempt(self) -> Iterator[Path]:
-        """Give a fresh attempt folder; attempts that never got a manifest are removed first."""
+        """Give a fresh attempt folder; attempts that never got a manifest are removed first.
+
+        Raises ValueError when the stage is finished: what it wrote is never written again.
+        """
+        if self.manifest():
+            raise ValueError(f"stage {self.name} is finished and stays as it is: read it, or start a new run")
         self.folder.mkdir(parents=True, exist_ok=True)
-        abandoned = sorted(self.folder.glob("attempt_*"))
-        number = int(abandoned[-1].name.removeprefix("attempt_")) + 1 if abandoned else 1
+        abandoned = list(self.folder.glob("attempt_*"))
+        number = max((int(old.name.removeprefix("attempt_")) for old in abandoned), default=0) + 1
         for old in abandoned:
             shutil.rmtree(old)
         folder = self.folder / f"attempt_{number:03d}"

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+SMALLEST_DISTANCE = 1e-12  # between label and answer
+
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Return the mean soft-label cross-entropy (seed 000, eq. 4), a float32 scalar.
@@ -32,4 +34,5 @@ def focal_each(logits: Tensor, target: Tensor, *, alpha: float, gamma: float) ->
     target = target.float()
     distance = (target - torch.sigmoid(logits.float())).abs()
     balance = alpha * target + (1 - alpha) * (1 - target)
-    return balance * distance.pow(gamma) * cross_entropy_each(logits, target)
+    # under γ = 1 the slope of the power is infinite at 0, and infinity times the vanished slope of ŷ would be NaN
+    return balance * distance.clamp_min(SMALLEST_DISTANCE).pow(gamma) * cross_entropy_each(logits, target)

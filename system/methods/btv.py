@@ -28,7 +28,13 @@ class BTV:
                 f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with"
             )
         model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
-        model.load_state_dict(read_weights(checkpoint))
+        try:
+            model.load_state_dict(read_weights(checkpoint))
+        except RuntimeError as error:
+            found = " ".join(str(error).split())[:300]
+            raise ValueError(
+                f"checkpoint {checkpoint.name}: its weights do not fit the network of its card ({found}); take another"
+            ) from error
         model.classifies = card.classifies
         return model.eval().to(torch.device(device)).to(memory_format=torch.channels_last)
 
@@ -59,5 +65,5 @@ class BTV:
 
 def _p_mass(output: NetOutput) -> Tensor:
     if output.class_logits is None:
-        return torch.full((output.mask_logits.shape[0],), float("nan"))
+        return torch.full((output.mask_logits.shape[0],), float("nan"), device=output.mask_logits.device)
     return torch.softmax(output.class_logits.float(), dim=1)[:, 1]

@@ -4,7 +4,9 @@ import logging
 from pathlib import Path
 
 import timm
+from timm.models import load_state_dict
 from timm.models.hrnet import HighResolutionNet
+from torch import nn
 
 log = logging.getLogger(__name__)
 
@@ -12,25 +14,37 @@ log = logging.getLogger(__name__)
 def make_hrnet(name: str, *, pretrained: bool, weights: str) -> HighResolutionNet:
     """Return the network; the ImageNet classifier is dropped, the rest of its head is kept.
 
-    weights: hub id (`hf-hub:owner/name`), local file, or empty for timm's own.
-    Raises ValueError for a name that is no HRNet, RuntimeError when the weights cannot be had.
+    weights: hub id (`hf-hub:owner/name`), local file, or empty for timm's own; not looked at unless `pretrained`.
+    Raises ValueError for a name that is no HRNet, RuntimeError when the weights cannot be had or are of another network.
     """
-    if not name.startswith("hrnet"):
-        raise ValueError(f"net.backbone: {name!r} is no HRNet; choose one of {', '.join(timm.list_models('hrnet*'))}")
-    overlay: dict[str, str] = {}
-    if weights.startswith("hf-hub:"):
-        overlay = {"hf_hub_id": weights.removeprefix("hf-hub:")}
-    elif weights:
-        if not Path(weights).is_file():
-            raise RuntimeError(f"net.weights: no file at {weights!r}; give an existing file, a hub id, or set net.pretrained to false")
-        overlay = {"file": weights}
+    known = timm.list_models("hrnet*")
+    if name.partition(".")[0] not in known:
+        raise ValueError(f"net.backbone: {name!r} is no HRNet; choose one of {', '.join(known)}")
+    source = _source(weights) if pretrained else {}
     try:
-        model = timm.create_model(name, in_chans=1, num_classes=2, pretrained=pretrained, pretrained_cfg_overlay=overlay or None)
+        model = timm.create_model(name, in_chans=1, num_classes=2, pretrained=pretrained, pretrained_cfg_overlay=source or None)
+        missing = _missing(model, source["file"]) if "file" in source else []
     except (OSError, RuntimeError) as error:
         raise RuntimeError(
             f"net.pretrained: the weights of {name} could not be loaded ({type(error).__name__}); "
             "give a local file in net.weights, or set net.pretrained to false to start from random weights"
         ) from error
+    if missing:
+        raise RuntimeError(f"net.weights: the file lacks {len(missing)} tensors of {name}, first {missing[0]}; give one of this backbone")
     log.info("backbone %s, %s", name, "ImageNet weights, classifier dropped" if pretrained else "random weights (net.pretrained is false)")
     assert isinstance(model, HighResolutionNet)
     return model
+
+
+def _source(weights: str) -> dict[str, str]:
+    if weights.startswith("hf-hub:"):
+        return {"hf_hub_id": weights.removeprefix("hf-hub:")}
+    if weights and not Path(weights).is_file():
+        raise RuntimeError(f"net.weights: no file at {weights!r}; give an existing file, a hub id, or set net.pretrained to false")
+    return {"file": weights} if weights else {}
+
+
+def _missing(model: nn.Module, file: str) -> list[str]:
+    """Return the tensors that stayed random, which timm does not tell; the classifier is meant to."""
+    found = load_state_dict(file)
+    return [name for name in model.state_dict() if not name.startswith("classifier.") and "num_batches" not in name and name not in found]

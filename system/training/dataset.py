@@ -1,7 +1,7 @@
 """Samples from the pixel store to arrays, and arrays to a batch on the device."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TypedDict
 
 import numpy as np
@@ -35,7 +35,12 @@ class SampleReader(Dataset[Sample]):
 
     def __init__(self, index: SampleIndex, read: ReadPixels, *, cache_images: int) -> None:
         self.index = index
+        self._from_store, self._cache_images = read, cache_images
         self._read = lru_cache(maxsize=cache_images)(read) if cache_images else read
+
+    def __reduce__(self) -> tuple[Callable[..., "SampleReader"], tuple[SampleIndex, ReadPixels]]:
+        """Travel to a loader's process without the cache, which cannot be pickled; each process fills its own."""
+        return partial(SampleReader, cache_images=self._cache_images), (self.index, self._from_store)
 
     def __len__(self) -> int:
         return len(self.index)
@@ -59,8 +64,10 @@ class SampleReader(Dataset[Sample]):
         if kind is Kind.STRONG_MASS:
             return at_stride(self._read(self.index.mask_sha[row]) > 0)
         png = self.index.map_png[row]
-        if kind is Kind.TP and png is not None:
-            return decode_png(png).astype(np.float32) / 255
+        if kind is Kind.TP:
+            assert png is not None, "the pool wrote a TP without its map"
+            map_ = decode_png(png)
+            return map_.astype(np.float32) / np.iinfo(map_.dtype).max  # 8 bits from weak inference, 16 where every map was kept
         return np.zeros((shape[0] // STRIDE, shape[1] // STRIDE), np.float32)
 
 

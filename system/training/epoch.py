@@ -59,7 +59,7 @@ def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
 
 
 def run_epoch(learner: Learner, batches: Iterable[Batch], *, epoch: int, steps_per_epoch: int) -> EpochResult:
-    """Train on the batches. Raises TrainingDivergedError after `max_bad_steps` steps in a row without a finite loss."""
+    """Train on the batches. Raises TrainingDivergedError after `max_bad_steps` steps, or an epoch, without a finite loss."""
     sums: dict[str, float] = {}
     good = bad = bad_in_a_row = images = 0
     norm_sum = wait_s = 0.0
@@ -80,6 +80,8 @@ def run_epoch(learner: Learner, batches: Iterable[Batch], *, epoch: int, steps_p
             for field in fields(LossTerms):
                 sums[field.name] = sums.get(field.name, 0.0) + float(getattr(terms, field.name).detach())
         mark = time.monotonic()
+    if bad and not good:
+        raise TrainingDivergedError(f"no step of epoch {epoch + 1} had a finite loss ({bad} steps): lower train.learning_rate")
     return EpochResult(
         losses={name: value / max(good, 1) for name, value in sums.items()},
         learning_rate=float(learner.optimizer.param_groups[0]["lr"]),

@@ -64,7 +64,7 @@ def keep_share(images: pa.Table, masks: pa.Table, *, share: float) -> pa.Table:
     kept: set[str] = set()
     for stratum in (True, False):
         patients = sorted(patient for patient, mass in has_mass.items() if mass is stratum)
-        kept.update(patients[: math.ceil(share * len(patients))])
+        kept.update(patients[: math.ceil(round(share * len(patients), 9))])
     chosen = [
         split != Split.STRONG or patient in kept
         for patient, split in zip(images["patient_id"].to_pylist(), images["split"].to_pylist(), strict=True)
