@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+from torch.nn import functional
+
+from system.losses import LossConfig, LossTerms, Targets, soft_cross_entropy, soft_focal_loss, total_loss
+
+CONFIG = LossConfig()
+NUM_STRONG, NUM_TP, NUM_OTHER = 3, 2, 3  # other: FP and FN, which have no mask
+SIZES = {"mask_strong": 3.0, "class_strong": 3.0, "mask_weak": 2.0, "class_weak": 5.0}
+
+
+def batch() -> tuple[Tensor, Tensor, Targets]:
+    generator = torch.Generator().manual_seed(4)
+    size = NUM_STRONG + NUM_TP + NUM_OTHER
+    targets = Targets(
+        mask=torch.rand((size, 1, 3, 2), generator=generator),
+        p_mass=torch.rand(size, generator=generator),
+        is_strong=torch.arange(size) < NUM_STRONG,
+        has_mask=torch.arange(size) < NUM_STRONG + NUM_TP,
+        group_sizes=SIZES,
+    )
+    masks = torch.randn((size, 1, 3, 2), generator=generator).requires_grad_()
+    classes = torch.randn((size, 2), generator=generator).requires_grad_()
+    return masks, classes, targets
+
+
+def rows(targets: Targets, chosen: slice | Tensor, *, sizes: dict[str, float]) -> Targets:
+    return Targets(targets.mask[chosen], targets.p_mass[chosen], targets.is_strong[chosen], targets.has_mask[chosen], sizes)
+
+
+def sizes_of(targets: Targets, *, num_workers: int = 1) -> dict[str, float]:
+    strong, masked = targets.is_strong, targets.has_mask
+    counts = {"mask_strong": strong & masked, "class_strong": strong, "mask_weak": ~strong & masked, "class_weak": ~strong}
+    return {name: float(chosen.sum()) / num_workers for name, chosen in counts.items()}
+
+
+def test_each_term_is_the_mean_over_its_own_samples() -> None:
+    masks, classes, targets = batch()
+    terms = total_loss(masks, classes, targets, config=CONFIG)
+    log_odds = classes[:, 1] - classes[:, 0]
+    for found, chosen in ((terms.mask_strong, slice(0, 3)), (terms.mask_weak, slice(3, 5))):
+        expected = soft_focal_loss(masks[chosen], targets.mask[chosen], alpha=CONFIG.alpha, gamma=CONFIG.gamma)
+        torch.testing.assert_close(found, expected)
+    for found, chosen in ((terms.class_strong, slice(0, 3)), (terms.class_weak, slice(3, 8))):
+        torch.testing.assert_close(found, soft_cross_entropy(log_odds[chosen], targets.p_mass[chosen]))
+
+
+def test_the_class_term_is_the_cross_entropy_of_a_softmax_over_no_mass_and_mass() -> None:
+    masks, classes, targets = batch()
+    log_p = functional.log_softmax(classes.detach().double(), dim=1)[:NUM_STRONG]
+    y = targets.p_mass[:NUM_STRONG].double()
+    expected = (-(1 - y) * log_p[:, 0] - y * log_p[:, 1]).mean()
+    assert total_loss(masks, classes, targets, config=CONFIG).class_strong.item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_the_sum_is_equation_6_with_the_papers_weights() -> None:
+    terms = total_loss(*batch(), config=CONFIG)
+    expected = terms.mask_strong + 0.3 * terms.class_strong + 0.6 * terms.mask_weak + 0.2 * terms.class_weak
+    torch.testing.assert_close(terms.total, expected)
+    assert (CONFIG.alpha, CONFIG.gamma) == (0.25, 2.0)
+
+
+def test_other_weights_are_taken_as_given() -> None:
+    terms = total_loss(*batch(), config=LossConfig(class_strong=0, mask_weak=0, class_weak=2))
+    torch.testing.assert_close(terms.total, terms.mask_strong + 2 * terms.class_weak)
+
+
+def test_stage_1_has_mask_terms_only() -> None:
+    masks, _, targets = batch()
+    terms = total_loss(masks, None, targets, config=CONFIG)
+    assert (terms.class_strong.item(), terms.class_weak.item()) == (0.0, 0.0)
+    torch.testing.assert_close(terms.total, terms.mask_strong + 0.6 * terms.mask_weak)
+
+
+def test_a_batch_without_any_mask_costs_nothing_for_masks_but_keeps_them_in_the_graph() -> None:
+    masks, classes, targets = batch()
+    weak = replace(rows(targets, slice(5, 8), sizes={}), group_sizes={"mask_strong": 0, "class_strong": 0, "mask_weak": 0, "class_weak": 3})
+    terms = total_loss(masks[5:8], classes[5:8], weak, config=CONFIG)
+    terms.total.backward()
+    assert (terms.mask_strong.item(), terms.mask_weak.item(), terms.class_strong.item()) == (0.0, 0.0, 0.0)
+    assert masks.grad is not None
+    assert not masks.grad.any()
+    assert classes.grad is not None
+    assert classes.grad[5:8].all()
+
+
+def test_what_a_map_says_where_there_is_no_mask_does_not_matter() -> None:
+    masks, classes, targets = batch()
+    changed = targets.mask.clone()
+    changed[5:] = 1 - changed[5:]
+    first, second = (
+        total_loss(masks, classes, changed_or_not, config=CONFIG) for changed_or_not in (targets, replace(targets, mask=changed))
+    )
+    torch.testing.assert_close(first.total, second.total, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("num_workers", [2, 4])
+def test_the_mean_over_workers_is_the_loss_of_the_whole_batch(num_workers: int) -> None:
+    masks, classes, targets = batch()
+    whole = total_loss(masks, classes, targets, config=CONFIG)
+    whole.total.backward()
+    assert masks.grad is not None
+    expected, masks.grad = masks.grad, None
+    sizes = sizes_of(targets, num_workers=num_workers)
+    shares: list[LossTerms] = []
+    for rank in range(num_workers):  # uneven groups: some worker has no strong sample at all
+        chosen = torch.arange(rank * 8 // num_workers, (rank + 1) * 8 // num_workers)
+        share = total_loss(masks[chosen], classes[chosen], rows(targets, chosen, sizes=sizes), config=CONFIG)
+        (share.total / num_workers).backward()  # DDP averages the gradients
+        shares.append(share)
+    torch.testing.assert_close(torch.stack([share.total for share in shares]).mean(), whole.total)
+    torch.testing.assert_close(masks.grad, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_logits_of_80_give_a_finite_sum(dtype: torch.dtype) -> None:
+    _, _, targets = batch()
+    masks = torch.full((8, 1, 3, 2), 80.0, dtype=dtype).requires_grad_()
+    classes = torch.tensor([[80.0, -80.0]] * 8, dtype=dtype).requires_grad_()
+    terms = total_loss(masks, classes, targets, config=CONFIG)
+    terms.total.backward()
+    assert torch.isfinite(terms.total)
+    assert masks.grad is not None
+    assert torch.isfinite(masks.grad).all()
+
+
+@pytest.mark.parametrize("wrong", [{"alpha": 1.1}, {"gamma": -1}, {"mask_weak": -0.1}, {"mask_labels": "fuzzy"}, {"lambda1": 0.3}])
+def test_impossible_settings_are_refused(wrong: dict) -> None:
+    with pytest.raises(ValidationError):
+        LossConfig.model_validate(wrong)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from system.nets.backbone import make_hrnet
+
+NAME = "hrnet_w18_small"
+
+
+class Trap:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.fixture(scope="module")
+def imagenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, torch.Tensor], Path]:
+    """Return weights as a publisher has them (three channels, 1000 classes), and their file."""
+    torch.manual_seed(3)
+    state = timm.create_model(NAME, in_chans=3, num_classes=1000).state_dict()
+    path = tmp_path_factory.mktemp("weights") / "imagenet.pth"
+    torch.save(state, path)
+    return state, path
+
+
+def test_weights_of_a_local_file_are_in_every_layer_but_the_classifier(imagenet: tuple[dict[str, torch.Tensor], Path]) -> None:
+    given, path = imagenet
+    made = make_hrnet(NAME, pretrained=True, weights=str(path)).state_dict()
+    torch.testing.assert_close(made["conv1.weight"], given["conv1.weight"].sum(dim=1, keepdim=True))  # gray = the three colours alike
+    same = [name for name in given if not name.startswith(("conv1.", "classifier."))]
+    assert all(torch.equal(made[name], given[name]) for name in same)
+    for part in ("stage4.", "incre_modules.", "downsamp_modules.", "final_layer."):
+        assert any(name.startswith(part) for name in same)
+    assert made["classifier.weight"].shape == (2, given["classifier.weight"].shape[1])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"net\.weights: no file at .*absent\.pth.*set net\.pretrained to false"):
+        make_hrnet(NAME, pretrained=True, weights=str(tmp_path / "absent.pth"))
+
+
+def test_a_file_is_not_looked_for_when_the_start_is_random(tmp_path: Path) -> None:
+    make_hrnet(NAME, pretrained=False, weights=str(tmp_path / "absent.pth"))
+
+
+def test_a_file_of_another_network_is_refused_instead_of_starting_from_random_weights(
+    imagenet: tuple[dict[str, torch.Tensor], Path], tmp_path: Path
+) -> None:
+    partial = {name: value for name, value in imagenet[0].items() if not name.startswith("stage3.")}
+    torch.save(partial, tmp_path / "partial.pth")
+    with pytest.raises(RuntimeError, match=r"net\.weights: the file lacks \d+ tensors of hrnet_w18_small, first stage3\."):
+        make_hrnet(NAME, pretrained=True, weights=str(tmp_path / "partial.pth"))
+
+
+def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("not found, please log in")
+    with pytest.raises(RuntimeError, match=r"net\.pretrained: the weights of hrnet_w18_small could not be loaded"):
+        make_hrnet(NAME, pretrained=True, weights=str(tmp_path / "text.pth"))
+
+
+def test_a_pickle_in_the_file_is_not_run(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": Trap(tmp_path / "mark")}, tmp_path / "trap.pth")
+    with pytest.raises(RuntimeError, match="could not be loaded"):
+        make_hrnet(NAME, pretrained=True, weights=str(tmp_path / "trap.pth"))
+    assert not (tmp_path / "mark").exists()
+
+
+@pytest.mark.parametrize("weights", ["", "hf-hub:nobody/nothing"])
+def test_offline_without_weights_it_says_so_and_names_the_two_ways_on(
+    weights: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r"could not be loaded \(.*give a local file in net\.weights, or set net\.pretrained to false"):
+        make_hrnet(NAME, pretrained=True, weights=weights)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "hrnet_w99", ""])
+def test_a_backbone_that_is_no_hrnet_is_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"net\.backbone: '{name}' is no HRNet; choose one of .*hrnet_w18_small.*hrnet_w48"):
+        make_hrnet(name, pretrained=False, weights="")

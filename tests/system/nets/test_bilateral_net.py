@@ -1,0 +1,114 @@
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from system.nets import BilateralTwoViewNet, NetConfig
+
+SIZE = 64
+SMALL = NetConfig(backbone="hrnet_w18_small", pretrained=False)
+
+
+@pytest.fixture(scope="module")
+def net() -> BilateralTwoViewNet:
+    """Return a net in eval mode whose norms shift, so that an empty image does not give empty maps by itself."""
+    torch.manual_seed(1)
+    model = BilateralTwoViewNet(SMALL)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    nn.init.normal_(model.mask_head.classify.weight, std=0.3)
+    return model.eval()
+
+
+def images(seed: int, *, count: int = 2) -> Tensor:
+    return torch.rand((count, 1, SIZE, SIZE), generator=torch.Generator().manual_seed(seed)) + 0.01
+
+
+def assert_close(found: Tensor | None, expected: Tensor | None) -> None:
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_a_pair_gives_what_each_breast_gives_beside_the_other(net: BilateralTwoViewNet) -> None:
+    left, right = images(1), images(2)
+    pair_left, pair_right = net.forward_pair(left, right)
+    for found, expected in ((pair_left, net(left, right)), (pair_right, net(right, left))):
+        assert_close(found.mask_logits, expected.mask_logits)
+        assert_close(found.class_logits, expected.class_logits)
+    assert (pair_left.mask_logits - pair_right.mask_logits).abs().max() > 0.1
+
+
+@torch.no_grad()
+def test_a_pair_with_a_missing_breast_gives_what_the_other_gives_alone(net: BilateralTwoViewNet) -> None:
+    left, right = images(1), images(2)
+    right[1] = 0
+    pair_left, pair_right = net.forward_pair(left, right)
+    assert_close(pair_left.mask_logits, net(left, right).mask_logits)
+    assert_close(pair_right.mask_logits[:1], net(right[:1], left[:1]).mask_logits)
+
+
+@torch.no_grad()
+def test_the_other_breast_changes_the_answer(net: BilateralTwoViewNet) -> None:
+    main = images(1)
+    assert (net(main, images(2)).mask_logits - net(main, images(3)).mask_logits).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_a_missing_auxiliary_stands_for_zero_maps(net: BilateralTwoViewNet) -> None:
+    main, auxiliary = images(1), images(2)
+    auxiliary[1] = 0
+    maps = net.early(main)
+    zeros = [torch.zeros_like(branch) for branch in maps]
+    alone = net.heads(net.late(maps, zeros), classify=True)
+    both = net.heads(net.late(maps, net.early(auxiliary)), classify=True)
+    output = net(main, auxiliary)
+    assert_close(output.mask_logits[1], alone.mask_logits[1])
+    assert_close(output.mask_logits[0], both.mask_logits[0])
+    assert (alone.mask_logits[1] - both.mask_logits[1]).abs().max() > 1e-3  # an empty image run through stages 1 to 3 is something else
+
+
+@torch.no_grad()
+def test_split_and_put_together_without_the_join_it_is_timms_own_network(net: BilateralTwoViewNet) -> None:
+    image, timms = images(1), net.backbone
+    branches = net.early(image)
+    moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(timms.transition3)]
+    output = net.heads(timms.stage4(moved), classify=True)
+    assert_close(output.class_logits, timms(image))
+
+
+@torch.no_grad()
+def test_stages_1_to_3_run_once_a_breast_of_a_pair(net: BilateralTwoViewNet) -> None:
+    sizes: list[int] = []
+    hook = net.backbone.layer1.register_forward_hook(lambda _module, given, _made: sizes.append(len(given[0])))
+    net.forward_pair(images(1), images(2))
+    hook.remove()
+    assert sizes == [4]  # two pairs: four breasts, in one pass
+
+
+@torch.no_grad()
+def test_masks_are_at_stride_4_and_classes_only_on_request(net: BilateralTwoViewNet) -> None:
+    main = images(1)[:, :, :32]
+    assert net(main, main).mask_logits.shape == (2, 1, 8, 16)
+    assert net(main, main).class_logits.shape == (2, 2)
+    assert net(main, main, classify=False).class_logits is None
+    assert [output.class_logits for output in net.forward_pair(main, main, classify=False)] == [None, None]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("prior", [0.01, 0.3])
+def test_the_untrained_head_answers_its_prior_everywhere(prior: float) -> None:
+    torch.manual_seed(1)
+    model = BilateralTwoViewNet(SMALL.model_copy(update={"prior": prior}))
+    logits = model(images(1), images(2), classify=False).mask_logits
+    assert (logits - math.log(prior / (1 - prior))).abs().max() < 0.8
+    assert torch.sigmoid(logits).mean().item() == pytest.approx(prior, rel=0.2)
+
+
+def test_the_image_level_branch_is_no_part_of_the_way_to_the_mask(net: BilateralTwoViewNet) -> None:
+    branch = [parameter for module in net.classification_modules() for parameter in module.parameters()]
+    net.zero_grad()
+    net(images(1), images(2)).mask_logits.sum().backward()
+    assert len(branch) > 20
+    assert all(parameter.grad is None for parameter in branch)

@@ -1,0 +1,126 @@
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from system.config import ConfigError, RunConfig, as_yaml, resolve
+from system.presets import PRESETS
+
+BASE = RunConfig()
+
+
+def mistakes(*, text: str = "", settings: tuple[str, ...] = ()) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        resolve(BASE, text=text, settings=settings)
+    return str(caught.value).splitlines()
+
+
+def test_nothing_changed_is_the_preset() -> None:
+    assert resolve(BASE) == BASE
+
+
+def test_a_file_changes_what_it_names_and_nothing_else() -> None:
+    found = resolve(BASE, text="stage1:\n  batch_size: 12\n  augment:\n    noise_sd: 0.5\nseed: 4\n")
+    assert (found.stage1.batch_size, found.stage1.augment.noise_sd, found.seed) == (12, 0.5, 4)
+    augment = BASE.stage1.augment.model_copy(update={"noise_sd": 0.5})
+    assert found == BASE.model_copy(update={"seed": 4, "stage1": BASE.stage1.model_copy(update={"batch_size": 12, "augment": augment})})
+
+
+def test_settings_win_over_the_file_and_the_last_one_over_the_others() -> None:
+    text = "stage1:\n  batch_size: 12\n  num_epochs: 3\n"
+    found = resolve(BASE, text=text, settings=["stage1.batch_size=18", "stage1.batch_size=6"])
+    assert (found.stage1.batch_size, found.stage1.num_epochs) == (6, 3)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("choose_candidate_floor=false", False),
+        ("strong_share=0.25", 0.25),
+        ("method=btv", "btv"),
+        ("seed=12", 12),
+        (" seed =7", 7),
+    ],
+)
+def test_a_setting_is_read_as_yaml(setting: str, value: object) -> None:
+    assert getattr(resolve(BASE, settings=[setting]), setting.partition("=")[0].strip()) == value
+
+
+def test_a_value_may_hold_an_equals_sign() -> None:
+    assert resolve(BASE, settings=["net.weights=folder=1/w.pth"]).net.weights == "folder=1/w.pth"
+
+
+def test_a_section_left_empty_in_the_file_can_be_set_from_the_command_line() -> None:
+    assert resolve(BASE, text="stage1:\n", settings=["stage1.batch_size=6"]).stage1.batch_size == 6
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    text = "stage1:\n  batch_sise: 12\n  learning_rate: -1\nrounds:\n  p0:\n    start: 1.2\n"
+    found = mistakes(text=text, settings=("loss.gama=2", "strong_share=2", "stage1.num_epochs"))
+    assert len(found) == 6
+    assert "--set 'stage1.num_epochs': expected key=value, e.g. --set stage1.batch_size=12" in found
+    assert "stage1.batch_sise: no such setting; did you mean stage1.batch_size?" in found
+    assert "loss.gama: no such setting; did you mean loss.gamma?" in found
+    for place, value in (("stage1.learning_rate", "-1"), ("rounds.p0.start", "1.2"), ("strong_share", "2")):
+        assert [line for line in found if line.startswith(f"{place}: Input should be ") and line.endswith(f"; found {value}")]
+
+
+def test_a_key_like_no_other_is_answered_with_those_there_are() -> None:
+    assert mistakes(settings=("rounds.p0.qqq=1",)) == ["rounds.p0.qqq: no such setting; known here: start, step, every_epochs, floor"]
+
+
+def test_the_nearest_key_is_looked_for_at_the_top_as_well() -> None:
+    assert mistakes(settings=("stage=1",)) == ["stage: no such setting; did you mean stage1?"]
+
+
+def test_a_value_of_the_wrong_kind_is_told_with_what_was_found() -> None:
+    (found,) = mistakes(settings=("stage1.batch_size=many",))
+    assert found.startswith("stage1.batch_size: ")
+    assert found.endswith("found 'many'")
+
+
+def test_a_setting_below_a_plain_value_is_refused() -> None:
+    found = mistakes(text="stage1: 5\n", settings=("stage1.batch_size=6",))
+    assert "--set 'stage1.batch_size=6': stage1 has been set to 5, so nothing lies below it; remove one of the two" in found
+
+
+def test_an_unknown_method_is_refused_with_those_there_are() -> None:
+    (found,) = mistakes(settings=("method=btw",))
+    assert "method: " in found
+    assert "choose one of btv" in found
+    assert found.endswith("found 'btw'")
+
+
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.system ['true']", "stage1: !!python/object:system.runs.Stage {}"])
+def test_a_python_object_in_the_file_is_refused(text: str) -> None:
+    assert "the config file is no plain YAML" in mistakes(text=text)[0]
+
+
+def test_a_python_object_in_a_setting_is_never_built() -> None:
+    (found,) = mistakes(settings=("seed=!!python/object/apply:os.getpid []",))
+    assert found.startswith("seed: ")
+
+
+@pytest.mark.parametrize(("text", "kind"), [("- seed\n- 1\n", "list"), ("seed", "str"), ("12", "int")])
+def test_a_file_that_is_no_tree_of_settings_is_refused(text: str, kind: str) -> None:
+    assert mistakes(text=text) == [f"the config file holds a {kind}, expected keys such as `stage1:` at its top"]
+
+
+def test_broken_yaml_is_refused_with_its_place() -> None:
+    assert "line 2" in " ".join(mistakes(text="stage1:\n  batch_size: [1\n"))
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_text_of_a_preset_gives_it_back_whatever_it_is_laid_over(name: str) -> None:
+    preset = PRESETS[name]()
+    assert resolve(preset, text=as_yaml(preset)) == preset
+    assert resolve(BASE, text=as_yaml(preset)) == preset
+
+
+def test_the_text_holds_every_setting_in_plain_words() -> None:
+    assert yaml.safe_load(as_yaml(BASE)) == BASE.model_dump(mode="json")
+    assert "batch_size: 24" in as_yaml(BASE)
+
+
+def test_a_configuration_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        BASE.seed = 3

@@ -1,0 +1,59 @@
+"""What the tests of training share: small batches, and a learner as a training worker makes it."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from system.losses import LossConfig, Targets
+from system.methods import METHODS, Batch
+from system.nets import NetConfig
+from system.training.config import AugmentConfig, TrainConfig
+from system.training.epoch import Learner
+
+SIZE = 32
+STILL = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
+
+MakeBatch = Callable[..., Batch]
+MakeLearner = Callable[..., Learner]
+
+
+@pytest.fixture(scope="session")
+def still() -> AugmentConfig:
+    """Return the augmentation that changes nothing."""
+    return STILL
+
+
+@pytest.fixture(scope="session")
+def make_batch() -> MakeBatch:
+    """Return a maker of batches of strong samples, every second with a bright square as its mass."""
+
+    def make(seed: int, *, count: int = 4, size: int = SIZE) -> Batch:
+        generator = torch.Generator().manual_seed(seed)
+        main = torch.rand((count, 1, size, size), generator=generator) * 0.5 + 0.01
+        auxiliary = torch.rand((count, 1, size, size), generator=generator) * 0.5 + 0.01
+        mask = torch.zeros((count, 1, size // 4, size // 4))
+        main[::2, :, 8:24, 8:24] += 0.4
+        mask[::2, :, 2:6, 2:6] = 1
+        chosen = torch.ones(count, dtype=torch.bool)
+        sizes = {"mask_strong": float(count), "class_strong": float(count), "mask_weak": 0.0, "class_weak": 0.0}
+        return Batch(main, auxiliary, Targets(mask, mask.amax(dim=(1, 2, 3)), chosen, chosen, sizes))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_learner() -> MakeLearner:
+    """Return a maker of learners like that of pipelines.train, without Ray."""
+
+    def make(config: TrainConfig, *, weights_seed: int = 0, seed: int = 7, prior: float = 0.1) -> Learner:
+        torch.manual_seed(weights_seed)
+        method = METHODS["btv"]
+        model = method.build(NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=prior))
+        model.train().to(memory_format=torch.channels_last)
+        groups = method.parameter_groups(model, learning_rate=config.learning_rate, class_factor=config.class_factor)
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False) if config.ema_decay else None
+        return Learner(method, model, torch.optim.Adam(groups), average, config, LossConfig(), torch.device("cpu"), seed)
+
+    return make

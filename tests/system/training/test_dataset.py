@@ -1,0 +1,152 @@
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from system.imaging import encode_png
+from system.training.dataset import SampleReader, at_stride, group_sizes, make_loader, to_batch
+from system.training.samples import Kind, SampleIndex
+
+SIZE = 16
+CPU = torch.device("cpu")
+MAP = (np.arange(16, dtype=np.uint8) * 17).reshape(4, 4)  # 0, 17 … 255: all multiples of 1/15
+KINDS = (Kind.STRONG_MASS, Kind.STRONG_FREE, Kind.TP, Kind.FP, Kind.FN)
+ROW = {kind: row for row, kind in enumerate(KINDS)}
+
+
+def pixels(sha: str) -> np.ndarray:
+    """Stand for the pixel store: a view of one brightness each, and a mask of the upper left 8 x 6 pixels."""
+    if sha == "mask":
+        mask = np.zeros((SIZE, SIZE), np.uint8)
+        mask[:8, :6] = 1
+        return mask
+    return np.full((SIZE, SIZE), int(sha), np.uint16)
+
+
+def index_of(map_png: bytes | None = None, *, count: int = len(KINDS)) -> SampleIndex:
+    kinds = [KINDS[row % len(KINDS)] for row in range(count)]
+    return SampleIndex(
+        image_key=np.arange(count),
+        kind=np.array(kinds, np.uint8),
+        p_mass=np.array([{Kind.STRONG_MASS: 1, Kind.TP: 0.97, Kind.FP: 0.02, Kind.FN: 0.96}.get(kind, 0) for kind in kinds], np.float32),
+        pixel_sha=[str(100 + row) for row in range(count)],
+        auxiliary_sha=["" if row == 1 else str(200 + row) for row in range(count)],
+        mask_sha=["mask" if kind is Kind.STRONG_MASS else "" for kind in kinds],
+        map_png=[(map_png or encode_png(MAP)) if kind is Kind.TP else None for kind in kinds],
+    )
+
+
+def test_a_cell_at_stride_4_is_its_covered_share() -> None:
+    mask = np.zeros((8, 12), bool)
+    mask[:4, :4] = True  # all of cell (0, 0)
+    mask[1:3, 4:8] = True  # two rows of cell (0, 1)
+    mask[7, 11] = True  # one pixel of cell (1, 2)
+    found = at_stride(mask)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, [[1, 0.5, 0], [0, 0, 1 / 16]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_strong", "has_mask", "p_mass"),
+    [
+        (Kind.STRONG_MASS, True, True, 1.0),
+        (Kind.STRONG_FREE, True, True, 0.0),
+        (Kind.TP, False, True, 0.97),
+        (Kind.FP, False, False, 0.02),
+        (Kind.FN, False, False, 0.96),
+    ],
+)
+def test_each_kind_teaches_what_the_paper_says(kind: Kind, is_strong: bool, has_mask: bool, p_mass: float) -> None:
+    sample = SampleReader(index_of(), pixels, cache_images=0)[ROW[kind]]
+    assert (sample["is_strong"], sample["has_mask"]) == (is_strong, has_mask)
+    assert sample["p_mass"] == pytest.approx(p_mass)
+
+
+def test_masks_come_from_truth_for_strong_samples_and_from_the_map_for_tp() -> None:
+    reader = SampleReader(index_of(), pixels, cache_images=0)
+    np.testing.assert_array_equal(reader[ROW[Kind.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4])
+    np.testing.assert_allclose(reader[ROW[Kind.TP]]["mask"], np.arange(16).reshape(4, 4) / 15, rtol=1e-6)
+    for kind in (Kind.STRONG_FREE, Kind.FP, Kind.FN):
+        assert not reader[ROW[kind]]["mask"].any()
+        assert reader[ROW[kind]]["mask"].shape == (4, 4)
+
+
+def test_a_map_kept_in_16_bits_means_the_same_as_one_in_8() -> None:
+    deep = encode_png(MAP.astype(np.uint16) * 257)
+    sample = SampleReader(index_of(deep), pixels, cache_images=0)[ROW[Kind.TP]]
+    np.testing.assert_allclose(sample["mask"], MAP / 255, rtol=1e-6)
+
+
+def test_the_other_breast_is_read_and_a_missing_one_is_zeros() -> None:
+    reader = SampleReader(index_of(), pixels, cache_images=0)
+    assert (reader[0]["main"] == 100).all()
+    assert (reader[0]["auxiliary"] == 200).all()
+    assert not reader[1]["auxiliary"].any()
+    assert reader[1]["auxiliary"].shape == (SIZE, SIZE)
+
+
+def test_a_kept_view_is_read_once() -> None:
+    asked: list[str] = []
+
+    def read(sha: str) -> np.ndarray:
+        asked.append(sha)
+        return pixels(sha)
+
+    reader = SampleReader(index_of(), read, cache_images=8)
+    for _ in range(3):
+        reader[1]
+    assert asked == ["101"]
+
+
+@pytest.mark.parametrize("cache_images", [0, 8])
+def test_a_reader_can_go_to_a_loaders_process(cache_images: int) -> None:
+    reader = SampleReader(index_of(), pixels, cache_images=cache_images)
+    reader[0]
+    arrived = pickle.loads(pickle.dumps(reader))
+    assert len(arrived) == len(reader)
+    np.testing.assert_array_equal(arrived[2]["main"], reader[2]["main"])
+
+
+def test_a_loader_gives_the_batches_in_their_order() -> None:
+    reader = SampleReader(index_of(count=10), pixels, cache_images=0)
+    batches = [np.array([3, 0]), np.array([9, 9]), np.array([1, 4])]
+    found = [stacked["main"][:, 0, 0].tolist() for stacked in make_loader(reader, batches, num_workers=0)]
+    assert found == [[103, 100], [109, 109], [101, 104]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cache_images", [0, 8])
+def test_a_loader_with_a_process_of_its_own_gives_the_same(cache_images: int) -> None:
+    batches = [np.array([3, 0]), np.array([2, 1])]
+    reader = SampleReader(index_of(), pixels, cache_images=cache_images)
+    alone, beside = (list(make_loader(reader, batches, num_workers=number)) for number in (0, 1))
+    assert len(alone) == len(beside) == 2
+    for first, second in zip(alone, beside, strict=True):
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_batch_is_scaled_to_0_and_1_and_keeps_its_targets() -> None:
+    index = replace(index_of(), pixel_sha=["65535", "0", "13107", "1", "2"])
+    stacked = next(iter(make_loader(SampleReader(index, pixels, cache_images=0), [np.arange(5)], num_workers=0)))
+    sizes = {"mask_strong": 2.0}
+    batch = to_batch(stacked, group_sizes=sizes, device=CPU)
+    assert batch.main.shape == batch.auxiliary.shape == (5, 1, SIZE, SIZE)
+    assert batch.main.dtype == torch.float32
+    torch.testing.assert_close(batch.main[:3, 0, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
+    assert batch.targets.mask.shape == (5, 1, 4, 4)
+    assert batch.targets.is_strong.tolist() == [True, True, False, False, False]
+    assert batch.targets.has_mask.tolist() == [True, True, True, False, False]
+    torch.testing.assert_close(batch.targets.p_mass, torch.tensor([1.0, 0.0, 0.97, 0.02, 0.96]))
+    assert batch.targets.group_sizes == sizes
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_group_sizes_count_the_whole_batch_and_are_divided_by_the_workers(num_workers: int) -> None:
+    index = index_of(count=10)
+    batch = np.array([0, 0, 1, 2, 5, 3, 4, 8])  # mass three times, free once, TP, FP twice, FN
+    found = group_sizes(index, batch, num_workers=num_workers)
+    whole = {"mask_strong": 4, "class_strong": 4, "mask_weak": 1, "class_weak": 4}
+    assert found == {name: size / num_workers for name, size in whole.items()}
