@@ -11,9 +11,11 @@ class SmallEncoderConfig(Settings):
     """The ModernBERT built from nothing when `encoder` is "small": its vocabulary and first weights come from the reports themselves."""
 
     hidden_size: int = Field(default=48, ge=8, description="width of a token's vector; a multiple of num_heads")
-    num_layers: int = Field(default=2, ge=1)
+    num_layers: int = Field(default=1, ge=1)
     window_tokens: int = Field(default=16, ge=2, description="tokens a token attends to, half on either side")
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="share of activations silenced; with a few hundred reports it slows more than it helps"
+    )
     num_heads: int = Field(default=4, ge=1)
     vocabulary_size: int = Field(default=1500, ge=64, description="WordPiece tokens at most; Chinese characters are one token each")
     pretrain_epochs: int = Field(default=0, ge=0, description="passes of masked language modelling over all reports; 0 = none")
@@ -38,6 +40,9 @@ class ReportConfig(Settings):
     max_chars: int = Field(default=4000, ge=16, description="characters kept of each section before it is cut into tokens")
     class_weights: bool = Field(default=False, description="weigh both classes equally in the loss, however rare masses are")
     mirrored: bool = Field(default=True, description="also teach each report with left and right exchanged, and the other breast's truth")
+    section_dropout: float = Field(
+        default=0.0, ge=0, le=1, description="share of teaching steps at which a report lacks one of its sections"
+    )
     labelled_share: float = Field(default=1.0, gt=0, le=1, description="share of the labelled patients whose reports teach")
     seed: int = Field(default=0, ge=0, description="of folds, first weights, order and dropout")
     fit_cpus: float = Field(default=1.0, gt=0, description="CPUs a fine-tune asks of Ray")
@@ -53,8 +58,10 @@ class ReportConfig(Settings):
         """Return the settings for an encoder built from the reports: what a demo or a test can afford on two cores."""
         settings: dict[str, object] = {
             "encoder": "small",
-            "epochs": 10,
-            "learning_rate": 3e-3,
+            "epochs": 20,
+            "section_dropout": 0.5,
+            "learning_rate": 5e-3,
+            "weight_decay": 0.1,
             "batch_size": 8,
             "max_tokens": 192,
             "fits_at_once": 2,

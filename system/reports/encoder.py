@@ -69,6 +69,7 @@ def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, c
         local_attention=small.window_tokens,
         classifier_pooling="mean",
         num_labels=2,
+        initializer_range=small.hidden_size**-0.5,  # the usual 0.02 is for 768 wide and learns nothing for the first epochs here
         embedding_dropout=small.dropout,
         mlp_dropout=small.dropout,
         classifier_dropout=small.dropout,

@@ -50,7 +50,8 @@ def fit(lesson: Lesson, encoder: Path, out: Path, *, config: ReportConfig, devic
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, num_steps=len(batches), warmup=config.warmup_share))
         weights = _class_weights(truth, balanced=config.class_weights).to(device)
         for batch in batches:
-            logits = _logits(model, tokenizer, [reports[index] for index in batch], max_tokens=config.max_tokens, device=device)
+            shown = _with_gaps([reports[index] for index in batch], share=config.section_dropout)
+            logits = _logits(model, tokenizer, shown, max_tokens=config.max_tokens, device=device)
             loss = cross_entropy(logits, truth[batch].to(device), weight=weights)
             optimizer.zero_grad()
             loss.backward()
@@ -100,6 +101,22 @@ def _batches(lengths: list[int], batch_size: int, *, num_epochs: int) -> list[li
         epoch = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
         batches += [epoch[index] for index in torch.randperm(len(epoch)).tolist()]
     return batches
+
+
+def _with_gaps(reports: list[Sections], *, share: float) -> list[Sections]:
+    """Return the reports, a share of them (from torch's generator) without description or without impression, never without both.
+
+    Each section alone mostly tells the truth, and it is shorter: the model learns from less what would take many more reports.
+    """
+
+    def shown(report: Sections, draw: float) -> Sections:
+        if draw < share / 2 and report.impression:
+            return Sections("", report.impression)
+        if share / 2 <= draw < share and report.description:
+            return Sections(report.description, "")
+        return report
+
+    return [shown(report, draw) for report, draw in zip(reports, torch.rand(len(reports)).tolist(), strict=True)]
 
 
 def _seed(lesson: Lesson, seed: int) -> int:

@@ -14,6 +14,9 @@ from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
 from system.runs import Stage
 
+# Ray Data sets its own deprecated options when it copies its context.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context", "ignore::UserWarning:ray.data.context")
+
 NUM_LABELLED, NUM_WEAK = 18, 7
 TINY = ReportConfig.small_encoder(
     small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1), epochs=1, max_tokens=48, fits_at_once=1, label_batch_size=4

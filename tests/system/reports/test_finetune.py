@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from system.records import Side
 from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder, load_classifier
-from system.reports.finetune import Lesson, _examples, _rate, ask, fit
+from system.reports.finetune import Lesson, _examples, _rate, _with_gaps, ask, fit
 from system.reports.text import Sections
 from system.reports.tokens import load_tokenizer
 
@@ -63,3 +64,14 @@ def test_a_breast_of_unknown_truth_teaches_nothing():
 def test_the_rate_rises_over_the_warm_up_and_falls_to_nothing():
     rates = [_rate(step, num_steps=10, warmup=0.2) for step in range(11)]
     assert rates == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8, 0])
+
+
+def test_half_the_reports_lose_one_section_and_none_loses_all():
+    whole = [Sections("左", "右")] * 2000 + [Sections("左", ""), Sections("", "右")] * 500
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        shown = _with_gaps(whole, share=0.5)
+    assert not any(report.empty for report in shown)
+    assert shown[2000:] == whole[2000:]
+    assert sum(not report.impression for report in shown[:2000]) == pytest.approx(500, abs=60)
+    assert sum(not report.description for report in shown[:2000]) == pytest.approx(500, abs=60)
