@@ -46,11 +46,7 @@ def _decide(pairs: list[tuple[np.ndarray, np.ndarray]], config: RunConfig) -> Th
     mask: Any = config.infer.refine.mask_threshold
     mask_reason = "set in infer.refine.mask_threshold"
     if mask == "validation":
-        # Masks teach only where a report says mass, so false ones beside a mass count, those in healthy breasts do not.
-        with_mass = [place for place, truth in enumerate(masks) if truth.any()]
-        choice = choose_mask_threshold(
-            [maps[place] for place in with_mass], [masks[place] for place in with_mass], min_px=config.infer.refine.min_candidate_px
-        )
+        choice = choose_mask_threshold(maps, masks, min_px=config.infer.refine.min_candidate_px)
         mask, mask_reason = choice.threshold, choice.reason
     floor, floor_reason = config.froc.candidate_floor, "set in froc.candidate_floor"
     if config.choose_candidate_floor:
