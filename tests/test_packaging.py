@@ -54,6 +54,22 @@ def test_test_files_have_unique_names():
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
+def tree_of_readme():
+    """The modules named in the README's tree, as paths."""
+    tree = (ROOT / "README.md").read_text(encoding="utf8").split("## The tree")[1].split("```")[1]
+    folders: list[str] = []
+    for line in tree.strip().splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        folders[depth:] = [name]
+        if name.endswith(".py"):
+            yield "".join(folders)
+
+
+def test_readme_names_every_module_and_no_other():
+    modules = {str(path.relative_to(ROOT)) for name in (*PACKAGES, "benchmarks") for path in (ROOT / name).rglob("*.py")}
+    assert set(tree_of_readme()) == {name for name in modules if not name.endswith("__init__.py")}
+
+
 def test_version_in_changelog_is_the_packages():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["version"]
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
