@@ -114,10 +114,10 @@ def test_the_safe_default_keeps_a_mass_that_the_readme_of_pydensecrf_destroys():
     spread = np.exp(-((np.hypot(y - 100, x - 100) / 40) ** 2))
     noise = np.random.default_rng(0).normal(0, 8, y.shape)
     image = np.clip(100 + 15 * np.sin(x / 17) + 15 * np.cos(y / 13) + 25 * spread + noise, 0, 255)
-    batch = tuple(torch.tensor(array, dtype=torch.float32)[None] for array in (np.clip(0.9 * spread, 0.01, 1), image))
-    before = (batch[0] > 0.5).sum()
-    kept = (dense_crf(*batch, CrfParams(), backend="grid") > 0.5).sum() / before
-    shrunk = (dense_crf(*batch, README_OF_PYDENSECRF, backend="grid") > 0.5).sum() / before
+    prob, gray = (torch.tensor(array, dtype=torch.float32)[None] for array in (np.clip(0.9 * spread, 0.01, 1), image))
+    before = (prob > 0.5).sum()
+    kept = (dense_crf(prob, gray, CrfParams(), backend="grid") > 0.5).sum() / before
+    shrunk = (dense_crf(prob, gray, README_OF_PYDENSECRF, backend="grid") > 0.5).sum() / before
     assert kept > 0.8
     assert shrunk < 0.1
 
