@@ -18,7 +18,14 @@ from system.training.config import TrainConfig
 
 def paper() -> RunConfig:
     """Return the settings of seed 000 (METHODS 1), for four GPUs."""
-    return RunConfig(cluster=ClusterConfig(num_train_workers=4, train_cpus=8, train_gpus=1))
+    rounds = RoundsConfig()
+    return RunConfig(
+        reports=ReportConfig(fit_gpus=0.5, labeler_gpus=0.5),
+        stage1=TrainConfig(loader_workers=6),
+        rounds=rounds.model_copy(update={"train": rounds.train.model_copy(update={"loader_workers": 6})}),
+        infer=InferConfig(num_predictors=4, predictor_gpus=0.5),
+        cluster=ClusterConfig(num_train_workers=4, train_cpus=8, train_gpus=1),
+    )
 
 
 def cluster() -> RunConfig:
@@ -26,8 +33,8 @@ def cluster() -> RunConfig:
     base = paper()
     return base.model_copy(
         update={
-            "infer": base.infer.model_copy(update={"num_predictors": 8, "predictor_gpus": 0.5}),
-            "reports": base.reports.model_copy(update={"fit_gpus": 1.0, "num_labelers": 4, "labeler_gpus": 0.5}),
+            "infer": base.infer.model_copy(update={"num_predictors": 8}),
+            "reports": base.reports.model_copy(update={"fit_gpus": 1.0, "num_labelers": 4}),
             "cluster": ClusterConfig(address="auto", num_train_workers=8, train_cpus=8, train_gpus=1),
         }
     )
@@ -36,14 +43,13 @@ def cluster() -> RunConfig:
 def workstation() -> RunConfig:
     """Return the paper's method on one GPU: a smaller backbone, half the size of image."""
     base = paper()
-    train = base.stage1.model_copy(update={"batch_size": 24, "loader_workers": 6})
+    refine = RefineConfig(params=CrfParams().scaled(0.5))
     return base.model_copy(
         update={
             "ingest": IngestConfig(imaging=ImagingConfig(height_px=512, width_px=416)),
             "net": NetConfig(backbone="hrnet_w18"),
-            "stage1": train,
-            "infer": base.infer.model_copy(update={"predictor_gpus": 0.5}),
-            "reports": base.reports.model_copy(update={"fit_gpus": 0.5, "fits_at_once": 2, "labeler_gpus": 0.5}),
+            "infer": InferConfig(refine=refine, num_predictors=1, predictor_gpus=0.5),
+            "reports": base.reports.model_copy(update={"fits_at_once": 2}),
             "cluster": ClusterConfig(address="local", num_train_workers=1, train_cpus=4, train_gpus=1),
         }
     )
