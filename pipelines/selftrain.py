@@ -123,11 +123,12 @@ def retrain_round(here: Run, number: int, *, pools: Stage, latest: System) -> St
 
 
 def train_control(here: Run, *, num_rounds: int, start: Stage) -> Stage:
-    """Train stage 1's model for as many more steps as the rounds took, without weak data: what the rounds must beat."""
+    """Go on with stage 1 for as many more steps as the rounds took: the mask loss on strong data alone. What the rounds must beat."""
     stage, settings = here.stage("control/checkpoint"), here.config.rounds.train
     num_epochs = num_rounds * settings.num_epochs
     steps = sum(_num_steps(here.stage(f"round_{number:02d}/checkpoint")) for number in range(1, num_rounds + 1))
-    longer = settings.model_copy(update={"num_epochs": num_epochs, "steps_per_epoch": -(-steps // num_epochs)})
+    changes = {"num_epochs": num_epochs, "steps_per_epoch": -(-steps // num_epochs), "class_factor": here.config.stage1.class_factor}
+    longer = settings.model_copy(update=changes)
     job = _job(here, "control", seed=here.config.seed + 1).model_copy(update={"train": longer, "start": str(model_folder(start))})
     train.run(job, cluster=here.config.cluster, stage=stage)
     return stage
