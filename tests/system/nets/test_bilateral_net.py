@@ -18,7 +18,7 @@ def net() -> BilateralTwoViewNet:
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.bias, -0.5, 0.5)
-    nn.init.normal_(model.mask_head.classify.weight, std=0.3)
+    nn.init.normal_(model.mask_head.classify.weight, std=0.03)
     return model.eval()
 
 
