@@ -161,6 +161,8 @@ def model_folder(stage: Stage) -> Path:
 @contextmanager
 def _claimed(out: Path, config: RunConfig) -> Iterator[None]:
     """Hold the run's folder for this driver; a lock that dies with the process, so a killed run can be started again."""
+    if ":/" in str(out):
+        raise ValueError(f"--out {out}: runs are kept in a folder, local or mounted on every node; give a path")
     out.mkdir(parents=True, exist_ok=True)
     with (out / "driver.lock").open("w") as lock:
         try:
