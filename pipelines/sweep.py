@@ -189,7 +189,12 @@ def _tune(frozen: Frozen, space: Space, *, wanted: int) -> int:
         _trainable(frozen),
         param_space=param_space,
         tune_config=tune.TuneConfig(
-            metric=METRIC, mode="max", search_alg=searcher, num_samples=1 if searcher is None else left, max_concurrent_trials=at_once
+            metric=METRIC,
+            mode="max",
+            search_alg=searcher,
+            num_samples=1 if searcher is None else left,
+            max_concurrent_trials=at_once,
+            reuse_actors=True,  # the next trial need not import everything again
         ),
         run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[_Progress(left)]),
     )

@@ -33,6 +33,7 @@ SETTINGS_OF_TEST = [
     "rounds.train.batch_size=2",
     "rounds.train.negatives_per_positive=1",
     "infer.batch_pairs=2",
+    "infer.num_predictors=1",
     "infer.decode_cpus=0.25",
     "infer.predictor_cpus=0.5",
 ]
@@ -108,10 +109,11 @@ def finish_trial(out, settings, *, mean):
 def test_two_trials_are_ranked_written_and_not_repeated(ray_cluster, finished_run, archive, config, tmp_path, monkeypatch):
     points = ({"loss.alpha": 0.25, "loss.gamma": 2.0}, {"loss.alpha": 0.75, "loss.gamma": 1.0})
     monkeypatch.setitem(SPACES["btv"], "two", Grid(points))
+    config = resolve(config, settings=["infer.decode_cpus=4"])  # one trial at a time: fewer processes that import torch
     trials = sweep.run(finished_run, archive.uri, tmp_path, space="two", config=config)
     assert sorted(trial.folder for trial in trials) == sorted(f"trials/{trial_name(point)}" for point in points)
     assert trials == ranked(trials)
-    rows = list(csv.DictReader((tmp_path / "results.csv").open(encoding="utf8")))
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text(encoding="utf8").splitlines()))
     assert [float(row["loss.alpha"]) for row in rows] == [trial.settings["loss.alpha"] for trial in trials]
     assert [row["mean"] for row in json.loads((tmp_path / "results.json").read_text())] == [trial.mean for trial in trials]
     best = resolve(PRESETS["demo"](), text=(tmp_path / "best.yaml").read_text(encoding="utf8"))
@@ -197,4 +199,5 @@ def test_finished_trials_are_known_to_the_search():
     space = Search({"loss.alpha": Range(0.1, 0.9)}, num_trials=5)
     done = [Trial({"loss.alpha": value}, value, (0.0, 1.0), {}, "x") for value in (0.2, 0.4, 0.8)]
     searcher = sweep._searcher(space, done=done, unfinished=[], seed=0)
+    assert searcher._ot_study is not None
     assert searcher._ot_study.best_params == {"loss.alpha": 0.8}
