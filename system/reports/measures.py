@@ -10,7 +10,8 @@ def measure(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, float | int | di
     """Return one side's measures.
 
     truth: [N] 0 or 1;  p_mass: [N] float, 0 to 1, out of fold
-    `coverage` is the share of breasts whose answer is beyond p0 either way; `precision` the share of those that is right (NaN without any).
+    `coverage` is the share of breasts whose answer is beyond p0 either way; `precision` the share of those that is right,
+    left out where there are none.
     """
     said = (p_mass > 0.5).astype(np.int64)
     one_class = len(np.unique(truth)) < 2
@@ -24,7 +25,7 @@ def measure(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, float | int | di
         "brier": float(np.mean((p_mass - truth) ** 2)),
         "coverage": {f"{p0:.2f}": float(_decided(p_mass, p0=p0).mean()) for p0 in P0_STEPS},
         "coverage_mass": {f"{p0:.2f}": float((p_mass > p0).mean()) for p0 in P0_STEPS},
-        "precision": {f"{p0:.2f}": _share_right(truth, p_mass, p0=p0) for p0 in P0_STEPS},
+        "precision": _precision(truth, p_mass),
     }
 
 
@@ -32,6 +33,7 @@ def _decided(p_mass: np.ndarray, *, p0: float) -> np.ndarray:
     return (p_mass > p0) | (p_mass < 1 - p0)
 
 
-def _share_right(truth: np.ndarray, p_mass: np.ndarray, *, p0: float) -> float:
-    decided = _decided(p_mass, p0=p0)
-    return float(np.mean((p_mass > 0.5)[decided] == truth[decided])) if decided.any() else float("nan")
+def _precision(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, float]:
+    decided = {p0: _decided(p_mass, p0=p0) for p0 in P0_STEPS}
+    right = (p_mass > 0.5) == truth.astype(bool)
+    return {f"{p0:.2f}": float(right[those].mean()) for p0, those in decided.items() if those.any()}

@@ -26,3 +26,9 @@ def test_coverage_counts_both_ends_and_precision_those_that_are_right():
 
 def test_one_class_alone_has_no_auroc():
     assert math.isnan(measure(np.array([0, 0, 0]), np.array([0.1, 0.2, 0.3]))["auroc"])
+
+
+def test_a_p0_that_nobody_reaches_has_no_precision():
+    found = measure(np.array([1, 0]), np.array([0.8, 0.3]))
+    assert found["coverage"]["0.95"] == 0
+    assert found["precision"] == {"0.75": 1.0}
