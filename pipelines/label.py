@@ -114,7 +114,7 @@ def _teach_one(  # noqa: PLR0913, PLR0917 - a Ray task's arguments: shared objec
     with _one_thread():
         device = _device(config.fit_gpus)
         fit(lesson, models / ENCODER, models / lesson.name, config=config, device=device)
-        model, tokenizer = load_classifier(models / lesson.name).to(device), load_tokenizer(models / ENCODER)
+        model, tokenizer = load_classifier(models / lesson.name, device=device), load_tokenizer(models / ENCODER)
         return ask(
             model, tokenizer, [reports[index] for index in held_out], max_tokens=config.max_tokens, batch_size=config.label_batch_size
         )
@@ -220,7 +220,7 @@ def _both_sides(batch: pa.Table, *, version: str) -> Iterator[pa.Table]:
 
 def _withdrawn(labels: pa.Table, studies: list[str]) -> pa.Table:
     """Return the labels, now without a probability, of studies that had one and have no report any more."""
-    gone = labels.filter(pc.invert(pc.is_in(labels["study_id"], pa.array(studies, pa.string()))))
+    gone = labels.filter(~pc.field("study_id").isin(studies))
     return gone.set_column(2, "p_mass", pa.nulls(len(gone), pa.float32())).set_column(3, "model", _all(WITHDRAWN, len(gone)))
 
 

@@ -1,5 +1,7 @@
 """Make a probability mean what it says: the miner takes p0 = 0.95 literally."""
 
+from typing import Any
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
@@ -17,7 +19,8 @@ def fit_temperature(margins: np.ndarray, truth: np.ndarray) -> float:
         scaled = margins / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0, scaled) - truth * scaled))
 
-    return float(np.exp(minimize_scalar(mean_surprise, bounds=_LOG_TEMPERATURE, method="bounded").x))
+    found: Any = minimize_scalar(mean_surprise, bounds=_LOG_TEMPERATURE, method="bounded")
+    return float(np.exp(found.x))
 
 
 def probability(margins: np.ndarray, temperature: float) -> np.ndarray:

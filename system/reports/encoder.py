@@ -24,8 +24,6 @@ from system.reports.source import SMALL
 from system.reports.text import Sections
 from system.reports.tokens import learn_vocabulary, load_tokenizer
 
-_SPECIAL_IDS = {"pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "bos": "[CLS]", "eos": "[SEP]"}  # ModernBertConfig's names
-
 
 def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: ReportConfig, device: str) -> None:
     """Write the encoder every fine-tune starts from, and its tokenizer, into a folder.
@@ -45,10 +43,11 @@ def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: R
     tokenizer.save_pretrained(folder)
 
 
-def load_classifier(folder: Path) -> PreTrainedModel:
-    """Return the two-class model of a folder; a head the folder lacks gets fresh weights from torch's generator."""
+def load_classifier(folder: Path, *, device: str = "cpu") -> PreTrainedModel:
+    """Return the two-class model of a folder, on a device; a head the folder lacks gets fresh weights from torch's generator."""
     with _quiet_loading():
-        return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, use_safetensors=True, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, use_safetensors=True, local_files_only=True)
+    return model.to(device)
 
 
 def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str) -> PreTrainedModel:
@@ -57,7 +56,7 @@ def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, c
     Not the plain BERT of the paper: with the few reports a demo has, learned absolute positions and the first token's vector do not learn
     which side a word belongs to; rotary positions, attention to near words and the mean of all vectors do.
     """
-    small = config.small
+    small, ids = config.small, tokenizer.get_vocab()
     shape = ModernBertConfig(
         vocab_size=len(tokenizer),
         hidden_size=small.hidden_size,
@@ -68,12 +67,15 @@ def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, c
         layer_types=["sliding_attention"] * small.num_layers,
         local_attention=small.window_tokens,
         classifier_pooling="mean",
-        num_labels=2,
         initializer_range=small.hidden_size**-0.5,  # the usual 0.02 is for 768 wide and learns nothing for the first epochs here
         embedding_dropout=small.dropout,
         mlp_dropout=small.dropout,
         classifier_dropout=small.dropout,
-        **{f"{name}_token_id": tokenizer.convert_tokens_to_ids(token) for name, token in _SPECIAL_IDS.items()},
+        pad_token_id=ids["[PAD]"],
+        cls_token_id=ids["[CLS]"],
+        sep_token_id=ids["[SEP]"],
+        bos_token_id=ids["[CLS]"],
+        eos_token_id=ids["[SEP]"],
     )
     model = ModernBertForSequenceClassification(shape)
     if small.pretrain_epochs:

@@ -44,7 +44,7 @@ def fit(lesson: Lesson, encoder: Path, out: Path, *, config: ReportConfig, devic
     tokenizer = load_tokenizer(encoder)
     with torch.random.fork_rng():
         torch.manual_seed(_seed(lesson, config.seed))
-        model = load_classifier(encoder).to(device).train()
+        model = load_classifier(encoder, device=device).train()
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
         batches = _batches([report.length for report in reports], config.batch_size, num_epochs=config.epochs)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, num_steps=len(batches), warmup=config.warmup_share))

@@ -1,12 +1,14 @@
 """Say how good the report models are: seed 000's table 2, and how much of the archive their answers open at each p0."""
 
+from typing import Any
+
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 P0_STEPS = (0.75, 0.85, 0.95)  # seed 000's schedule
 
 
-def measure(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, float | int | dict[str, float]]:
+def measure(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, Any]:
     """Return one side's measures.
 
     truth: [N] 0 or 1;  p_mass: [N] float, 0 to 1, out of fold

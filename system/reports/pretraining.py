@@ -2,7 +2,7 @@
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from system.reports.config import ReportConfig
 from system.reports.text import Sections
@@ -12,7 +12,7 @@ _IGNORED = -100  # cross_entropy's "not to be guessed"
 
 
 def pretrain(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str
+    model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str
 ) -> None:
     """Train a masked language model in place for small.pretrain_epochs passes; draws from torch's generator, which the caller seeds."""
     small = config.small
@@ -41,5 +41,5 @@ def _hide(tokens: dict[str, torch.Tensor], tokenizer: PreTrainedTokenizerFast, *
     special = torch.isin(ids, torch.tensor(tokenizer.all_special_ids))
     hidden = (torch.rand(ids.shape) < share) & ~special
     target = ids.masked_fill(~hidden, _IGNORED)
-    tokens["input_ids"] = ids.masked_fill(hidden, tokenizer.convert_tokens_to_ids("[MASK]"))
+    tokens["input_ids"] = ids.masked_fill(hidden, tokenizer.get_vocab()["[MASK]"])
     return target

@@ -36,5 +36,5 @@ class Readers:
 def load_readers(folder: Path, *, device: str) -> Readers:
     """Return the models of a completed folder on a device. Raises FileNotFoundError when it was never completed."""
     facts = read_facts(folder)
-    models = {Side(side): [load_classifier(folder / name).to(device).eval() for name in names] for side, names in facts.models.items()}
+    models = {Side(side): [load_classifier(folder / name, device=device).eval() for name in names] for side, names in facts.models.items()}
     return Readers(models, load_tokenizer(folder / ENCODER), facts)

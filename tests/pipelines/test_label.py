@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,7 @@ TINY = ReportConfig.small_encoder(
 )
 
 
-def report_row(study: str, index: int, *, version: int = 1, status: str = "final") -> dict[str, object]:
+def report_row(study: str, index: int, *, version: int = 1, status: str = "final") -> dict[str, Any]:
     mass = BreastFinding((MassFinding(MassShape.SPICULATED, 12.0),))
     findings = {Side.LEFT: mass if index % 2 else BreastFinding(), Side.RIGHT: BreastFinding() if index % 2 else mass}
     report = write_report(findings, language="zh" if index % 3 else "en", rng=np.random.default_rng(index))
@@ -31,7 +32,7 @@ def report_row(study: str, index: int, *, version: int = 1, status: str = "final
     return {"study_id": study, "version": version, "status": status, "source": "test"} | written
 
 
-def image_row(study: str, side: str, split: str) -> dict[str, object]:
+def image_row(study: str, side: str, split: str) -> dict[str, Any]:
     numbers = {"image_key": abs(hash((study, side))), "rows": 8, "cols": 8, "spacing_mm": 1.0}
     texts = {"view": "CC", "geometry": "", "pixel_sha": "", "source": "test", "side": side, "split": split}
     return {"image_id": f"{study}-{side}", "patient_id": f"patient of {study}", "study_id": study} | numbers | texts
