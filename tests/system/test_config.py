@@ -19,10 +19,11 @@ def test_nothing_changed_is_the_preset() -> None:
 
 
 def test_a_file_changes_what_it_names_and_nothing_else() -> None:
-    found = resolve(BASE, text="stage1:\n  batch_size: 12\n  augment:\n    noise_sd: 0.5\nseed: 4\n")
-    assert (found.stage1.batch_size, found.stage1.augment.noise_sd, found.seed) == (12, 0.5, 4)
-    augment = BASE.stage1.augment.model_copy(update={"noise_sd": 0.5})
-    assert found == BASE.model_copy(update={"seed": 4, "stage1": BASE.stage1.model_copy(update={"batch_size": 12, "augment": augment})})
+    augment = BASE.stage1.augment.model_copy(update={"gain": 0.3})
+    base = BASE.model_copy(update={"stage1": BASE.stage1.model_copy(update={"num_epochs": 7, "augment": augment})})  # no defaults
+    found = resolve(base, text="stage1:\n  batch_size: 12\n  augment:\n    noise_sd: 0.5\nseed: 4\n")
+    augment = augment.model_copy(update={"noise_sd": 0.5})
+    assert found == base.model_copy(update={"seed": 4, "stage1": base.stage1.model_copy(update={"batch_size": 12, "augment": augment})})
 
 
 def test_settings_win_over_the_file_and_the_last_one_over_the_others() -> None:
