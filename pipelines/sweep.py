@@ -37,6 +37,7 @@ from pipelines.trials import (
 )
 from system.archive import Archive, pair_table
 from system.config import RunConfig, as_yaml, resolve
+from system.mining import p0_text, pool_name
 from system.nets import read_card
 from system.records import Split
 from system.runs import Stage, write_atomically
@@ -126,6 +127,11 @@ def _freeze(source: Path, archive_uri: str, out: Path, *, config: RunConfig, rou
     pools, pinned = Stage(source, f"round_{round_number:02d}/pools"), Stage(source, "archive").manifest()
     if pinned is None or pools.manifest() is None:
         raise ValueError(f"run {source.name} has no finished pools of round {round_number}: finish it with `mammoloop selftrain` first")
+    rounds, kept = config.rounds, {path.name for path in pools.paths()}
+    if missing := [p0_text(p0) for p0 in rounds.p0.values(rounds.train.num_epochs) if pool_name(p0) not in kept]:
+        raise ValueError(
+            f"run {source.name} froze no pool at p0 {', '.join(missing)} in round {round_number}: take the run's preset and settings"
+        )
     before = "stage1" if round_number == 1 else f"round_{round_number - 1:02d}"
     start = model_folder(Stage(source, f"{before}/checkpoint"))
     card = read_card(start)

@@ -29,6 +29,7 @@ SETTINGS_OF_TEST = [
     "strong_share=1.0",
     "cluster.train_cpus=1",
     "rounds.train.num_epochs=1",
+    "rounds.p0.start=0.95",
     "rounds.train.steps_per_epoch=1",
     "rounds.train.batch_size=2",
     "rounds.train.negatives_per_positive=1",
@@ -131,6 +132,12 @@ def test_config_of_another_backbone_is_refused(finished_run, archive, config, tm
     other = config.model_copy(update={"net": config.net.model_copy(update={"backbone": "hrnet_w48"})})
     with pytest.raises(ValueError, match="trained btv on hrnet_w18_small, the config says btv on hrnet_w48"):
         sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=other)
+
+
+def test_schedule_that_asks_for_a_pool_the_run_never_froze_is_refused(finished_run, archive, config, tmp_path):
+    longer = resolve(config, settings=["rounds.train.num_epochs=2", "rounds.p0.step=0.15", "rounds.p0.every_epochs=1"])
+    with pytest.raises(ValueError, match=r"froze no pool at p0 0\.80 in round 1: take the run.s preset and settings"):
+        sweep.run(finished_run, archive.uri, tmp_path, space="paper_grid", config=longer)
 
 
 def test_round_that_was_never_mined_is_refused(finished_run, archive, config, tmp_path):
