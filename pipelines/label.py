@@ -51,15 +51,16 @@ def run(archive_uri: str, *, config: ReportConfig, stage: Stage) -> Manifest:
         pinned = archive.pinned(versions)
         everything = read_reports(*(pinned.table(name) for name in _READ), config=config)
         log.info("%d reports, %d of them teach", len(everything.studies), int((everything.folds >= 0).sum()))
-        margins = _teach(everything, attempt / MODELS, config=config)
+        models = (attempt / MODELS).resolve()  # workers have other working directories
+        margins = _teach(everything, models, config=config)
         temperatures = _temperatures(everything, margins)
-        version = save_readers(attempt / MODELS, _facts(temperatures, config))
+        version = save_readers(models, _facts(temperatures, config))
         held_out = _held_out(everything, margins, temperatures)
         pq.write_table(held_out, attempt / HELD_OUT)
         labels = pa.concat_tables(
             [
                 held_out.drop(["truth", "fold"]).append_column("model", _all(f"{version}/held-out", len(held_out))),
-                _read_rest(everything, attempt / MODELS, version=f"{version}/mean", config=config),
+                _read_rest(everything, models, version=f"{version}/mean", config=config),
                 _withdrawn(pinned.table("labels"), everything.studies),
             ]
         ).cast(SCHEMAS["labels"])
