@@ -11,7 +11,7 @@ import typer
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset", exists=True, dir_okay=False)]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")]
 ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
 Out = Annotated[Path, typer.Option(help="folder of the run")]
@@ -48,7 +48,7 @@ def phantom(
     _set_up_logging(quiet=quiet)
     rows, times, cols = size.partition("x")
     if not times or not rows.isdigit() or not cols.isdigit():
-        raise typer.BadParameter(f"{size!r} is no size; write rows x columns, e.g. 320x256", param_hint="--size")
+        raise ValueError(f"--size {size!r} is no size; write rows x columns, e.g. 320x256")
     stage.run(out, num_exams=exams, seed=seed, config=PhantomConfig(height_px=int(rows), width_px=int(cols)), quiet=quiet)
 
 
@@ -195,7 +195,9 @@ def _resolve(preset: str, config_file: Path | None, changes: list[str] | None):
     from system.presets import PRESETS
 
     if preset not in PRESETS:
-        raise typer.BadParameter(f"{preset!r} is no preset; choose one of {', '.join(PRESETS)}", param_hint="--preset")
+        raise ValueError(f"--preset {preset!r} is no preset; choose one of {', '.join(PRESETS)}")
+    if config_file and not config_file.is_file():
+        raise FileNotFoundError(f"--config: the file {config_file} does not exist")
     text = config_file.read_text(encoding="utf8") if config_file else ""
     return resolve(PRESETS[preset](), text=text, settings=changes or [])
 
