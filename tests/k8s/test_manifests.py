@@ -267,6 +267,12 @@ def test_image_installs_what_the_lock_pins_and_no_tools():
     assert not {"pytest", "ruff", "pyright", "hypothesis"} & {pin.split("==")[0] for pin in image}
 
 
+def test_image_installs_every_dependency():
+    dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["dependencies"]
+    names = {re.split(r"[^\w.-]", text)[0] for text in dependencies}
+    assert names <= set(re.findall(r"^([\w.-]+)==", (K8S / "requirements.lock").read_text(encoding="utf8"), re.M))
+
+
 def test_image_runs_as_nobody_special_and_holds_no_sources():
     final = (K8S / "Dockerfile").read_text(encoding="utf8").split("\nFROM ")[-1]
     assert re.search(r"^USER 1000", final, re.M)
