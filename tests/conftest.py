@@ -36,19 +36,34 @@ def ray_cluster() -> Iterator[Path]:
     patch.setenv("RAY_worker_niceness", "0")  # Ray makes its workers wait for everyone else (15): on a busy machine, for ever
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])))
-    ray.init(
-        address="local",
-        num_cpus=8,
-        include_dashboard=False,
-        object_store_memory=200 * 1024**2,
-        logging_level=logging.WARNING,
-        log_to_driver=False,
-        _temp_dir=str(folder),
-    )
+    _start_ray(folder)
     yield folder
     ray.shutdown()
     patch.undo()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_ray(folder: Path, *, attempts: int = 3) -> None:
+    """Start the cluster; on a machine that is busy with other things a node may miss Ray's fixed 30 s, so it is tried again."""
+    import ray
+
+    for left in reversed(range(attempts)):
+        try:
+            ray.init(
+                address="local",
+                num_cpus=8,
+                include_dashboard=False,
+                object_store_memory=200 * 1024**2,
+                logging_level=logging.WARNING,
+                log_to_driver=False,
+                _temp_dir=str(folder),
+            )
+        except Exception:  # Ray raises this very class
+            ray.shutdown()
+            if not left:
+                raise
+        else:
+            return
 
 
 @pytest.fixture(scope="session")

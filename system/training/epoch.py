@@ -98,6 +98,7 @@ def _step(learner: Learner, batch: Batch, *, seed: int) -> tuple[LossTerms | Non
     generator = torch.Generator().manual_seed(seed)
     changed = augment(batch, config=learner.config.augment, generator=generator)
     dtype = resolve_precision(learner.config.precision, learner.device)
+    statistics = [buffer.clone() for buffer in learner.model.buffers()]
     learner.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(learner.device.type, dtype=dtype, enabled=dtype is not torch.float32):
         terms = learner.method.losses(learner.model, changed, config=learner.loss, classify=learner.config.class_factor > 0)
@@ -105,6 +106,8 @@ def _step(learner: Learner, batch: Batch, *, seed: int) -> tuple[LossTerms | Non
     norm = float(nn.utils.clip_grad_norm_(learner.model.parameters(), learner.config.gradient_norm))
     if not math.isfinite(norm) or not math.isfinite(float(terms.total.detach())):
         log.warning("step skipped: the loss or its gradient is not finite")
+        for buffer, before in zip(learner.model.buffers(), statistics, strict=True):
+            buffer.copy_(before)  # the batch has gone through the running means of the norms already
         return None, norm
     learner.optimizer.step()
     if learner.average is not None:
