@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
 
 from system.imaging import ImageRefused, ImagingConfig, canonical_view, read_dicom
 
@@ -15,8 +15,8 @@ def write(path, *, transfer_syntax=ExplicitVRLittleEndian, without=(), **element
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = transfer_syntax
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3.4"
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.2")
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = UID("1.2.3.4")
     dataset.StudyInstanceUID, dataset.PatientID, dataset.Modality = "1.2.3", "P1", "MG"
     dataset.ImageLaterality, dataset.ViewPosition = "L", "MLO"
     dataset.Rows, dataset.Columns = STORED.shape
