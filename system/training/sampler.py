@@ -1,7 +1,6 @@
 """Which samples make which mini-batch: seeded, 1 positive to 5 negatives, the same for any number of workers."""
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,13 +58,6 @@ def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
             f"batch_size {len(batch)} is not a multiple of {num_workers} workers: change train.batch_size or cluster.num_train_workers"
         )
     return batch[rank::num_workers]
-
-
-def from_step(plan: BatchPlan, *, first_step: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (step, batch) from `first_step` to the end of the epoch."""
-    for step, batch in enumerate(plan.batches()):
-        if step >= first_step:
-            yield step, batch
 
 
 def _draw(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -95,12 +95,14 @@ def test_ray_documents_follow_the_operators_schemas(documents, shared_data):
 
 
 def test_built_in_documents_follow_the_api(documents):
-    for document in documents:
-        if not document["apiVersion"].startswith("ray.io/"):
-            kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)
+    built_in = [document for document in documents if not document["apiVersion"].startswith("ray.io/")]
+    assert built_in
+    for document in built_in:
+        kubernetes_validate.validate(document, KUBERNETES_VERSION, strict=True)  # raises what is wrong
 
 
 def test_pod_templates_follow_the_api(pod_templates):
+    assert pod_templates
     for name, template in pod_templates.items():
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name} | template["metadata"], "spec": template["spec"]}
         kubernetes_validate.validate(pod, KUBERNETES_VERSION, strict=True)

@@ -1,5 +1,7 @@
 """The tables of what may vary: complete, inside the configuration's bounds, and what the paper says."""
 
+from operator import attrgetter
+
 import pytest
 
 from system.config import resolve
@@ -28,7 +30,8 @@ def test_paper_grid_is_the_nine_settings_of_the_paper():
 @pytest.mark.parametrize("space", EVERY_SPACE)
 def test_every_setting_is_one_the_configuration_accepts(space):
     for setting in settings_of(space):
-        resolve(PRESETS["paper"](), settings=[f"{key}={value}" for key, value in setting.items()])
+        config = resolve(PRESETS["paper"](), settings=[f"{key}={value}" for key, value in setting.items()])
+        assert {key: attrgetter(key)(config) for key in setting} == setting
 
 
 @pytest.mark.parametrize("space", [space for space in EVERY_SPACE if isinstance(space.values[0], Search)])

@@ -76,7 +76,8 @@ def test_an_untrained_image_level_branch_answers_nothing(model: BilateralTwoView
 def test_a_checkpoint_needs_no_imagenet_file_any_more(model: BilateralTwoViewNet, tmp_path: Path) -> None:
     started_from = NET.model_copy(update={"pretrained": True, "weights": str(tmp_path / "gone.pth")})
     write_model(tmp_path, model.state_dict(), card(net=started_from.model_dump()))
-    BTV.load(tmp_path, "cpu")
+    loaded = BTV.load(tmp_path, "cpu").state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
 
 
 def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_is_not_looked_for_when_the_start_is_random(tmp_path: Path) -> None:
-    make_hrnet(NAME, pretrained=False, weights=str(tmp_path / "absent.pth"))
+    assert make_hrnet(NAME, pretrained=False, weights=str(tmp_path / "absent.pth")).state_dict()
 
 
 def test_a_file_of_another_network_is_refused_instead_of_starting_from_random_weights(

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from system.training.sampler import BatchPlan, from_step, share_of
+from system.training.sampler import BatchPlan, share_of
 
 POSITIVES, NEGATIVES = np.arange(40), np.arange(100, 340)
 PLAN = BatchPlan(POSITIVES, NEGATIVES, batch_size=24, negatives_per_positive=5, num_steps=0, seed=(3, 1))
@@ -96,9 +96,3 @@ def test_nothing_to_train_on_is_refused() -> None:
 def test_a_batch_that_workers_cannot_share_evenly_is_refused() -> None:
     with pytest.raises(ValueError, match=r"batch_size 24 is not a multiple of 5 workers: change .*num_train_workers"):
         share_of(PLAN.batches()[0], rank=0, num_workers=5)
-
-
-def test_a_resume_goes_on_with_the_same_batches() -> None:
-    late = list(from_step(PLAN, first_step=7))
-    assert [step for step, _ in late] == [7, 8, 9]
-    np.testing.assert_array_equal(np.stack([batch for _, batch in late]), PLAN.batches()[7:])
