@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -125,8 +124,6 @@ def _predictor_config(
 
 def _stream(pairs: pa.Table, *, archive: Archive, checkpoint: Path, config: InferConfig, settings: PredictorConfig) -> ray.data.Dataset:
     """Return pair rows → pixels (tasks) → predictions (actors), not yet executed."""
-    if "://" not in archive.uri:
-        archive = replace(archive, uri=str(Path(archive.uri).resolve()))  # workers stand in other folders
     image_bytes = 2 * settings.height_px * settings.width_px
     return (
         ray.data.from_arrow(split_blocks(pairs, image_bytes=image_bytes, config=config))

@@ -57,6 +57,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
 
     Raises ValueError when the folder holds a run of another configuration, or a patient is in two splits.
     """
+    out = out.resolve()  # workers stand in other folders
     with _claimed(out, config):
         label.run(archive_uri, config=config.reports, stage=Stage(out, "labels"))
         here = _pin(out, archive_uri, config)

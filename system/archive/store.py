@@ -39,7 +39,8 @@ class Archive:
         site_key: 32 bytes; empty = a random one for a new archive, the kept one for an old one. Raises ValueError when what is there
         was made with another imaging config or another key.
         """
-        files, root = _file_system(str(uri))
+        uri = _absolute(uri)
+        files, root = _file_system(uri)
         if not _exists(files, f"{root}/{DESCRIPTION}"):
             files.create_dir(root, recursive=True)
             key = _kept_or_new_key(files, root, site_key=site_key)
@@ -55,14 +56,15 @@ class Archive:
     @classmethod
     def open(cls, uri: str | Path) -> "Archive":
         """Return the archive at a URI. Raises FileNotFoundError when there is none, ValueError for another schema version."""
-        files, root = _file_system(str(uri))
+        uri = _absolute(uri)
+        files, root = _file_system(uri)
         if not _exists(files, f"{root}/{DESCRIPTION}"):
             raise FileNotFoundError(f"there is no archive at {uri}: ingest into it first")
         with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
             described = json.loads(file.read())
         if (found := described.get("schema_version")) != SCHEMA_VERSION:
             raise ValueError(f"the archive has schema {found}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it")
-        return cls(uri=str(uri), imaging=ImagingConfig(**described["imaging"]), key_fingerprint=described["site_key_fingerprint"])
+        return cls(uri=uri, imaging=ImagingConfig(**described["imaging"]), key_fingerprint=described["site_key_fingerprint"])
 
     def pinned(self, versions: dict[str, int]) -> "Archive":
         """Return the archive as it was at these versions; a table that is not named did not exist yet and reads empty."""
@@ -125,12 +127,18 @@ def _known(name: str) -> pa.Schema:
     return SCHEMAS[name]
 
 
+def _absolute(uri: str | Path) -> str:
+    """Return the URI, a plain path made absolute: workers stand in other folders than the driver."""
+    text = str(uri)
+    return text if "://" in text else Path(text).resolve().as_posix()
+
+
 def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
-    """Return the file system of a URI or of a plain path, and the root in it."""
+    """Return the file system of a URI or of an absolute path, and the root in it."""
     if "://" in uri:
         files, root = fs.FileSystem.from_uri(uri)
         return files, root.rstrip("/")
-    return fs.LocalFileSystem(), Path(uri).resolve().as_posix()
+    return fs.LocalFileSystem(), uri
 
 
 def _exists(files: fs.FileSystem, path: str) -> bool:

@@ -56,9 +56,9 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
 
 
 def _start(out: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pipelines", "demo", "--out", str(out), "--config", str(settings)]
+    command = [sys.executable, "-m", "pipelines", "demo", "--out", out.name, "--config", str(settings)]  # relative, as one types it
     with (out.parent / f"{out.name}.log").open("ab") as log:
-        return subprocess.Popen(command, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(command, cwd=out.parent, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
 
 
 def _begin_as(calm: Path, killed: Path) -> None:

@@ -118,3 +118,12 @@ def test_pixels_come_back_as_they_went_in(tmp_path):
     view = np.random.default_rng(0).integers(0, 65536, (64, 48)).astype(np.uint16)
 
     np.testing.assert_array_equal(archive.pixels(archive.put_pixels(view)), view)
+
+
+def test_a_relative_path_is_made_absolute_for_workers_that_stand_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Archive.create("here", imaging=SMALL)
+    monkeypatch.chdir("/")
+    assert Archive.open(tmp_path / "here").uri == (tmp_path / "here").as_posix()
+    monkeypatch.chdir(tmp_path)
+    assert Archive.open("here").uri == (tmp_path / "here").as_posix()
