@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="See and retry what ingest kept out.")
+app.add_typer(quarantine, name="quarantine")
 
 Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")]
 ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
+LayoutName = Annotated[str, typer.Option("--layout", help="dicom, phantom, mini-mias, cbis-ddsm, inbreast, vindr-mammo or cmmd")]
 Out = Annotated[Path, typer.Option(help="folder of the run")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
 
@@ -56,7 +59,8 @@ def phantom(
 def ingest(
     source: Annotated[Path, typer.Option(help="folder of the data set", exists=True, file_okay=False)],
     archive: ArchiveUri,
-    layout: Annotated[str, typer.Option(help="dicom, phantom or mini-mias")] = "dicom",
+    layout: LayoutName = "dicom",
+    force: Annotated[bool, typer.Option("--force", help="read again what was read before, and replace images and masks")] = False,
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
@@ -64,17 +68,72 @@ def ingest(
 ) -> None:
     """Read images and reports into an archive; what cannot be used is quarantined, not fatal.
 
+    Files that were read before and have not changed are not opened again, so a killed ingest is simply started again.
+
     Example: `mammoloop ingest --source mini-mias --layout mini-mias --archive archive --preset demo`
     """
+    _ingest(source, archive, layout, _start(preset, config_file, [*(changes or []), f"ingest.force={force}"], quiet=quiet), quiet=quiet)
+
+
+@quarantine.command("list")
+def quarantine_list(archive: ArchiveUri, code: Annotated[str, typer.Option(help="show the details of one reason")] = "") -> None:
+    """Show what was kept out of an archive, and why.
+
+    Example: `mammoloop quarantine list --archive archive --code view`
+    """
+    from rich.console import Console
+
+    from pipelines import quarantine as stage
+
+    Console().print(stage.run(archive, code=code))
+
+
+@quarantine.command("retry")
+def quarantine_retry(
+    source: Annotated[Path, typer.Option(help="folder the files came from", exists=True, file_okay=False)],
+    archive: ArchiveUri,
+    code: Annotated[list[str], typer.Option(help="reason to try again; may be repeated")],
+    layout: LayoutName = "dicom",
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read quarantined files again, after a disk was mounted or a setting changed; the archive keeps no names, so name their folder.
+
+    Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
+    """
+    config = _start(preset, config_file, changes, quiet=quiet)
+    _ingest(source, archive, layout, config, quiet=quiet, again=frozenset(code))
+
+
+def _ingest(source: Path, archive: str, layout: str, config, *, quiet: bool, again: frozenset[str] = frozenset()) -> None:
     from rich.console import Console
 
     from pipelines import ingest as stage
     from pipelines.cluster import session
 
-    config = _start(preset, config_file, changes, quiet=quiet)
     with session(config.cluster, quiet=quiet):
-        summary = stage.run(source, archive, layout=layout, config=config.ingest)
+        summary = stage.run(source, archive, layout=layout, config=config.ingest, again=again)
     Console().print(stage.summary_table(summary))
+
+
+@app.command()
+def reports(
+    file: Annotated[Path, typer.Option(help="reports.csv or reports.parquet", exists=True, dir_okay=False)],
+    archive: ArchiveUri,
+    quiet: Quiet = False,
+) -> None:
+    """Take in new, corrected and withdrawn reports without reading any image.
+
+    Columns: study (StudyInstanceUID), version, status (final, corrected, withdrawn), language, description, impression.
+
+    Example: `mammoloop reports --file today.csv --archive archive`
+    """
+    from pipelines import ingest as stage
+
+    _set_up_logging(quiet=quiet)
+    typer.echo(f"{stage.run_reports(file, archive)} reports taken in")
 
 
 @app.command()

@@ -2,9 +2,12 @@
 
 import json
 import logging
+import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,16 @@ import ray
 from rich.table import Table
 
 from system.archive import Archive, IngestConfig
-from system.archive.intake import Intake, settle, take
-from system.archive.layouts import LAYOUTS, SourceItem, SourceReport
+from system.archive.delta import one_of
+from system.archive.fence import Fence, ReadJob, item_from_json
+from system.archive.intake import Intake, source_of, stamp_of
+from system.archive.layouts import LAYOUTS, SourceItem
+from system.archive.reports_in import read_report_file, report_rows
+from system.archive.settle import Settled, write_settled
 from system.archive.tables import SCHEMAS
 from system.records import Side
 
+SETTLED_AT_ONCE = 20_000  # files
 log = logging.getLogger(__name__)
 
 
@@ -26,7 +34,8 @@ log = logging.getLogger(__name__)
 class IngestSummary:
     """What became of a source's files."""
 
-    num_read: int = 0
+    num_files: int = 0
+    num_read: int = 0  # opened now; the others were read before and have not changed
     num_stored: int = 0
     num_already_there: int = 0
     num_reports: int = 0
@@ -35,66 +44,148 @@ class IngestSummary:
     archive_versions: dict[str, int] = field(default_factory=dict)
 
 
-def run(source: Path, archive_uri: str, *, layout: str, config: IngestConfig) -> IngestSummary:
+@dataclass(frozen=True)
+class Source:
+    """A folder to take in, and how."""
+
+    folder: Path
+    layout: str  # key of LAYOUTS
+    archive: Archive
+    config: IngestConfig
+    items: dict[str, SourceItem]  # by the keyed hash of the file's place, in the layout's order
+
+
+def run(source: Path, archive_uri: str, *, layout: str, config: IngestConfig, again: frozenset[str] = frozenset()) -> IngestSummary:
     """Ingest a folder and return what became of its files; a file that cannot be used costs one row in `quarantine`.
 
-    layout: a name in LAYOUTS.  Done twice it changes nothing the second time.  Ray is started by the caller.
+    layout: a name in LAYOUTS;  again: quarantine codes whose files are read again
+    What was read before is not read again, so a killed job is simply started again, and several may work on
+    one archive. Ray is started by the caller.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"there is no layout {layout!r}: choose one of {sorted(LAYOUTS)}")
     archive = Archive.create(archive_uri, imaging=config.imaging, site_key=config.site_key())
-    items = LAYOUTS[layout].items(source)
+    items = {source_of(archive, source, item): item for item in LAYOUTS[layout].items(source)}
     if not items:
         raise ValueError(f"the source has no image files for layout {layout!r}: check its folder")
-    intakes = _take_all(items, source=source, archive_uri=archive_uri, layout=layout, files_per_task=config.files_per_task)
-    settled = settle(archive, intakes, config=config.split, overwrite=config.overwrite)
-    sides = {intake.name: Side(intake.side) for intake in intakes if not intake.code}
-    reports = _report_rows(archive, LAYOUTS[layout].reports(source, sides=sides), report_source=LAYOUTS[layout].report_source)
-    for name, rows in (("quarantine", settled.quarantine), ("masks", settled.masks), ("reports", reports), ("images", settled.images)):
-        if rows.num_rows:
-            archive.upsert(name, rows)
+    here = Source(source.resolve(), layout, archive, config, items)
+    num_read = _read(here, _unread(here, again=again))
+    settled = _settle(here)
     summary = IngestSummary(
-        num_read=len(items),
-        num_stored=settled.images.num_rows,
-        num_already_there=settled.num_already_there,
-        num_reports=reports.num_rows,
-        quarantined=dict(Counter(sorted(settled.quarantine["code"].to_pylist()))),
+        num_files=len(items),
+        num_read=num_read,
+        num_stored=sum(part.images.num_rows for part in settled),
+        num_already_there=sum(part.num_already_there for part in settled),
+        num_reports=_store_reports(here),
+        quarantined=dict(Counter(sorted(code for part in settled for code in part.quarantine["code"].to_pylist()))),
         patients=_patients_per_split(archive),
         archive_versions=archive.versions(),
     )
+    archive.compact()
     log.info("ingested %s: %s", layout, json.dumps(asdict(summary), sort_keys=True))
     return summary
 
 
-def _take_all(items: list[SourceItem], *, source: Path, archive_uri: str, layout: str, files_per_task: int) -> list[Intake]:
-    """Read every item in Ray tasks; pixels go straight to the store, only rows come back. Ordered by item name."""
-    num_blocks = -(-len(items) // files_per_task)
-    texts = ray.data.from_items([json.dumps(asdict(item)) for item in items], override_num_blocks=num_blocks)
-    take_batch = partial(_take_batch, source=str(source.resolve()), archive_uri=archive_uri, layout=layout)
-    rows = texts.map_batches(take_batch, batch_size=None, batch_format="numpy")
-    intakes = [Intake(**json.loads(row["intake"])) for row in rows.iter_rows()]
-    return sorted(intakes, key=lambda intake: intake.name)
-
-
-def _take_batch(batch: Any, *, source: str, archive_uri: str, layout: str) -> dict[str, np.ndarray]:
-    """Take in one block of items; errors are rows too.
-
-    batch: `item`, the items as JSON -> `intake`, the intakes as JSON
-    """
+def run_reports(file: Path, archive_uri: str) -> int:
+    """Take reports without images into an archive that is there, and return how many; the same file twice changes nothing."""
     archive = Archive.open(archive_uri)
-    items = (SourceItem(**json.loads(text)) for text in batch["item"])
-    intakes = [take(archive, LAYOUTS[layout], source=Path(source), item=item) for item in items]
+    rows = report_rows(archive, read_report_file(file), report_source="hospital")
+    if rows.num_rows:
+        archive.upsert("reports", rows)
+    log.info("%d reports taken in, reports are at version %d", rows.num_rows, archive.version("reports"))
+    return rows.num_rows
+
+
+def _unread(here: Source, *, again: frozenset[str]) -> list[SourceItem]:
+    """Return the items that were never read, have changed since, or are quarantined under one of the codes; with `force` all of them."""
+    if here.config.force:
+        return list(here.items.values())
+    known = here.archive.table("files", columns=["source", "stamp"], where=one_of("source", here.items))
+    stamps = dict(zip(known["source"].to_pylist(), known["stamp"].to_pylist(), strict=True))
+    held = here.archive.table("quarantine", columns=["source"], where=one_of("code", again))["source"].to_pylist()
+    stamps = {source: stamp for source, stamp in stamps.items() if source not in set(held)}
+    layout = LAYOUTS[here.layout]
+    return [
+        item
+        for source, item in here.items.items()
+        if stamps.get(source) != stamp_of(here.archive, layout, source=here.folder, item=item, dicom=here.config.dicom)
+    ]
+
+
+def _read(here: Source, items: list[SourceItem]) -> int:
+    """Read the items in Ray tasks and write their rows of `files` as they come; pixels go straight to the store."""
+    if not items:
+        return 0
+    num_blocks = -(-len(items) // here.config.files_per_task)
+    texts = ray.data.from_items([json.dumps(asdict(item)) for item in items], override_num_blocks=num_blocks)
+    job = ReadJob(
+        here.archive.uri,
+        here.layout,
+        str(here.folder),
+        here.config.dicom,
+        memory_mib=here.config.memory_mib,
+        timeout_s=here.config.timeout_s,
+    )
+    rows = texts.map_batches(partial(_read_batch, job=job.to_json()), batch_size=None, batch_format="numpy")
+    start_s, num_read, waiting = time.monotonic(), 0, []
+    for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
+        waiting += [json.loads(text) for text in batch["intake"]]
+        num_read += len(batch["intake"])
+        if len(waiting) >= here.config.files_per_commit or num_read == len(items):
+            here.archive.upsert("files", pa.Table.from_pylist(waiting, schema=SCHEMAS["files"]))
+            waiting = []
+            log.info("read %d of %d files, %.1f files/s", num_read, len(items), num_read / (time.monotonic() - start_s))
+    return num_read
+
+
+def _read_batch(batch: Any, *, job: str) -> dict[str, np.ndarray]:
+    """Read one block of items behind the fence; errors are rows too.
+
+    batch: `item`, the items as JSON -> `intake`, the rows as JSON
+    """
+    fence = _fence(job)
+    intakes = [fence.take(item_from_json(text)) for text in batch["item"]]
     return {"intake": np.array([json.dumps(asdict(intake)) for intake in intakes], dtype=object)}
 
 
-def _report_rows(archive: Archive, reports: list[SourceReport], *, report_source: str) -> pa.Table:
-    """Return rows of `reports`; of one version told twice the last counts."""
-    rows = {}
-    for report in reports:
-        row = asdict(report)
-        row |= {"study_id": archive.identifier("study", row.pop("study")), "source": report_source}
-        rows[row["study_id"], row["version"]] = row
-    return pa.Table.from_pylist(list(rows.values()), schema=SCHEMAS["reports"])
+@lru_cache(maxsize=1)
+def _fence(job: str) -> Fence:
+    """Return this worker's reading process, kept for all blocks of a job; it ends with the worker."""
+    return Fence(ReadJob.from_json(job))
+
+
+def _settle(here: Source) -> list[Settled]:
+    """Write what the files add to the archive, whole patients at a time, in the order of the source."""
+    rows = here.archive.table("files", where=one_of("source", here.items))
+    place = {source: number for number, source in enumerate(here.items)}
+    intakes = sorted((Intake(**row) for row in rows.to_pylist()), key=lambda intake: (intake.patient_id, place[intake.source]))
+    return [
+        write_settled(here.archive, part, config=here.config.split, overwrite=here.config.force)
+        for part in _whole_patients(intakes, size=SETTLED_AT_ONCE)
+    ]
+
+
+def _whole_patients(intakes: list[Intake], *, size: int) -> Iterator[list[Intake]]:
+    """Cut intakes that are ordered by patient into parts of at least `size`, never within a patient."""
+    part: list[Intake] = []
+    for _, images in groupby(intakes, key=lambda intake: intake.patient_id):
+        part += images
+        if len(part) >= size:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _store_reports(here: Source) -> int:
+    """Write the source's reports and return their number."""
+    layout = LAYOUTS[here.layout]
+    taken = here.archive.table("files", columns=["source", "side", "code"], where=one_of("source", here.items))
+    sides = {here.items[row["source"]].name: Side(row["side"]) for row in taken.to_pylist() if not row["code"]}
+    rows = report_rows(here.archive, layout.reports(here.folder, sides=sides), report_source=layout.report_source)
+    if rows.num_rows:
+        here.archive.upsert("reports", rows)
+    return rows.num_rows
 
 
 def _patients_per_split(archive: Archive) -> dict[str, int]:
@@ -107,7 +198,12 @@ def summary_table(summary: IngestSummary) -> Table:
     table = Table(title="Ingest", title_justify="left")
     table.add_column("what")
     table.add_column("number", justify="right")
-    counts = {"read": summary.num_read, "stored": summary.num_stored, "already there": summary.num_already_there}
+    counts = {
+        "files": summary.num_files,
+        "read": summary.num_read,
+        "stored": summary.num_stored,
+        "already there": summary.num_already_there,
+    }
     counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
     counts |= {"reports": summary.num_reports} | {f"patients, {split}": count for split, count in summary.patients.items()}
     for what, count in counts.items():

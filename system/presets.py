@@ -87,11 +87,11 @@ def demo() -> RunConfig:
                 num_distractors_low=0,
                 num_distractors_high=2,
             ),
-            split=SplitConfig(strong=0.046, weak=0.554, validation=0.17, test=0.23),
+            split=SplitConfig(strong=0.046, weak=0.554, validation=0.17, test=0.23, draw="by_count"),
         ),
         ingest=IngestConfig(
             imaging=ImagingConfig(height_px=128, width_px=96),
-            split=SplitConfig(strong=0.33, weak=0.33, validation=0.08, test=0.26),
+            split=SplitConfig(strong=0.33, weak=0.33, validation=0.08, test=0.26, draw="by_count"),
         ),
         reports=ReportConfig.small_encoder(),
         net=NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.02),

@@ -7,7 +7,11 @@ store.py     Archive: tables, pixels and ids under one URI
 pairs.py     the bilateral pairs of a table of images
 splits.py    which patient is for what
 config.py    how a source folder becomes an archive
-intake.py    one source file to rows; all files of a source settled together
+intake.py    one source file to one row of `files`
+fence.py     reading behind a process border, with limits of memory and time
+settle.py    what the files of a source add to the archive
+scrub.py     who a report is about goes out of it
+reports_in.py  reports from a table to rows
 layouts/     how a source folder is laid out: DICOM folders, mini-MIAS
 """
 

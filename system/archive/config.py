@@ -5,7 +5,7 @@ import hashlib
 from pydantic import Field
 
 from system.archive.splits import SplitConfig
-from system.imaging import ImagingConfig
+from system.imaging import DicomConfig, ImagingConfig
 from system.settings import Settings
 
 
@@ -15,8 +15,12 @@ class IngestConfig(Settings):
     imaging: ImagingConfig = ImagingConfig()
     split: SplitConfig = SplitConfig()
     fixed_key: str = ""  # text that a new archive's key is made of; "" = a random key. For synthetic data only: a config is no secret
-    overwrite: bool = False  # replace images that are there already, and their masks
+    force: bool = False  # read files again that were read before, and replace their images and masks
+    dicom: DicomConfig = DicomConfig()
+    memory_mib: int = Field(default=3072, ge=256)  # that reading one file may take; more ends it, not the job
+    timeout_s: float = Field(default=120.0, gt=0)  # that reading one file may take
     files_per_task: int = Field(default=32, ge=1)
+    files_per_commit: int = Field(default=2000, ge=1)  # rows of `files` written at once: what a killed job may have to read again
 
     def site_key(self) -> bytes:
         """Return the 32 bytes made of `fixed_key`; empty when a random key is to be made."""

@@ -3,14 +3,24 @@
 import logging
 import random
 import time
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import pyarrow as pa
-from deltalake import DeltaTable
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 
 NUM_ATTEMPTS = 8
 WAIT_S = 0.05  # doubled at each attempt, times a random 0.5 to 1.5
+NO_TABLE = -1  # the version of a table that is not there yet
 _log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Outdated(RuntimeError):
+    """The table has changed since the rows to write were decided: decide again from its newest version."""
 
 
 def current_version(uri: str) -> int | None:
@@ -18,24 +28,53 @@ def current_version(uri: str) -> int | None:
     return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
 
 
-def read(uri: str, *, schema: pa.Schema, version: int | None, columns: list[str] | None) -> pa.Table:
+def read(uri: str, *, schema: pa.Schema, version: int | None, columns: list[str] | None, where: pc.Expression | None = None) -> pa.Table:
     """Return the rows of a version (None: the newest), in the schema's columns and types; no rows when there is no table."""
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     if not DeltaTable.is_deltatable(uri):
         return wanted.empty_table()
-    rows = DeltaTable(uri, version=version).to_pyarrow_table(columns=wanted.names)
-    return rows.select(wanted.names).cast(wanted)
+    return DeltaTable(uri, version=version).to_pyarrow_dataset(schema=schema).to_table(columns=wanted.names, filter=where).cast(wanted)
 
 
-def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...]) -> int:
+def one_of(column: str, values: Iterable[str]) -> pc.Expression:
+    """Return the filter for rows whose text column holds one of the values.
+
+    The cast keeps Arrow from comparing with the files' statistics, which are string views and have no comparison in Arrow 26.
+    """
+    return pc.field(column).cast(pa.large_string()).isin(pa.array(values, pa.large_string()))
+
+
+def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], based_on: int | None = None) -> int:
     """Insert new rows, replace changed ones, and return the version that holds them; equal rows make no new version.
 
-    Raises ValueError for columns that are not the schema's and for two rows of one key.
+    based_on: the version the rows were decided from (NO_TABLE where there was none); None: they hold whatever is there
+    Raises ValueError for columns that are not the schema's and for two rows of one key, Outdated when the table has a newer version.
     """
     rows = _checked(rows, schema=schema, key=key)
+    if based_on is not None:
+        return _merge_at(uri, rows, schema=schema, key=key, version=based_on)
+    return _retried(uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key))
+
+
+def remove(uri: str, values: list[str], *, column: str) -> None:
+    """Delete the rows whose column holds one of the values; without such rows nothing is written."""
+    if not values or not DeltaTable.is_deltatable(uri):
+        return
+    quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+    _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
+
+
+def compact(uri: str, *, min_files: int) -> None:
+    """Join the small files of many upserts into few, once there are so many; what is read stays the same."""
+    if DeltaTable.is_deltatable(uri) and len(DeltaTable(uri).file_uris()) >= min_files:
+        _retried(uri, DeltaTable(uri).optimize.compact)
+
+
+def _retried(uri: str, commit: Callable[[], Result]) -> Result:
+    """Commit, and again on top of what another writer has committed meanwhile."""
     for attempt in range(NUM_ATTEMPTS):
         try:
-            return _merge(uri, rows, schema=schema, key=key)
+            return commit()
         except CommitFailedError as error:
             if attempt == NUM_ATTEMPTS - 1:
                 raise
@@ -47,13 +86,28 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...])
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def _merge(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...]) -> int:
-    """Merge the rows that are not there yet, on top of the newest version."""
-    table = DeltaTable.create(uri, schema=schema, mode="ignore")
-    changed = _not_in(rows, table.to_pyarrow_table(columns=schema.names).select(schema.names).cast(schema))
+def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], version: int) -> int:
+    """Merge on top of this very version, or raise Outdated."""
+    if version == NO_TABLE:
+        _retried(uri, lambda: DeltaTable.create(uri, schema=schema, mode="ignore"))
+        version = 0
+    table = DeltaTable(uri)
+    if table.version() != version:
+        raise Outdated(f"the table is at version {table.version()}, the rows were decided from version {version}: decide again")
+    try:
+        return _merge(table, rows, schema=schema, key=key, max_commit_retries=0)
+    except CommitFailedError as error:
+        raise Outdated("another writer committed first: decide again") from error
+
+
+def _merge(table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], max_commit_retries: int | None = None) -> int:
+    """Merge the rows that are not there yet, on top of the version that is loaded."""
+    present = table.to_pyarrow_dataset(schema=schema).to_table(columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist()))
+    changed = _not_in(rows, present)
     if changed.num_rows:
         condition = " AND ".join(f"target.{name} = source.{name}" for name in key)
-        merge = table.merge(changed, predicate=condition, source_alias="source", target_alias="target")
+        commit = CommitProperties(max_commit_retries=max_commit_retries)
+        merge = table.merge(changed, predicate=condition, source_alias="source", target_alias="target", commit_properties=commit)
         merge.when_matched_update_all().when_not_matched_insert_all().execute()
     return table.version()
 

@@ -1,12 +1,18 @@
 """Decide which patient teaches, which is held out: by keyed hash, stratified by mass, never by image."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
 
 import pyarrow as pa
+import xxhash
 from pydantic import Field, model_validator
 
 from system.records import Split
 from system.settings import Settings
+
+_SPLITS = (Split.STRONG, Split.WEAK, Split.VALIDATION, Split.TEST)
 
 
 class SplitConfig(Settings):
@@ -16,6 +22,9 @@ class SplitConfig(Settings):
     weak: float = Field(default=0.55, ge=0, le=1)  # only the report is used
     validation: float = Field(default=0.10, ge=0, le=1)
     test: float = Field(default=0.20, ge=0, le=1)
+    # by_hash: each patient alone, so that the order and the number of ingests do not matter, shares hold on average;
+    # by_count: the patients of one ingest together, shares hold as nearly as whole numbers can. For small sets that are ingested once
+    draw: Literal["by_hash", "by_count"] = "by_hash"
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
@@ -40,13 +49,16 @@ def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, 
     """Return every patient's split.
 
     A split that is given stays. Without complete truth a patient is weak. Of an unknown patient another image could be in training, so
-    it is never held out: weak as well. The rest is drawn in the order of the hashed ids, patients with and without a mass apart.
+    it is never held out: weak as well. The rest is drawn by the hashed ids, patients with and without a mass apart.
     """
     splits = {patient.patient_id: Split(patient.split or Split.WEAK) for patient in patients}
     free = [patient for patient in patients if not patient.split and patient.has_truth and patient.known]
     for has_mass in (True, False):
         drawn = sorted(patient.patient_id for patient in free if patient.has_mass is has_mass)
-        splits |= dict(zip(drawn, _quotas(len(drawn), config=config), strict=True))
+        if config.draw == "by_count":
+            splits |= dict(zip(drawn, _quotas(len(drawn), config=config), strict=True))
+        else:
+            splits |= {patient_id: _by_hash(patient_id, has_mass=has_mass, config=config) for patient_id in drawn}
     return splits
 
 
@@ -64,9 +76,19 @@ def check_no_leak(images: pa.Table) -> None:
             )
 
 
+def _by_hash(patient_id: str, *, has_mass: bool, config: SplitConfig) -> Split:
+    """Return the split in whose share of 0 to 1 the patient's draw falls; the draw depends on nothing but the patient."""
+    draw = xxhash.xxh3_64_intdigest(f"split {has_mass} {patient_id}".encode()) / 2**64
+    return _SPLITS[bisect_right(list(accumulate(_shares(config)[:-1])), draw)]
+
+
+def _shares(config: SplitConfig) -> list[float]:
+    return [config.strong, config.weak, config.validation, config.test]
+
+
 def _quotas(number: int, *, config: SplitConfig) -> list[Split]:
     """Return `number` splits in a fixed order, their counts as near to the shares as whole numbers can be (largest remainder)."""
-    shares = {Split.STRONG: config.strong, Split.WEAK: config.weak, Split.VALIDATION: config.validation, Split.TEST: config.test}
+    shares = dict(zip(_SPLITS, _shares(config), strict=True))
     counts = {split: int(number * share + 1e-9) for split, share in shares.items()}
     by_remainder = sorted(shares, key=lambda split: counts[split] - number * shares[split])
     for split in by_remainder[: number - sum(counts.values())]:

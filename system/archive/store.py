@@ -6,10 +6,12 @@ import json
 import os
 import secrets
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import fs
 
 from system.archive import delta
@@ -19,6 +21,7 @@ from system.imaging import ImagingConfig
 
 SCHEMA_VERSION = 1
 SITE_KEY_BYTES = 32
+MIN_FILES_TO_COMPACT = 20  # of one table
 ID_HEX_DIGITS = 24  # 96 bits: no two of a billion ids meet
 DESCRIPTION, SITE_KEY = "archive.json", "site.key"
 
@@ -77,20 +80,39 @@ class Archive:
         found = {name: delta.current_version(self._table_uri(name)) for name in SCHEMAS}
         return {name: version for name, version in found.items() if version is not None}
 
-    def table(self, name: str, *, version: int | None = None, columns: list[str] | None = None) -> pa.Table:
-        """Return a table's rows, in no given order. version: None = the pinned one, else the newest; columns: None = all."""
+    def table(
+        self, name: str, *, version: int | None = None, columns: list[str] | None = None, where: pc.Expression | None = None
+    ) -> pa.Table:
+        """Return a table's rows, in no given order. version: None = the pinned one, else the newest; columns, where: None = all."""
         schema = _known(name)
         if version is None and self.pins is not None:
             if name not in self.pins:
                 return (schema if columns is None else pa.schema([schema.field(column) for column in columns])).empty_table()
             version = self.pins[name]
-        return delta.read(self._table_uri(name), schema=schema, version=version, columns=columns)
+        return delta.read(self._table_uri(name), schema=schema, version=version, columns=columns, where=where)
 
-    def upsert(self, name: str, rows: pa.Table) -> int:
-        """Insert or replace rows by the table's key and return the version that holds them; equal rows change nothing."""
-        if self.pins is not None:
-            raise ValueError("this archive is pinned to versions and only read: write to Archive.open(uri)")
-        return delta.upsert(self._table_uri(name), rows, schema=_known(name), key=KEYS[name])
+    def upsert(self, name: str, rows: pa.Table, *, based_on: int | None = None) -> int:
+        """Insert or replace rows by the table's key and return the version that holds them; equal rows change nothing.
+
+        based_on: the version the rows were decided from, as `version` gives it. Raises delta.Outdated when there is a newer one.
+        """
+        self._check_writable()
+        return delta.upsert(self._table_uri(name), rows, schema=_known(name), key=KEYS[name], based_on=based_on)
+
+    def remove(self, name: str, values: list[str]) -> None:
+        """Delete rows by the first column of the table's key."""
+        self._check_writable()
+        delta.remove(self._table_uri(name), values, column=KEYS[name][0])
+
+    def version(self, name: str) -> int:
+        """Return a table's newest version, delta.NO_TABLE where there is none."""
+        found = delta.current_version(self._table_uri(name))
+        return delta.NO_TABLE if found is None else found
+
+    def compact(self) -> None:
+        """Join the small files that many upserts leave behind; pinned versions stay readable."""
+        for name in SCHEMAS:
+            delta.compact(self._table_uri(name), min_files=MIN_FILES_TO_COMPACT)
 
     def put_pixels(self, array: np.ndarray) -> str:
         """Store [H, W] uint16, uint8 or bool and return its sha, before the row that names it is written."""
@@ -102,23 +124,19 @@ class Archive:
 
     def identifier(self, kind: str, raw: str) -> str:
         """Return the keyed hash that stands for a raw id. kind: patient, study, image or file; the same raw id differs between kinds."""
-        return hmac.new(self._site_key(), f"{kind}:{raw}".encode(), hashlib.sha256).hexdigest()[:ID_HEX_DIGITS]
+        return hmac.new(_site_key(self.uri, self.key_fingerprint), f"{kind}:{raw}".encode(), hashlib.sha256).hexdigest()[:ID_HEX_DIGITS]
 
     @property
     def _pixels(self) -> PixelStore:
         files, root = _file_system(self.uri)
         return PixelStore(files, f"{root}/pixels")
 
+    def _check_writable(self) -> None:
+        if self.pins is not None:
+            raise ValueError("this archive is pinned to versions and only read: write to Archive.open(uri)")
+
     def _table_uri(self, name: str) -> str:
         return f"{self.uri.rstrip('/')}/tables/{name}"
-
-    def _site_key(self) -> bytes:
-        files, root = _file_system(self.uri)
-        with files.open_input_file(f"{root}/{SITE_KEY}") as file:
-            key = file.read()
-        if _fingerprint(key) != self.key_fingerprint:
-            raise ValueError(f"{SITE_KEY} is not the key this archive was made with: put the right one back")
-        return key
 
 
 def _known(name: str) -> pa.Schema:
@@ -153,6 +171,17 @@ def _write(files: fs.FileSystem, path: str, data: bytes) -> None:
 
 def _fingerprint(key: bytes) -> str:
     return hashlib.sha256(key).hexdigest()[:16]
+
+
+@lru_cache(maxsize=8)
+def _site_key(uri: str, fingerprint: str) -> bytes:
+    """Return the archive's key, read once per process. Raises ValueError when it is not the one the archive was made with."""
+    files, root = _file_system(uri)
+    with files.open_input_file(f"{root}/{SITE_KEY}") as file:
+        key = file.read()
+    if _fingerprint(key) != fingerprint:
+        raise ValueError(f"{SITE_KEY} is not the key this archive was made with: put the right one back")
+    return key
 
 
 def _kept_or_new_key(files: fs.FileSystem, root: str, *, site_key: bytes) -> bytes:

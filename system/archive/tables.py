@@ -37,6 +37,30 @@ SCHEMAS: dict[str, pa.Schema] = {
     "labels": pa.schema([("study_id", _TEXT), ("side", _TEXT), ("p_mass", _FLOAT), ("model", _TEXT)]),
     "verdicts": pa.schema([("image_id", _TEXT), ("verdict", _TEXT), ("mask_sha", _TEXT), ("reader", _TEXT), ("at", _TEXT)]),
     "models": pa.schema([("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]),
+    "files": pa.schema(  # what became of every file that was read, so that none is read twice; archive.intake.Intake
+        [
+            ("source", _TEXT),  # keyed hash of the file's place
+            ("stamp", _TEXT),  # keyed hash of its size, its time and what the source says of it
+            ("code", _TEXT),  # why it cannot be used; "" = it can
+            ("detail", _TEXT),
+            ("image_id", _TEXT),
+            ("patient_id", _TEXT),
+            ("patient_known", pa.bool_()),
+            ("study_id", _TEXT),
+            ("side", _TEXT),
+            ("view", _TEXT),
+            ("spacing_mm", pa.float64()),
+            ("geometry", _TEXT),
+            ("pixel_sha", _TEXT),
+            ("layout", _TEXT),
+            ("split", _TEXT),  # as the source gives it
+            ("has_truth", pa.bool_()),
+            ("num_masses", _INT),
+            ("mask_sha", _TEXT),
+            ("num_lesions", _INT),
+            ("area_px", _INT),
+        ]
+    ),
     "quarantine": pa.schema([("source", _TEXT), ("code", _TEXT), ("detail", _TEXT)]),
 }
 
@@ -47,6 +71,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "labels": ("study_id", "side"),
     "verdicts": ("image_id", "at"),
     "models": ("model",),
+    "files": ("source",),
     "quarantine": ("source",),
 }
 

@@ -10,13 +10,14 @@ png.py        arrays <-> PNG bytes
 """
 
 from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
-from system.imaging.dicom import SourceImage, read_dicom
+from system.imaging.dicom import DicomConfig, SourceImage, read_dicom
 from system.imaging.geometry import Geometry
 from system.imaging.plain import read_plain
 from system.imaging.png import decode_png, encode_png
 from system.imaging.refused import ImageRefused
 
 __all__ = [
+    "DicomConfig",
     "Geometry",
     "ImageRefused",
     "ImagingConfig",

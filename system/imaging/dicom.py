@@ -18,12 +18,19 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from system.imaging.refused import ImageRefused
 from system.records import Side, ViewPosition
+from system.settings import Settings
 
 MAX_PIXELS = 60_000_000  # the largest digital mammography detector has about 20 million
 EXTRA_VIEWS = frozenset(
     # View Modifier Code Sequence (0054,0222), CID 4015 code meanings that are not one of the four standard views
     ("magnification", "spot compression", "implant displaced", "tangential", "rolled", "cleavage", "axillary tail", "nipple in profile")
 )
+
+
+class DicomConfig(Settings):
+    """What is read of what hospitals send."""
+
+    allow_for_processing: bool = False  # raw detector values, Presentation Intent Type (0008,0068) FOR PROCESSING
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class SourceImage:
     image: str  # SOP Instance UID (0008,0018)
 
 
-def read_dicom(path: Path) -> SourceImage:
+def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:  # noqa: ARG001, B008
     """Return the mammogram in a DICOM file.
 
     Raises ImageRefused: not_dicom, too_large, modality, multiframe, view, missing_id, no_pixels, pixel_size, truncated, transfer_syntax.

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.ray
 
 CONFIG = IngestConfig(
     imaging=ImagingConfig(height_px=80, width_px=64),
-    split=SplitConfig(strong=0.25, weak=0.25, validation=0.25, test=0.25),
+    split=SplitConfig(strong=0.25, weak=0.25, validation=0.25, test=0.25, draw="by_count"),
     fixed_key="test",
     files_per_task=16,
 )
@@ -40,7 +40,8 @@ def ingested(ray_cluster, source, tmp_path_factory):
 def test_every_file_is_stored_or_quarantined_with_a_code(ingested):
     _, summary = ingested
 
-    assert (summary.num_read, summary.num_stored, summary.num_already_there, summary.num_reports) == (35, 32, 0, 8)
+    assert (summary.num_files, summary.num_read, summary.num_stored, summary.num_already_there) == (35, 35, 32, 0)
+    assert summary.num_reports == 8
     assert summary.quarantined["not_dicom"] == 2
     assert sum(summary.quarantined.values()) == 3
 
@@ -62,18 +63,32 @@ def test_ingesting_twice_changes_nothing(ingested, source):
     second = run(source, uri, layout="phantom", config=CONFIG)
 
     assert second.archive_versions == first.archive_versions
-    assert (second.num_stored, second.num_already_there) == (0, 32)
+    assert (second.num_read, second.num_stored, second.num_already_there) == (0, 0, 32)
+    assert second.quarantined == first.quarantined
+
+
+def test_only_a_changed_a_forced_or_a_retried_file_is_read_again(ingested, source):
+    uri, _ = ingested
+    cut = source / "dicom" / "bad" / "cut.dcm"
+    cut.write_bytes(cut.read_bytes()[:-100])
+
+    changed = run(source, uri, layout="phantom", config=CONFIG)
+    retried = run(source, uri, layout="phantom", config=CONFIG, again=frozenset({"not_dicom"}))
+    forced = run(source, uri, layout="phantom", config=CONFIG.model_copy(update={"force": True}))
+
+    assert (changed.num_read, retried.num_read, forced.num_read) == (1, 2, 35)
+    assert changed.quarantined == retried.quarantined == forced.quarantined
 
 
 def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested):
     archive = Archive.open(ingested[0])
 
-    text = "".join(str(archive.table(name).to_pydict()) for name in ("images", "masks", "quarantine"))
+    text = "".join(str(archive.table(name).to_pydict()) for name in ("images", "masks", "files", "quarantine"))
 
     assert "JANE" not in text
     assert "PH3-" not in text
 
 
 def test_an_unknown_layout_is_refused_with_the_known_ones(source, tmp_path):
-    with pytest.raises(ValueError, match=r"no layout 'nifti': choose one of \['dicom', 'mini-mias', 'phantom'\]"):
+    with pytest.raises(ValueError, match=r"no layout 'nifti': choose one of \['"):
         run(source, str(tmp_path), layout="nifti", config=CONFIG)

@@ -12,7 +12,7 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
 from system.archive.layouts.tables_in import one_of, read_rows, to_count
-from system.imaging import ImageRefused, SourceImage, read_dicom, read_plain
+from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, Split
 
 TRUTH_COLUMNS = ("file", "mask", "side", "view", "num_masses", "split")
@@ -35,10 +35,14 @@ class DicomFolder:
         found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _may_be_image(path, folder=folder)}
         return [truth.get(name, SourceItem(name)) for name in sorted(found | truth.keys())]
 
-    def read(self, source: Path, item: SourceItem) -> SourceImage:
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
+        """Return the DICOM file and the mask."""
+        return [_image_folder(source) / item.name, *([source / "masks" / item.mask] if item.mask else [])]
+
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
         """Return one image; refused when truth.csv and the header disagree about side or view."""
         path = _inside(_image_folder(source), item.name)
-        image = read_dicom(path)
+        image = read_dicom(path, config=config)
         for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
             if listed and listed != found:
                 raise ImageRefused("view", f"truth.csv says {what} {listed[:4]!r}, the header {found.value!r}")
@@ -57,7 +61,7 @@ class DicomFolder:
         """Return the rows of reports.csv; none when it is absent."""
         path = source / "reports.csv"
         rows = read_rows(path, columns=REPORT_COLUMNS) if path.exists() else []
-        return [_report(row, where=f"{path.name} line {line}") for line, row in rows]
+        return [report_of_row(row, where=f"{path.name} line {line}") for line, row in rows]
 
 
 def _image_folder(source: Path) -> Path:
@@ -107,7 +111,8 @@ def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
     )
 
 
-def _report(row: dict[str, str], *, where: str) -> SourceReport:
+def report_of_row(row: dict[str, str], *, where: str) -> SourceReport:
+    """Return one row of a table of reports. Raises ValueError naming the place and what is wrong there."""
     if not row["study"]:
         raise ValueError(f"{where}: study is empty: give the StudyInstanceUID")
     return SourceReport(

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from system.imaging import SourceImage
+from system.imaging import DicomConfig, SourceImage
 from system.records import Side
 
 
@@ -53,7 +53,11 @@ class Layout(Protocol):
         """Return the images in a fixed order. Raises ValueError when a list in the source is wrong."""
         ...
 
-    def read(self, source: Path, item: SourceItem) -> SourceImage:
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
+        """Return every file the item is read from, the image first, whether or not it exists; opens nothing."""
+        ...
+
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig) -> SourceImage:
         """Return one image. Raises ImageRefused."""
         ...
 

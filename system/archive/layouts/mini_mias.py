@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
-from system.imaging import ImageRefused, SourceImage, read_plain
+from system.imaging import DicomConfig, ImageRefused, SourceImage, read_plain
 from system.imaging.breast import find_breast
 from system.phantom import BreastFinding, MassFinding, MassShape, write_report
 from system.records import Side, ViewPosition
@@ -56,7 +56,11 @@ class MiniMias:
         films = _films(source)
         return [_item(number, films[number]) for number in sorted(films)]
 
-    def read(self, source: Path, item: SourceItem) -> SourceImage:
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
+        """Return the film and its partner, which is looked at too."""
+        return [source / item.name, source / _file_name(_partner(int(item.name[3:6])))]
+
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:  # noqa: ARG002 - no DICOM
         """Return one film; its partner is looked at too, to see that the two show different sides."""
         number = int(item.name[3:6])
         pixels, side = _film(source / item.name)

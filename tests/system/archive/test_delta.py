@@ -70,3 +70,59 @@ def test_writers_at_the_same_time_lose_nothing_and_write_nothing_twice(tmp_path)
 
     studies = [row[0] for row in read(tmp_path)]
     assert studies == [f"{writer}-{turn}" for writer in range(3) for turn in range(3)] + ["shared"]
+
+
+def test_rows_decided_from_an_older_version_are_refused(tmp_path):
+    upsert(tmp_path, ("a", "L", 0.1, "m"))
+    seen = delta.current_version(str(tmp_path))
+    upsert(tmp_path, ("b", "L", 0.1, "m"))
+
+    with pytest.raises(delta.Outdated, match="decide again"):
+        delta.upsert(str(tmp_path), labels(("c", "L", 0.1, "m")), schema=SCHEMAS["labels"], key=KEYS["labels"], based_on=seen)
+    assert len(read(tmp_path)) == 2
+
+
+def test_of_two_writers_on_one_version_only_one_gets_through(tmp_path):
+    def write(name):
+        try:
+            return delta.upsert(
+                str(tmp_path), labels((name, "L", 0.1, "m")), schema=SCHEMAS["labels"], key=KEYS["labels"], based_on=delta.NO_TABLE
+            )
+        except delta.Outdated:
+            return "refused"
+
+    with ThreadPoolExecutor(4) as pool:
+        outcomes = list(pool.map(write, "abcd"))
+
+    assert sorted(map(str, outcomes)) == ["1", "refused", "refused", "refused"]
+    assert len(read(tmp_path)) == 1
+
+
+def test_rows_are_removed_by_a_column(tmp_path):
+    upsert(tmp_path, ("a", "L", 0.1, "m"), ("it's", "L", 0.2, "m"), ("c", "R", 0.3, "m"))
+
+    delta.remove(str(tmp_path), ["a", "it's", "absent"], column="study_id")
+
+    assert read(tmp_path) == [("c", "R", pytest.approx(0.3), "m")]
+
+
+def test_only_the_rows_asked_for_are_read(tmp_path):
+    upsert(tmp_path, ("a", "L", 0.5, "m"), ("b", "L", 0.5, "m"))
+
+    found = delta.read(
+        str(tmp_path), schema=SCHEMAS["labels"], version=None, columns=["side", "study_id"], where=delta.one_of("study_id", ["b", "z"])
+    )
+
+    assert found.to_pylist() == [{"side": "L", "study_id": "b"}]
+
+
+def test_compacting_keeps_the_rows_and_the_pinned_versions(tmp_path):
+    for name in "abcd":
+        upsert(tmp_path, (name, "L", 0.5, "m"))
+    pinned = delta.current_version(str(tmp_path))
+    assert pinned is not None
+
+    delta.compact(str(tmp_path), min_files=3)
+
+    assert delta.current_version(str(tmp_path)) == pinned + 1
+    assert [row[0] for row in read(tmp_path)] == [row[0] for row in read(tmp_path, version=pinned)] == ["a", "b", "c", "d"]

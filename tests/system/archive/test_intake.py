@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 
 from system.archive import Archive, SplitConfig
-from system.archive.intake import settle, take
+from system.archive.intake import source_of, stamp_of, take
 from system.archive.layouts import SourceItem
-from system.imaging import ImageRefused, ImagingConfig, SourceImage
+from system.archive.settle import write_settled
+from system.imaging import DicomConfig, ImageRefused, ImagingConfig, SourceImage
 from system.records import Side, ViewPosition
 
-SHARES = SplitConfig(strong=0.5, weak=0.0, validation=0.0, test=0.5)
+SHARES = SplitConfig(strong=0.5, weak=0.0, validation=0.0, test=0.5, draw="by_count")
+DICOM = DicomConfig()
 
 
 @dataclass
@@ -27,7 +29,10 @@ class Drawn:
     def items(self, source):
         return [SourceItem(name) for name in self.images]
 
-    def read(self, source, item):
+    def files(self, source, item):
+        return [source / item.name]
+
+    def read(self, source, item, *, config=DICOM):
         if isinstance(found := self.images[item.name], Exception):
             raise found
         return found
@@ -59,15 +64,11 @@ def archive(tmp_path):
 
 
 def taken(archive, layout, *items):
-    return [take(archive, layout, source=Path(), item=item) for item in items]
+    return [take(archive, layout, source=Path("/dump"), item=item, dicom=DICOM) for item in items]
 
 
 def ingest(archive, layout, *items, overwrite=False):
-    settled = settle(archive, taken(archive, layout, *items), config=SHARES, overwrite=overwrite)
-    for name in ("images", "masks", "quarantine"):
-        if getattr(settled, name).num_rows:
-            archive.upsert(name, getattr(settled, name))
-    return settled
+    return write_settled(archive, taken(archive, layout, *items), config=SHARES, overwrite=overwrite)
 
 
 def test_a_row_names_stored_pixels_and_hashed_ids(archive):
@@ -105,7 +106,7 @@ def test_whatever_is_wrong_with_a_file_is_one_row_without_its_name(archive, erro
 
     (row,) = settled.quarantine.to_pylist()
     assert row["code"] == code
-    assert row["source"] == archive.identifier("file", "DOE^JANE.dcm")
+    assert row["source"] == archive.identifier("file", "/dump/DOE^JANE.dcm")
     assert "JANE" not in str(row)
     assert settled.images.num_rows == 1
 
@@ -186,3 +187,57 @@ def test_a_name_that_stands_for_nobody_is_weak_and_joins_no_two_studies(archive,
 
     assert settled.images["split"].to_pylist() == ["weak", "weak"]
     assert len(set(settled.images["patient_id"].to_pylist())) == 2
+
+
+def test_memory_that_runs_out_is_said(archive):
+    settled = ingest(archive, Drawn({"a": MemoryError()}), SourceItem("a"))
+
+    assert settled.quarantine["code"].to_pylist() == ["memory"]
+
+
+def test_a_file_that_can_be_read_at_last_leaves_the_quarantine(archive):
+    ingest(archive, Drawn({"a": ImageRefused("truncated", ""), "b": ImageRefused("view", "")}), SourceItem("a"), SourceItem("b"))
+
+    ingest(archive, Drawn({"a": breast()}), SourceItem("a"))
+
+    assert archive.table("quarantine")["code"].to_pylist() == ["view"]
+    assert archive.table("images").num_rows == 1
+
+
+def test_settling_is_decided_again_when_another_job_has_written_meanwhile(archive, monkeypatch):
+    """The other job stores the same picture under another id just before ours would."""
+    ours, theirs = Drawn({"a": breast("i1")}), Drawn({"b": breast("i2", patient="P2")})
+    write, interrupted = Archive.upsert, []
+
+    def upsert(self, name, rows, *, based_on=None):
+        if name == "images" and not interrupted:
+            interrupted.append(True)
+            ingest(archive, theirs, SourceItem("b"))
+        return write(self, name, rows, based_on=based_on)
+
+    monkeypatch.setattr(Archive, "upsert", upsert)
+    settled = ingest(archive, ours, SourceItem("a"))
+
+    assert settled.quarantine["code"].to_pylist() == ["uid_conflict"]
+    assert archive.table("images")["image_id"].to_pylist() == [archive.identifier("image", "i2")]
+
+
+@pytest.mark.parametrize("change", ["pixels", "truth", "setting"])
+def test_a_stamp_changes_with_all_that_decides_what_a_file_becomes(archive, tmp_path, change):
+    layout, item, settings = Drawn({}), SourceItem("a"), DICOM
+    (tmp_path / "a").write_bytes(b"1234")
+    before = stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings)
+    assert stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings) == before
+
+    if change == "pixels":
+        (tmp_path / "a").write_bytes(b"12345")
+    elif change == "truth":
+        item = SourceItem("a", has_truth=True)
+    else:
+        settings = DicomConfig(allow_for_processing=True)
+
+    assert stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings) != before
+
+
+def test_files_of_one_name_in_two_folders_are_two_sources(archive, tmp_path):
+    assert source_of(archive, tmp_path / "x", SourceItem("a")) != source_of(archive, tmp_path / "y", SourceItem("a"))

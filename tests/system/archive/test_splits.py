@@ -9,8 +9,10 @@ from pydantic import ValidationError
 
 from system.archive import SplitConfig, assign_splits, check_no_leak
 from system.archive.splits import Patient
+from system.records import Split
 
-CONFIG = SplitConfig(strong=0.25, weak=0.5, validation=0.05, test=0.2)
+CONFIG = SplitConfig(strong=0.25, weak=0.5, validation=0.05, test=0.2, draw="by_count")
+BY_HASH = CONFIG.model_copy(update={"draw": "by_hash"})
 
 
 def women(number, *, has_mass, prefix=""):
@@ -38,6 +40,29 @@ def test_the_order_in_which_patients_are_named_does_not_matter():
     patients = women(30, has_mass=True) + women(50, has_mass=False)
 
     assert assign_splits(patients, config=CONFIG) == assign_splits(patients[::-1], config=CONFIG)
+
+
+def test_drawn_by_hash_a_patient_keeps_her_split_whoever_else_is_there():
+    patients = women(300, has_mass=True) + women(700, has_mass=False)
+
+    alone = {key: split for patient in patients for key, split in assign_splits([patient], config=BY_HASH).items()}
+
+    assert assign_splits(patients, config=BY_HASH) == alone
+    assert set(alone.values()) == {"strong", "weak", "validation", "test"}
+
+
+@pytest.mark.parametrize("has_mass", [True, False])
+def test_drawn_by_hash_the_shares_hold_on_average(has_mass):
+    counts = Counter(assign_splits(women(10_000, has_mass=has_mass), config=BY_HASH).values())
+
+    # four standard deviations of a binomial: 4 * sqrt(10000 * 0.5 * 0.5) = 200
+    assert all(abs(counts[split] - 10_000 * share) < 200 for split, share in zip(Split, (0.25, 0.5, 0.05, 0.2), strict=True))
+
+
+def test_a_share_of_zero_is_never_drawn():
+    config = SplitConfig(strong=0, weak=0.5, validation=0.5, test=0)
+
+    assert set(assign_splits(women(500, has_mass=True), config=config).values()) == {"weak", "validation"}
 
 
 def test_a_given_split_wins():

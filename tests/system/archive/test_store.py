@@ -90,7 +90,7 @@ def test_an_absent_table_reads_empty_and_has_no_version(tmp_path):
 
 
 def test_an_unknown_table_is_refused_with_the_known_ones(tmp_path):
-    with pytest.raises(ValueError, match=r"no table 'lables': the archive has \['images', 'labels'"):
+    with pytest.raises(ValueError, match=r"no table 'lables': the archive has \['files', 'images', 'labels'"):
         Archive.create(tmp_path, imaging=SMALL).table("lables")
 
 

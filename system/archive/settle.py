@@ -1,0 +1,158 @@
+"""What the files of a source add to the archive: conflicts out, splits given, what is there already left as it is."""
+
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from system.archive.delta import Outdated, one_of
+from system.archive.intake import Intake
+from system.archive.splits import Patient, SplitConfig, assign_splits, check_no_leak
+from system.archive.store import Archive
+from system.archive.tables import SCHEMAS
+from system.records import Split, image_key
+
+_SEEN = ["image_id", "patient_id", "pixel_sha", "split"]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The rows to write."""
+
+    images: pa.Table
+    masks: pa.Table
+    quarantine: pa.Table
+    num_already_there: int
+
+
+def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> Settled:
+    """Settle these files and write the rows; decided again whenever another job has changed `images` meanwhile.
+
+    Masks are written before the images that need them. A file that is taken now leaves the quarantine.
+    """
+    while True:
+        version = archive.version("images")
+        settled = settle(archive, intakes, config=config, overwrite=overwrite)
+        try:
+            archive.upsert("masks", settled.masks)
+            archive.upsert("images", settled.images, based_on=version)
+        except Outdated:
+            continue
+        archive.upsert("quarantine", settled.quarantine)
+        refused = set(settled.quarantine["source"].to_pylist())
+        _release(archive, [intake.source for intake in intakes if intake.source not in refused])
+        return settled
+
+
+def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> Settled:
+    """Return the rows that these files add to the archive: conflicts out, splits given, what is there already left as it is.
+
+    Raises ValueError when a patient would be in two splits.
+    """
+    present = archive.table("images", columns=_SEEN, where=_touched_by(intakes))
+    kept, refused = _without_conflicts(intakes, present=present, overwrite=overwrite)
+    splits = _splits(kept, present=present, config=config)
+    untold = [_refused(intake, "no_truth", f"the patient is in split {splits[intake.patient_id]}, but this image's masses are unknown")
+              for intake in kept if splits[intake.patient_id] is not Split.WEAK and not intake.has_truth]  # fmt: skip
+    out = {intake.source for intake in untold}
+    kept = [intake for intake in kept if intake.source not in out]
+    there = set(present["image_id"].to_pylist())
+    masked = set(archive.table("masks", columns=["image_id"], where=one_of("image_id", sorted(there)))["image_id"].to_pylist())
+    new = [intake for intake in kept if overwrite or intake.image_id not in there]
+    images = pa.Table.from_pylist([_image_row(intake, splits[intake.patient_id], archive) for intake in new], schema=SCHEMAS["images"])
+    written = set(images["image_id"].to_pylist())
+    stays = pa.array([image_id not in written for image_id in present["image_id"].to_pylist()], pa.bool_())
+    check_no_leak(pa.concat_tables([present.filter(stays), images.select(_SEEN)]))
+    return Settled(
+        images=images,
+        masks=_mask_rows([intake for intake in kept if intake.mask_sha and (overwrite or intake.image_id not in masked)]),
+        quarantine=_quarantine_rows([*refused, *untold]),
+        num_already_there=len({intake.image_id for intake in kept} & there) if not overwrite else 0,
+    )
+
+
+def _touched_by(intakes: list[Intake]) -> pc.Expression:
+    """Return the filter for the images that may have to do with these files: the same id, woman or picture."""
+    names = ("image_id", "patient_id", "pixel_sha")
+    image, patient, pixels = (one_of(name, sorted({getattr(intake, name) for intake in intakes})) for name in names)
+    return image | patient | pixels
+
+
+def _release(archive: Archive, sources: list[str]) -> None:
+    """Take files out of the quarantine."""
+    held = archive.table("quarantine", columns=["source"], where=one_of("source", sources))
+    archive.remove("quarantine", held["source"].to_pylist())
+
+
+def _without_conflicts(intakes: list[Intake], *, present: pa.Table, overwrite: bool) -> tuple[list[Intake], list[Intake]]:
+    """Return the files to keep and those refused: of one id with two pictures, or one picture with two ids, the first stays."""
+    sha_of = {} if overwrite else dict(zip(present["image_id"].to_pylist(), present["pixel_sha"].to_pylist(), strict=True))
+    id_of = {sha: image_id for image_id, sha in sha_of.items()}
+    kept: dict[str, Intake] = {}
+    refused = [intake for intake in intakes if intake.code]
+    for intake in intakes:
+        if intake.code:
+            continue
+        if sha_of.setdefault(intake.image_id, intake.pixel_sha) != intake.pixel_sha:
+            refused.append(_refused(intake, "uid_conflict", "another picture has the same SOP Instance UID"))
+        elif id_of.setdefault(intake.pixel_sha, intake.image_id) != intake.image_id:
+            refused.append(_refused(intake, "uid_conflict", "another SOP Instance UID has the same picture"))
+        else:
+            kept.setdefault(intake.image_id, intake)
+    return list(kept.values()), refused
+
+
+def _splits(kept: list[Intake], *, present: pa.Table, config: SplitConfig) -> dict[str, Split]:
+    """Return the split of every patient among these files; a patient of the archive stays where she is."""
+    before = dict(zip(present["patient_id"].to_pylist(), present["split"].to_pylist(), strict=True))
+    by_patient: dict[str, list[Intake]] = {}
+    for intake in kept:
+        by_patient.setdefault(intake.patient_id, []).append(intake)
+    return assign_splits(
+        [_patient(patient_id, images, before.get(patient_id, "")) for patient_id, images in by_patient.items()], config=config
+    )
+
+
+def _patient(patient_id: str, images: list[Intake], before: str) -> Patient:
+    given = {image.split for image in images if image.split} | ({before} if before else set())
+    if len(given) > 1:
+        raise ValueError(f"a patient is given the splits {sorted(given)}: training would see what it is tested on; give her one")
+    return Patient(
+        patient_id=patient_id,
+        has_mass=any(image.num_masses for image in images),
+        has_truth=all(image.has_truth for image in images),
+        known=all(image.patient_known for image in images),
+        split=next(iter(given), ""),
+    )
+
+
+def _refused(intake: Intake, code: str, detail: str) -> Intake:
+    return replace(intake, code=code, detail=detail)
+
+
+def _image_row(intake: Intake, split: Split, archive: Archive) -> dict:
+    return {
+        "image_id": intake.image_id,
+        "image_key": image_key(intake.image_id),
+        "patient_id": intake.patient_id,
+        "study_id": intake.study_id,
+        "side": intake.side,
+        "view": intake.view,
+        "rows": archive.imaging.height_px,
+        "cols": archive.imaging.width_px,
+        "spacing_mm": intake.spacing_mm,
+        "geometry": intake.geometry,
+        "pixel_sha": intake.pixel_sha,
+        "source": intake.layout,
+        "split": split.value,
+    }
+
+
+def _mask_rows(intakes: list[Intake]) -> pa.Table:
+    columns = ("image_id", "mask_sha", "num_lesions", "area_px")
+    return pa.Table.from_pylist([{name: getattr(intake, name) for name in columns} for intake in intakes], schema=SCHEMAS["masks"])
+
+
+def _quarantine_rows(intakes: list[Intake]) -> pa.Table:
+    rows = [{"source": intake.source, "code": intake.code, "detail": intake.detail} for intake in intakes]
+    return pa.Table.from_pylist(rows, schema=SCHEMAS["quarantine"])

@@ -1,0 +1,88 @@
+"""Reading behind the fence: what ends the child costs one row."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from system.archive import Archive
+from system.archive.fence import Fence, ReadJob, item_from_json
+from system.archive.layouts import LAYOUTS, SourceItem
+from system.imaging import DicomConfig, ImagingConfig
+from system.phantom import PhantomConfig, write_phantom
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hospital")
+    write_phantom(folder, num_exams=1, seed=3, config=PhantomConfig(height_px=160, width_px=128, jpeg2000_share=0))
+    large = dcmread(sorted((folder / "dicom").rglob("*.dcm"))[0])
+    large.Rows, large.Columns = 7000, 6000
+    large.PixelData = np.zeros((7000, 6000), np.uint16).tobytes()
+    large.SOPInstanceUID = "1.2.3.4"
+    large.save_as(folder / "dicom" / "large.dcm")
+    return folder
+
+
+@pytest.fixture
+def fence(source, tmp_path):
+    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
+    made = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=5))
+    yield made
+    made.close()
+
+
+def good(source):
+    return LAYOUTS["phantom"].items(source)[0]
+
+
+def test_a_good_file_is_taken_and_its_pixels_are_stored(fence, source):
+    intake = fence.take(good(source))
+
+    assert intake.code == ""
+    assert Archive.open(fence.job.archive_uri).pixels(intake.pixel_sha).shape == (80, 64)
+
+
+def test_a_file_that_needs_too_much_memory_is_one_row_and_the_child_goes_on(fence, source):
+    codes = [fence.take(item).code for item in (SourceItem("large.dcm"), good(source))]
+
+    assert codes == ["memory", ""]
+
+
+def test_a_child_that_dies_is_one_row_and_the_next_file_gets_a_new_one(fence, source):
+    fence.take(good(source))
+    os.kill(fence.pid, signal.SIGSEGV)
+
+    crashed, after = fence.take(good(source)), fence.take(good(source))
+
+    assert (crashed.code, crashed.detail) == ("crash", "the reader ended with exit status -11")
+    assert after.code == ""
+    assert (crashed.source, crashed.stamp) == (after.source, after.stamp)
+
+
+def test_a_child_that_never_answers_is_one_row_and_the_next_file_gets_a_new_one(source, tmp_path):
+    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
+    fence = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=2))
+    fence.take(good(source))
+    os.kill(fence.pid, signal.SIGSTOP)
+
+    codes = [fence.take(item).code for item in (good(source), good(source))]
+
+    fence.close()
+    assert codes == ["timeout", ""]
+
+
+def test_a_child_that_cannot_start_is_an_error_not_a_row(source, tmp_path):
+    fence = Fence(ReadJob(str(tmp_path / "none"), "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=5))
+
+    with pytest.raises(RuntimeError, match=r"cannot be started \(exit status 1\)"):
+        fence.take(good(source))
+
+
+def test_a_job_and_an_item_come_back_from_their_line(source):
+    job = ReadJob("a", "phantom", "b", DicomConfig(allow_for_processing=True), memory_mib=3, timeout_s=0.5)
+
+    assert ReadJob.from_json(job.to_json()) == job
+    assert item_from_json('{"name": "f", "circles_px": [[1.0, 2.0, 3.0]]}') == SourceItem("f", circles_px=((1.0, 2.0, 3.0),))

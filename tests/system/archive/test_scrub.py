@@ -1,0 +1,84 @@
+"""Who a woman is must not be stored; what her breasts look like must."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from system.archive.scrub import MAX_CHARACTERS, scrub, shift_of
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("姓名：王小明，左乳见肿块。", "姓名: [NAME],左乳见肿块。"),
+        ("患者姓名: 李雷 年龄52岁", "患者姓名: [NAME] 年龄52岁"),
+        ("报告医师：张伟  审核医师：欧阳娜娜", "报告医师: [NAME] 审核医师: [NAME]"),
+        ("Patient name: Jane Q. Doe. Dense breasts.", "Patient name: [NAME]. Dense breasts."),
+        ("Compared by Dr. Smith-Jones with the prior.", "Compared by Dr. [NAME] with the prior."),
+        ("Electronically signed by: Maria O'Neill, MD", "Electronically signed by: [NAME]"),
+        ("DOE^JANE^M mammogram", "[NAME] mammogram"),
+        ("电话13812345678，勿扰", "电话[PHONE],勿扰"),
+        ("联系 010-87654321", "联系 [PHONE]"),
+        ("call (617) 555-0123 or +44 20 7946 0958", "call [PHONE] or [PHONE]"),
+        ("身份证号110101196001011234", "身份证号: [ID]"),
+        ("ID number 11010119600101123X", "ID number [ID]"),
+        ("住院号：A0012345 左乳", "住院号: [ID] 左乳"),
+        ("MRN 00123456, Accession No. MG-2021-77", "MRN: [ID], Accession No.: [ID]"),
+        ("write to jane.doe@mail.example.org", "write to [MAIL]"),
+    ],
+)
+def test_who_it_is_about_goes(text, expected):
+    assert " ".join(scrub(text, shift_days=-10).split()) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "左乳外上象限见一大小约1.8×1.2cm肿块,边缘毛刺。BI-RADS 4C。",
+        "患者左乳肿块切除术后,右乳未见明显肿块。",
+        "A 12 mm spiculated mass at 2 o'clock, 5 cm from the nipple, BI-RADS 5. ACR density C.",
+        "Patient: no complaint. No suspicious mass in either breast.",
+        "医师建议: 6个月后复查。",
+        "Mass of 13 x 14 x 15 mm; 3-4 calcifications; 2012 not compared.",
+    ],
+)
+def test_what_the_breasts_look_like_stays(text):
+    assert scrub(text, shift_days=-10) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("与2021-03-05片比较", "与2021-02-23片比较"),
+        ("2021年3月5日", "2021年02月23日"),
+        ("Compared with 5 March 2021.", "Compared with 23 February 2021."),
+        ("Compared with Mar 5, 2021.", "Compared with February 23, 2021."),
+        ("on 03/05/2021", "on [DATE]"),
+        ("2021年3月", "[DATE]"),
+        ("20210305", "[DATE]"),
+        ("2021-13-45", "[DATE]"),
+    ],
+)
+def test_dates_are_shifted_or_taken_out(text, expected):
+    assert scrub(text, shift_days=-10) == expected
+
+
+def test_intervals_between_a_patients_dates_stay():
+    before, after = (date.fromisoformat(scrub(day, shift_days=-200)) for day in ("2020-01-31", "2021-06-30"))
+
+    assert after - before == date(2021, 6, 30) - date(2020, 1, 31)
+    assert before == date(2020, 1, 31) - timedelta(days=200)
+
+
+def test_full_width_digits_are_seen_and_control_characters_go():
+    assert scrub("电话１３８１２３４５６７８\x00\x1b$)A左乳\u200b肿块", shift_days=-1) == "电话[PHONE]$)A左乳肿块"
+
+
+def test_a_text_without_end_is_cut():
+    assert len(scrub("a" * 10_000_000, shift_days=-1)) == MAX_CHARACTERS
+
+
+def test_a_shift_is_between_one_day_and_a_year_back():
+    shifts = {shift_of(f"{number * 7919 % 2**32:08x}") for number in range(5000)}
+
+    assert (min(shifts), max(shifts)) == (-365, -1)
