@@ -24,6 +24,7 @@ SITE_KEY_BYTES = 32
 MIN_FILES_TO_COMPACT = 20  # of one table
 ID_HEX_DIGITS = 24  # 96 bits: no two of a billion ids meet
 DESCRIPTION, SITE_KEY = "archive.json", "site.key"
+SITE_KEY_VARIABLE = "MAMMOLOOP_SITE_KEY_FILE"  # environment; where the key lies when not in the archive's folder
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Archive:
         files, root = _file_system(uri)
         if not _exists(files, f"{root}/{DESCRIPTION}"):
             files.create_dir(root, recursive=True)
-            key = _kept_or_new_key(files, root, site_key=site_key)
+            if "://" in uri:
+                _check_conditional_put(uri)
+            key = _kept_or_new_key(uri, site_key=site_key)
             described = {"schema_version": SCHEMA_VERSION, "imaging": imaging.model_dump(), "site_key_fingerprint": _fingerprint(key)}
             _write(files, f"{root}/{DESCRIPTION}", json.dumps(described, indent=1, sort_keys=True).encode())
         archive = cls.open(uri)
@@ -175,27 +178,56 @@ def _fingerprint(key: bytes) -> str:
 
 @lru_cache(maxsize=8)
 def _site_key(uri: str, fingerprint: str) -> bytes:
-    """Return the archive's key, read once per process. Raises ValueError when it is not the one the archive was made with."""
-    files, root = _file_system(uri)
-    with files.open_input_file(f"{root}/{SITE_KEY}") as file:
-        key = file.read()
+    """Return the archive's key, read once per process. Raises ValueError when it is absent or not the one the archive was made with."""
+    place = _key_place(uri)
+    if not place.is_file():
+        raise ValueError(f"there is no site key at {place}: mount it there, or name its place in {SITE_KEY_VARIABLE}")
+    key = place.read_bytes()
     if _fingerprint(key) != fingerprint:
-        raise ValueError(f"{SITE_KEY} is not the key this archive was made with: put the right one back")
+        raise ValueError(f"{place.name} is not the key this archive was made with: put the right one back")
     return key
 
 
-def _kept_or_new_key(files: fs.FileSystem, root: str, *, site_key: bytes) -> bytes:
-    """Return the site key lying at the root, else write the given or a random one there, readable by its owner only."""
-    path = f"{root}/{SITE_KEY}"
-    if _exists(files, path):
-        with files.open_input_file(path) as file:
-            return file.read()
+def _key_place(uri: str) -> Path:
+    """Return where the site key lies: where the environment says (a mounted Secret), else beside the tables of a folder.
+
+    Raises ValueError for an object store without that: whoever reads the bucket must not be able to undo the ids.
+    """
+    if named := os.environ.get(SITE_KEY_VARIABLE):
+        return Path(named)
+    if "://" in uri:
+        raise ValueError(f"the site key is not kept in a bucket: name its file in {SITE_KEY_VARIABLE}; it is made on first use")
+    return Path(uri) / SITE_KEY
+
+
+def _kept_or_new_key(uri: str, *, site_key: bytes) -> bytes:
+    """Return the site key that is there, else write the given or a random one, readable by its owner only."""
+    place = _key_place(uri)
+    if place.exists():
+        return place.read_bytes()
     key = site_key or secrets.token_bytes(SITE_KEY_BYTES)
     if len(key) != SITE_KEY_BYTES:
         raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
-    if isinstance(files, fs.LocalFileSystem):
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key)
-    else:
-        _write(files, path, key)
+    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(key)
     return key
+
+
+def _check_conditional_put(uri: str) -> None:
+    """Raise ValueError for a store on which two writers of one table version would both succeed: rows would be lost without a word."""
+    import obstore  # wraps the object_store crate that deltalake uses, and is asked only here
+    from obstore.exceptions import AlreadyExistsError
+    from obstore.store import from_url
+
+    store, name = from_url(uri), f"probe-{secrets.token_hex(8)}"
+    obstore.put(store, name, b"first", mode="create")
+    try:
+        obstore.put(store, name, b"second", mode="create")
+    except AlreadyExistsError:
+        return
+    finally:
+        obstore.delete(store, name)
+    raise ValueError(
+        f"the store of {uri} does not honour If-None-Match (conditional put): writers would overwrite each other; "
+        "use a store that does (AWS S3, MinIO, Ceph from 18), or a folder"
+    )
