@@ -37,7 +37,7 @@ class DicomFolder:
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
         """Return the DICOM file and the mask."""
-        return [_image_folder(source) / item.name, *([source / "masks" / item.mask] if item.mask else [])]
+        return [_image_folder(source) / item.name, *(source / "masks" / name for name in item.masks)]
 
     def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
         """Return one image; refused when truth.csv and the header disagree about side or view."""
@@ -50,9 +50,9 @@ class DicomFolder:
 
     def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return the listed mask, or an empty one where truth.csv says that there is no mass."""
-        if not item.mask:
+        if not item.masks:
             return np.zeros(image.pixels.shape, bool)
-        mask = read_plain(_inside(source / "masks", item.mask)) > 0
+        mask = read_plain(_inside(source / "masks", item.masks[0])) > 0
         if not mask.any():
             raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
         return mask
@@ -104,7 +104,7 @@ def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
         name=row["file"],
         has_truth=bool(row["mask"]) or num_masses == 0,
         num_masses=num_masses,
-        mask=row["mask"],
+        masks=(row["mask"],) if row["mask"] else (),
         side=row["side"],
         view=row["view"],
         split=one_of(row["split"], ("", *Split), where=f"{where}, split"),

@@ -1,4 +1,7 @@
-"""What a layout supplies, and the records it speaks in; all ids here are raw and only to be hashed."""
+"""What a layout supplies, and the records it speaks in; all ids here are raw and only to be hashed.
+
+Items travel as JSON: on the other side, a tuple of theirs may be a list.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +20,14 @@ class SourceItem:
     name: str  # path relative to the source
     has_truth: bool = False  # it is known where all its masses are
     num_masses: int = 0  # said to be there; may be positive without truth
-    mask: str = ""  # path of a mask relative to the source; "" = none
+    masks: tuple[str, ...] = ()  # files or folders of masks, named as the layout names them; the truth is their union
     circles_px: tuple[tuple[float, float, float], ...] = ()  # x, y from the top left and radius, source px
+    boxes_px: tuple[tuple[float, float, float, float], ...] = ()  # x0, y0, x1, y1 from the top left, source px; may reach outside
+    size_px: tuple[int, ...] = ()  # rows, cols of the picture that the places were marked in; () = not said
     side: str = ""  # what the source's list says, to be compared with the image; "" = nothing
     view: str = ""
+    patient: str = ""  # who she is, where the list or the file's name says it; "" = the header does
+    study: str = ""
     split: str = ""  # "" = the archive decides
 
 
@@ -57,7 +64,7 @@ class Layout(Protocol):
         """Return every file the item is read from, the image first, whether or not it exists; opens nothing."""
         ...
 
-    def read(self, source: Path, item: SourceItem, *, config: DicomConfig) -> SourceImage:
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
         """Return one image. Raises ImageRefused."""
         ...
 

@@ -1,17 +1,22 @@
 """Read CSV files that others wrote: what is wrong in them is said with its line."""
 
 import csv
+import math
 from pathlib import Path
 
 
-def read_rows(path: Path, *, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
-    """Return (line number, row) of a UTF-8 CSV file with at least these columns; other columns are left out.
+def read_rows(path: Path, *, columns: tuple[str, ...], delimiter: str = ",") -> list[tuple[int, dict[str, str]]]:
+    """Return (number of its last line, row) of a UTF-8 CSV file with at least these columns; other columns and empty rows are left out.
 
-    Raises ValueError naming file, line and remedy for another encoding, a missing or doubled column, a ragged row, a field over 128 KiB.
+    A quoted field may hold line breaks; white space around a field is taken off.
+    Raises ValueError naming file, line and remedy for an absent file, another encoding, a missing or doubled column, a ragged row, a field
+    over 128 KiB.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _rows(csv.reader(file, strict=True), name=path.name, columns=columns)
+            return _rows(csv.reader(file, strict=True, delimiter=delimiter), name=path.name, columns=columns)
+    except FileNotFoundError:
+        raise ValueError(f"{path.name} is not in the source folder: put it where the published data set has it") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
 
@@ -24,11 +29,12 @@ def _rows(reader, *, name: str, columns: tuple[str, ...]) -> list[tuple[int, dic
     rows = []
     try:
         for fields in reader:
-            if fields and len(fields) != len(header):
+            written = any(field.strip() for field in fields)  # spreadsheets end their exports with rows of nothing but delimiters
+            if written and len(fields) != len(header):
                 raise ValueError(
-                    f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: quote fields with commas"
+                    f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: quote fields with delimiters"
                 )
-            if fields:
+            if written:
                 rows.append((reader.line_num, {column: fields[place].strip() for column, place in places.items()}))
     except csv.Error as error:
         raise ValueError(f"{name} line {reader.line_num}: {error}") from None
@@ -40,6 +46,17 @@ def to_count(text: str, *, where: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise ValueError(f"{where}: expected a whole number, found {text[:20]!r}")
     return int(text)
+
+
+def to_number(text: str, *, where: str) -> float:
+    """Return a finite number. Raises ValueError naming where it stands."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: expected a number, found {text[:20]!r}")
+    return number
 
 
 def one_of(text: str, choices: tuple[str, ...], *, where: str) -> str:

@@ -42,10 +42,10 @@ def test_truth_is_known_with_a_mask_or_with_no_mass(folder):
 
     items = LAYOUT.items(folder)
 
-    assert [(item.name, item.has_truth, item.num_masses, item.mask, item.split) for item in items] == [
-        ("a/1.dcm", True, 1, "m.png", "test"),
-        ("a/2.dcm", True, 0, "", ""),
-        ("a/3.dcm", False, 2, "", ""),
+    assert [(item.name, item.has_truth, item.num_masses, item.masks, item.split) for item in items] == [
+        ("a/1.dcm", True, 1, ("m.png",), "test"),
+        ("a/2.dcm", True, 0, (), ""),
+        ("a/3.dcm", False, 2, (), ""),
     ]
 
 
