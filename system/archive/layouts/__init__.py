@@ -4,16 +4,19 @@ layout.py     what a layout supplies, and the records it speaks in
 tables_in.py  CSV files that others wrote
 dicom.py      a folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/
 mini_mias.py  the mini-MIAS films in their original form
+vindr_mammo.py  VinDr-Mammo: full-field images with boxes
 """
 
 from system.archive.layouts.dicom import DicomFolder
 from system.archive.layouts.layout import Layout, SourceItem, SourceReport
 from system.archive.layouts.mini_mias import MiniMias
+from system.archive.layouts.vindr_mammo import VinDrMammo
 
 LAYOUTS: dict[str, Layout] = {
     "dicom": DicomFolder(name="dicom", report_source="hospital"),
     "phantom": DicomFolder(name="phantom", report_source="phantom"),
     "mini-mias": MiniMias(),
+    "vindr-mammo": VinDrMammo(),
 }
 
 __all__ = ["LAYOUTS", "Layout", "SourceItem", "SourceReport"]

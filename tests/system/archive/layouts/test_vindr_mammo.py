@@ -1,0 +1,175 @@
+"""The VinDr-Mammo layout on a made-up release: boxes, lists written as text, studies that stand for women."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from system.archive.layouts import LAYOUTS
+from system.imaging import ImageRefused
+
+LAYOUT = LAYOUTS["vindr-mammo"]
+IMAGES = "study_id,series_id,image_id,laterality,view_position,height,width,breast_birads,breast_density,split\n"
+FINDINGS = (
+    "study_id,series_id,image_id,laterality,view_position,height,width,breast_birads,breast_density,finding_categories,finding_birads,"
+    "xmin,ymin,xmax,ymax,split\n"
+)
+ROW = "48575a27,26de4993,4e3a578f,L,CC,8,6,BI-RADS 4,DENSITY C,training\n"
+
+
+def finding(categories="['Mass']", box="1.2,2.6,3.1,4.0", image="4e3a578f"):
+    return f'48575a27,26de4993,{image},L,CC,8,6,BI-RADS 4,DENSITY C,"{categories}",BI-RADS 4,{box},training\n'
+
+
+@pytest.fixture
+def release(tmp_path, write_dicom, gray):
+    """A folder with one left CC image of 8 x 6 px without findings."""
+    write_tables(tmp_path, findings=finding("['No Finding']", ",,,"))
+    write_dicom(
+        tmp_path / "images" / "48575a27" / "4e3a578f.dicom",
+        gray(8, 6),
+        PatientID="0",
+        StudyInstanceUID="48575a27",
+        SOPInstanceUID="4e3a578f",
+        ImageLaterality="L",
+        ViewPosition="CC",
+        ImagerPixelSpacing=[0.085, 0.085],
+    )
+    return tmp_path
+
+
+def write_tables(folder, *, images=ROW, findings=""):
+    (folder / "breast-level_annotations.csv").write_text(IMAGES + images, encoding="utf8")
+    (folder / "finding_annotations.csv").write_text(FINDINGS + findings, encoding="utf8")
+
+
+def only_item(release):
+    (item,) = LAYOUT.items(release)
+    return item
+
+
+def truth_of(release):
+    item = only_item(release)
+    return LAYOUT.mask(release, item, LAYOUT.read(release, item))
+
+
+def code_of(release):
+    with pytest.raises(ImageRefused) as refused:
+        truth_of(release)
+    return refused.value.code
+
+
+def test_a_study_stands_for_the_woman_whatever_the_header_says(release, gray):
+    image = LAYOUT.read(release, only_item(release))
+
+    assert (image.patient, image.study, image.image) == ("VinDr-Mammo 48575a27", "VinDr-Mammo 48575a27", "VinDr-Mammo 4e3a578f")
+    assert (image.side, image.view, image.spacing_mm) == ("L", "CC", 0.085)
+    np.testing.assert_array_equal(image.pixels, gray(8, 6))
+
+
+def test_an_image_without_findings_is_known_to_have_no_mass(release):
+    item = only_item(release)
+
+    assert (item.has_truth, item.num_masses) == (True, 0)
+    assert not truth_of(release).any()
+
+
+def test_boxes_of_masses_are_filled_and_those_of_other_findings_are_not(release):
+    both = finding("['Suspicious Calcification', 'Mass']", "4,6,5,7")
+    write_tables(release, findings=finding() + both + finding("['Focal Asymmetry']", "0,0,6,8"))
+
+    expected = np.zeros((8, 6), bool)
+    expected[2:4, 1:4] = True  # every pixel that x 1.2 to 3.1, y 2.6 to 4.0 touches
+    expected[6, 4] = True
+
+    assert (only_item(release).has_truth, only_item(release).num_masses) == (True, 2)
+    np.testing.assert_array_equal(truth_of(release), expected)
+
+
+def test_a_box_that_reaches_outside_is_cut_at_the_edges(release):
+    write_tables(release, findings=finding(box="-2.25,-1.0,2.0,3.0") + finding(box="5.0,7.0,9.5,11.0"))
+
+    expected = np.zeros((8, 6), bool)
+    expected[:3, :2] = expected[7:, 5:] = True
+
+    np.testing.assert_array_equal(truth_of(release), expected)
+
+
+@pytest.mark.parametrize("box", ["-9,1,-2,3", "6,1,9,3", "1,-9,3,-1", "1,8,3,9"])
+def test_a_box_that_lies_outside_is_refused(release, box):
+    write_tables(release, findings=finding() + finding(box=box))
+
+    assert code_of(release) == "mask_empty"
+
+
+def test_boxes_of_a_picture_of_another_size_are_refused(release):
+    write_tables(release, images=ROW.replace(",8,6,", ",16,12,"), findings=finding())
+
+    assert code_of(release) == "mask_size"
+
+
+def test_an_item_that_travelled_as_json_has_the_same_mask(release):
+    write_tables(release, findings=finding())
+    item = only_item(release)
+    arrived = dataclasses.replace(item, boxes_px=[list(box) for box in item.boxes_px], size_px=list(item.size_px))
+
+    np.testing.assert_array_equal(LAYOUT.mask(release, arrived, LAYOUT.read(release, item)), truth_of(release))
+
+
+def test_the_official_test_set_stays_and_the_rest_is_ours_to_split(release):
+    write_tables(release, images=ROW + ROW.replace("4e3a578f", "dac39351").replace("training", "test"))
+
+    assert [(item.name[-14:-6], item.split) for item in LAYOUT.items(release)] == [("4e3a578f", ""), ("dac39351", "test")]
+
+
+@pytest.mark.parametrize(("of", "to"), [(",L,", ",R,"), (",CC,", ",MLO,")])
+def test_a_table_that_contradicts_the_header_keeps_the_image_out(release, of, to):
+    write_tables(release, images=ROW.replace(of, to))
+
+    assert code_of(release) == "view"
+
+
+def test_a_listed_image_that_is_not_there_is_refused(release):
+    (path,) = LAYOUT.files(release, only_item(release))
+    path.unlink()
+
+    assert path == release / "images" / "48575a27" / "4e3a578f.dicom"
+    assert code_of(release) == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("categories", "found"),
+    [("Mass", "'Mass'"), ("__import__('os').getcwd()", "__import__"), ("['Mass'", r"\['Mass'"), ("[1]", r"\[1\]"), ("[" * 5000, r"\[\[")],
+)
+def test_categories_that_are_no_list_of_texts_are_refused_and_never_run(release, categories, found):
+    write_tables(release, findings=finding() + finding(categories))
+
+    with pytest.raises(
+        ValueError, match=rf"finding_annotations.csv line 3, finding_categories: expected a list like \['Mass'\], .*{found}"
+    ):
+        LAYOUT.items(release)
+
+
+@pytest.mark.parametrize(
+    ("images", "findings", "says"),
+    [
+        (ROW + ROW, "", "breast-level_annotations.csv line 3: an image is listed twice"),
+        (ROW.replace("48575a27", "../.."), "", "line 2, study_id: expected letters and digits"),
+        (ROW.replace(",L,", ",B,"), "", "line 2, laterality: expected one of"),
+        (ROW.replace("training", "train"), "", r"line 2, split: expected one of \['training', 'test'\], found 'train'"),
+        (ROW.replace(",8,", ",8.5,"), "", "line 2, height: expected a whole number"),
+        (ROW, finding(image="ffff"), "finding_annotations.csv line 2: breast-level_annotations.csv does not list this image"),
+        (ROW, finding(box=",,,"), "finding_annotations.csv line 2, xmin: expected a number, found ''"),
+        (ROW, finding(box="1,2,inf,4"), "line 2, xmax: expected a number, found 'inf'"),
+        (ROW, finding(box="3,2,1,4"), "line 2: xmin and ymin must be below"),
+    ],
+)
+def test_a_wrong_row_is_refused_with_its_table_and_line(release, images, findings, says):
+    write_tables(release, images=images, findings=findings)
+
+    with pytest.raises(ValueError, match=says):
+        LAYOUT.items(release)
+
+
+def test_there_are_no_reports(release):
+    assert (LAYOUT.report_source, LAYOUT.reports(release, sides={})) == ("none", [])
