@@ -34,6 +34,8 @@ class RefineConfig(Settings):
     params: CrfParams = CrfParams()
     # Probability that counts as even odds before the CRF; "validation" = chosen there (soft focal loss is under-confident).
     mask_threshold: float | Literal["validation"] = "validation"
+    # A component that reaches mask_threshold goes down to this share of its own peak; 0 = down to mask_threshold, as the paper's.
+    mask_extent: float = Field(default=0.0, ge=0, lt=1)
     candidate_floor: float = Field(default=0.05, gt=0, lt=1)  # t0: candidates are components of the map at or above this probability
     min_candidate_px: int = Field(default=30, ge=1)  # canonical px; smaller components of mask and map are dropped
 

@@ -1,6 +1,5 @@
 """The binary mask M_b of a map (seed 000, section 3.3), and how much of it the CRF took away."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +19,32 @@ class Refined:
     removed: np.ndarray  # [B] float32, largest share of a component that is gone from the mask, 0 to 1
 
 
-def shift_threshold(prob: Tensor, mask_threshold: float) -> Tensor:
+def shift_threshold(prob: Tensor, mask_threshold: float, *, extent: float = 0.0) -> Tensor:
     """Return probabilities whose log-odds are shifted so that `mask_threshold` becomes 0.5; 0 < mask_threshold < 1.
 
     The CRF votes around even odds, but nets under soft focal loss stay far below them.
+    prob: [B, H, W] float;  extent: above 0, a component that reaches the threshold goes down to this share of its own peak
     """
     if not 0 < mask_threshold < 1:
         raise ValueError(f"mask_threshold must lie between 0 and 1, found {mask_threshold}: choose it on validation")
-    return torch.sigmoid(torch.logit(prob.float(), eps=PROBABILITY_EPSILON) - math.log(mask_threshold / (1 - mask_threshold)))
+    even = torch.full_like(prob, mask_threshold, dtype=torch.float32)
+    if extent:
+        even = _even_odds(prob.float(), mask_threshold, extent=extent)
+    return torch.sigmoid(torch.logit(prob.float(), eps=PROBABILITY_EPSILON) - torch.logit(even))
+
+
+def _even_odds(prob: Tensor, mask_threshold: float, *, extent: float) -> Tensor:
+    """Return the probability that counts as even odds at each pixel, [B, H, W]: a share of the peak where a component is found.
+
+    A faint mass and a bright one are cut at the same level of their own slope; one threshold for all makes the faint one a speck.
+    """
+    values = prob.cpu().numpy()
+    labels, num_found = label_components(values >= extent * mask_threshold)
+    peak = np.zeros(num_found + 1, np.float32)
+    np.maximum.at(peak, labels.ravel(), values.ravel())
+    level = np.where(peak >= mask_threshold, extent * peak, mask_threshold)
+    level[0] = mask_threshold
+    return torch.from_numpy(level[labels].astype(np.float32)).to(prob.device)
 
 
 def refine_masks(prob: Tensor, image: Tensor, *, mask_threshold: float, config: RefineConfig) -> Refined:
@@ -35,7 +52,7 @@ def refine_masks(prob: Tensor, image: Tensor, *, mask_threshold: float, config: 
 
     prob: [B, H, W] float, 0 to 1;  image: [B, H, W] float, 0 to 255
     """
-    shifted = shift_threshold(prob, mask_threshold)
+    shifted = shift_threshold(prob, mask_threshold, extent=config.mask_extent)
     before = (shifted > 0.5).cpu().numpy()
     after = (dense_crf(shifted, image, config.params, backend=config.backend) > 0.5).cpu().numpy()
     mask = drop_small(after, min_px=config.min_candidate_px)

@@ -28,6 +28,22 @@ def test_an_underconfident_map_gets_a_mask_at_its_own_threshold():
     assert refine_masks(prob, image, mask_threshold=0.2, config=NO_CRF).mask[0].sum() == 64
 
 
+def test_with_an_extent_a_component_reaches_down_to_a_share_of_its_own_peak():
+    slope = torch.tensor([0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.8, 0.05, 0.1, 0.3, 0.1, 0.05])
+    prob = slope.repeat(3, 1)[None]
+    # the first component peaks at 0.8: down to 0.4; the second at 0.3 never reaches the threshold of 0.5
+    shifted = shift_threshold(prob, 0.5, extent=0.5)
+    assert (shifted[0, 1] >= 0.5).tolist() == [False] * 4 + [True] * 3 + [False] * 5
+    # at a threshold of 0.2 both are found: the first from 0.4, the second from 0.15
+    shifted = shift_threshold(prob, 0.2, extent=0.5)
+    assert (shifted[0, 1] >= 0.5).tolist() == [False] * 4 + [True] * 3 + [False] * 2 + [True] + [False] * 2
+
+
+def test_without_an_extent_the_threshold_is_the_same_everywhere():
+    prob = torch.rand((2, 8, 8), generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(shift_threshold(prob, 0.3) >= 0.5, prob >= 0.3)
+
+
 def test_small_components_are_dropped_image_by_image():
     mask = np.zeros((2, 6, 6), dtype=bool)
     mask[0, :2, :2] = True  # 4 px
