@@ -1,8 +1,10 @@
 """The pixel store: PNG files named by the hash of the pixels they hold, so that a file is written once and never changed."""
 
 import hashlib
+import os
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from pyarrow import fs
@@ -62,7 +64,9 @@ class PixelStore:
             with self.files.open_output_stream(path) as stream:
                 stream.write(data)
             return
-        temporary = f"{path}.{uuid.uuid4().hex}.part"
-        with self.files.open_output_stream(temporary) as stream:
-            stream.write(data)
-        self.files.move(temporary, path)
+        temporary = Path(f"{path}.{uuid.uuid4().hex}.part")
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())  # the row that names this file must not outlive it
+        temporary.replace(path)
