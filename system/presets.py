@@ -65,7 +65,7 @@ def demo() -> RunConfig:
     mass covers two cells of the map, so that masks and not resolution decide what is found.
     """
     train = TrainConfig(
-        num_epochs=4,
+        num_epochs=3,
         steps_per_epoch=40,
         learning_rate=2e-3,
         plan="cosine",
@@ -73,7 +73,7 @@ def demo() -> RunConfig:
         ema_decay=0.98,
         cache_images=4000,
     )
-    rounds = train.model_copy(update={"steps_per_epoch": 50, "class_factor": 1.0})
+    rounds = train.model_copy(update={"num_epochs": 4, "learning_rate": 1e-3, "class_factor": 1.0})
     return RunConfig(
         strong_share=0.25,
         demo=DemoConfig(
@@ -82,14 +82,14 @@ def demo() -> RunConfig:
             phantom=PhantomConfig(
                 height_px=256,
                 width_px=192,
-                contrast_low=0.18,
-                contrast_high=0.42,
+                contrast_low=0.28,
+                contrast_high=0.55,
                 diameter_mm_low=15.0,
                 diameter_mm_high=35.0,
                 num_distractors_low=1,
                 num_distractors_high=3,
             ),
-            split=SplitConfig(strong=0.15, weak=0.53, validation=0.10, test=0.22, draw="by_count"),
+            split=SplitConfig(strong=0.05, weak=0.56, validation=0.12, test=0.27, draw="by_count"),
         ),
         ingest=IngestConfig(
             imaging=ImagingConfig(height_px=128, width_px=96),
