@@ -4,10 +4,16 @@ layout.py     what a layout supplies, and the records it speaks in
 tables_in.py  CSV files that others wrote
 dicom.py      a folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/
 mini_mias.py  the mini-MIAS films in their original form
+cbis_ddsm.py  CBIS-DDSM: digitised films, masses and calcifications outlined
+inbreast.py   INbreast: full-field images with outlines
 vindr_mammo.py  VinDr-Mammo: full-field images with boxes
+cmmd.py       CMMD: full-field images, what was proven in which breast
 """
 
+from system.archive.layouts.cbis_ddsm import CbisDdsm
+from system.archive.layouts.cmmd import Cmmd
 from system.archive.layouts.dicom import DicomFolder
+from system.archive.layouts.inbreast import InBreast
 from system.archive.layouts.layout import Layout, SourceItem, SourceReport
 from system.archive.layouts.mini_mias import MiniMias
 from system.archive.layouts.vindr_mammo import VinDrMammo
@@ -16,7 +22,10 @@ LAYOUTS: dict[str, Layout] = {
     "dicom": DicomFolder(name="dicom", report_source="hospital"),
     "phantom": DicomFolder(name="phantom", report_source="phantom"),
     "mini-mias": MiniMias(),
+    "cbis-ddsm": CbisDdsm(),
+    "inbreast": InBreast(),
     "vindr-mammo": VinDrMammo(),
+    "cmmd": Cmmd(),
 }
 
 __all__ = ["LAYOUTS", "Layout", "SourceItem", "SourceReport"]

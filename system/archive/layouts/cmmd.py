@@ -1,0 +1,108 @@
+"""CMMD (The Chinese Mammography Database) as TCIA's downloader writes it: DICOM files, and what was proven in which breast.
+
+CMMD_clinicaldata_revision.csv                 one row per breast: ID1, LeftRight, Age, number, abnormality, classification, subtype;
+                                               published as .xlsx, to be saved as CSV; delimited by , or ;
+[manifest-*/]CMMD/D1-0001/<study>/<series>/1-1.dcm
+
+What the table does not make plain:
+* it says nothing of single files: which woman and which breast a file shows stands in its header only, so listing reads every header;
+* View Position is empty in all headers, the view stands in the View Code Sequence;
+* abnormality mass or both: there is a mass in the breast, and nobody has outlined it, so its images are positive without truth;
+* abnormality calcification: no mass is said of the breast (0), yet there is no truth either. The table tells what the proven lesion was,
+  not that a reader looked for other masses; and as no mass of the set is outlined, the only CMMD images with truth would be without a mass:
+  held out or taught, the machine's look would tell the answer;
+* a breast without a row: nothing is known.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.tables_in import one_of, read_rows
+from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
+from system.imaging.dicom_file import careful_reading, parse_header, text_of
+from system.records import Side
+
+TABLE = "CMMD_clinicaldata_revision.csv"
+SPREADSHEET = "CMMD_clinicaldata_revision.xlsx"
+COLUMNS = ("ID1", "LeftRight", "abnormality")
+NUM_MASSES = {"mass": 1, "both": 1, "calcification": 0}
+PATIENT_ID = re.compile(r"D[12]-\d{4}")
+
+Breast = tuple[str, str]
+"""Patient ID, L or R."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cmmd:
+    """The images; of their masses only how many breasts have one."""
+
+    name: str = "cmmd"
+    report_source: str = "none"
+
+    def items(self, source: Path) -> list[SourceItem]:
+        """Return every file of the downloads, ordered by path, then the breasts of the table that none of them shows."""
+        num_masses = _num_masses(source)
+        breasts = {path.relative_to(source).as_posix(): _breast_in(path) for path in sorted(source.rglob("*.dcm"))}
+        absent = sorted(num_masses.keys() - set(breasts.values()))
+        breasts |= {f"CMMD/{patient}/{side}": (patient, side) for patient, side in absent}
+        return [SourceItem(name, num_masses=num_masses.get(breast, 0)) for name, breast in breasts.items()]
+
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
+        """Return the DICOM file."""
+        return [source / item.name]
+
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
+        """Return one image."""
+        path = source / item.name
+        if not path.is_file():
+            raise ImageRefused("not_found", "no image of a listed breast is in the source")
+        image = read_dicom(path, config=config)
+        return replace(image, patient=f"CMMD {image.patient}" if image.patient else "")
+
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - no image has truth
+        """Return an empty mask."""
+        return np.zeros(image.pixels.shape, bool)
+
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+        """Return nothing."""
+        return []
+
+
+def _num_masses(source: Path) -> dict[Breast, int]:
+    """Return what the table says of each of its breasts."""
+    path = source / TABLE
+    if not path.exists() and (source / SPREADSHEET).exists():
+        raise ValueError(f"{SPREADSHEET} is not read: open it in a spreadsheet program and save it beside as {TABLE} (CSV, UTF-8)")
+    found: dict[Breast, int] = {}
+    for line, row in read_rows(path, columns=COLUMNS, delimiter=_delimiter(path)):
+        where = f"{TABLE} line {line}"
+        if not PATIENT_ID.fullmatch(row["ID1"]):
+            raise ValueError(f"{where}, ID1: expected D1-0000 or D2-0000 with other digits: correct the row")
+        breast = row["ID1"], one_of(row["LeftRight"], tuple(Side), where=f"{where}, LeftRight")
+        if breast in found:
+            raise ValueError(f"{where}: a breast is listed twice: keep one row")
+        found[breast] = NUM_MASSES[one_of(row["abnormality"], tuple(NUM_MASSES), where=f"{where}, abnormality")]
+    return found
+
+
+def _delimiter(path: Path) -> str:
+    """Return what separates the columns: spreadsheet programs write the one of the computer's language."""
+    if not path.exists():
+        return ","
+    with path.open("rb") as file:
+        return ";" if b";" in file.readline(1024) else ","
+
+
+def _breast_in(path: Path) -> Breast:
+    """Return whose breast a file shows, by its header; empty texts where it cannot be read: `read` says so, at the cost of one row."""
+    limits = DicomConfig()
+    try:
+        with path.open("rb") as file, careful_reading():
+            header = parse_header(file, max_file_bytes=limits.max_file_bytes, max_inflated_bytes=limits.max_inflated_bytes).header
+            return text_of(header, "PatientID"), text_of(header, "ImageLaterality")
+    except (ImageRefused, OSError):
+        return "", ""
