@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from system.archive.intake import Intake, source_of, stamp_of, take
 from system.archive.layouts import LAYOUTS, SourceItem
@@ -120,7 +121,12 @@ class Fence:
 def item_from_json(text: str) -> SourceItem:
     """Return an item from the JSON of its fields."""
     fields = json.loads(text)
-    return SourceItem(**fields | {"circles_px": tuple(tuple(circle) for circle in fields["circles_px"])})
+    return SourceItem(**{name: _tuples(value) for name, value in fields.items()})
+
+
+def _tuples(value: Any) -> Any:
+    """Return JSON's lists as the tuples they were."""
+    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
 
 
 def serve() -> None:

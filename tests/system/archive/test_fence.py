@@ -1,7 +1,9 @@
 """Reading behind the fence: what ends the child costs one row."""
 
+import json
 import os
 import signal
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -85,4 +87,5 @@ def test_a_job_and_an_item_come_back_from_their_line(source):
     job = ReadJob("a", "phantom", "b", DicomConfig(allow_for_processing=True), memory_mib=3, timeout_s=0.5)
 
     assert ReadJob.from_json(job.to_json()) == job
-    assert item_from_json('{"name": "f", "circles_px": [[1.0, 2.0, 3.0]]}') == SourceItem("f", circles_px=((1.0, 2.0, 3.0),))
+    item = SourceItem("f", masks=("a", "b"), circles_px=((1.0, 2.0, 3.0),))
+    assert item_from_json(json.dumps(asdict(item))) == item
