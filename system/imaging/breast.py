@@ -20,6 +20,8 @@ MAX_CLIPS = 4
 MARGIN_PX = 1  # of the small copy; the skin line is fainter than the threshold
 MIN_BREAST_SHARE = 0.02  # of the frame
 EDGE_SHARE = 0.08  # of the breast's width: the strip in which its straight side is looked for
+BORDER_PX = 2  # of the small copy: the strips along the frame's four edges
+MIN_BRIGHT_EDGES = 3  # of four; mini-MIAS: 0 or 1 on 120 films, 3 or 4 on their negatives
 CLEAR_DIFFERENCE = 0.2  # of the frame's height; mini-MIAS: 0.27 or more on 118 of 120 films, below 0.1 on the two that the breast fills
 
 
@@ -30,12 +32,13 @@ class Breast:
     mask: np.ndarray  # [small rows, small cols] bool, with a margin for the skin line
     columns_px: tuple[float, float]  # first and one past the last source column, without the margin
     chest_wall: Side  # LEFT: the chest wall is at the picture's left edge; the picture's side, not the woman's
+    is_clear: bool  # the chest wall's side is plain by CLEAR_DIFFERENCE, not decided by brightness
 
 
 def find_breast(pixels: np.ndarray) -> Breast:
     """Return the breast: the largest bright region after smoothing and opening, holes filled.
 
-    pixels: [rows, cols] float32, any range, tissue bright.  Raises ImageRefused no_signal when there is nothing to see.
+    pixels: [rows, cols] float32, any range, tissue bright.  Raises ImageRefused no_signal when there is nothing to see, or a negative.
     """
     small, cell_px = _small_copy(pixels)
     low, high = float(small.min()), float(small.max())
@@ -46,11 +49,15 @@ def find_breast(pixels: np.ndarray) -> Breast:
         raise ImageRefused(
             "no_signal", f"the largest bright region covers {region.mean():.1%} of the frame, expected {MIN_BREAST_SHARE:.0%}"
         )
+    if _is_negative(small):
+        raise ImageRefused("no_signal", "the background is bright all round: the picture is a negative, or shows no breast")
     columns = np.flatnonzero(region.any(axis=0))
+    chest_wall, is_clear = _chest_wall(small, region=region)
     return Breast(
         mask=np.asarray(ndimage.binary_fill_holes(ndimage.binary_dilation(region, iterations=MARGIN_PX))),
         columns_px=(float(columns[0]) * cell_px, float(columns[-1] + 1) * cell_px),
-        chest_wall=_chest_wall(small, region=region),
+        chest_wall=chest_wall,
+        is_clear=is_clear,
     )
 
 
@@ -85,8 +92,21 @@ def _largest_region(small: np.ndarray) -> np.ndarray:
     return np.asarray(ndimage.binary_fill_holes(labels == sizes.argmax()))
 
 
-def _chest_wall(small: np.ndarray, *, region: np.ndarray) -> Side:
-    """Return the picture side on which the breast ends straight: the strip there is filled over more rows.
+def _is_negative(small: np.ndarray) -> bool:
+    """Whether the frame is bright along its edges and darker within: air is bright, the breast dark.
+
+    A breast that fills the frame also has bright edges, but is dark at its corners and bright in its middle.
+    """
+    dark = small <= threshold_otsu(small)
+    edges = (dark[:BORDER_PX], dark[-BORDER_PX:], dark[:, :BORDER_PX], dark[:, -BORDER_PX:])
+    quarter = dark.shape[0] // 4
+    middle = dark[quarter : dark.shape[0] - quarter]
+    num_bright = sum(edge.mean() < 0.5 for edge in edges)
+    return num_bright >= MIN_BRIGHT_EDGES and bool(middle.mean() > np.concatenate([edge.ravel() for edge in edges]).mean())
+
+
+def _chest_wall(small: np.ndarray, *, region: np.ndarray) -> tuple[Side, bool]:
+    """Return the picture side on which the breast ends straight, and whether that is clear: the strip there is filled over more rows.
 
     A breast that fills the film ends straight on both sides; then the brighter upper corner decides, where the pectoral muscle lies.
     """
@@ -95,9 +115,10 @@ def _chest_wall(small: np.ndarray, *, region: np.ndarray) -> Side:
     strip = max(1, round((last - first) * EDGE_SHARE))
     left, right = slice(first, first + strip), slice(last - strip, last)
     difference = float(region[:, left].mean() - region[:, right].mean())
-    if abs(difference) < CLEAR_DIFFERENCE:
+    is_clear = abs(difference) >= CLEAR_DIFFERENCE
+    if not is_clear:
         difference = _upper_brightness(small, region=region, columns=left) - _upper_brightness(small, region=region, columns=right)
-    return Side.LEFT if difference >= 0 else Side.RIGHT
+    return Side.LEFT if difference >= 0 else Side.RIGHT, is_clear
 
 
 def _upper_brightness(small: np.ndarray, *, region: np.ndarray, columns: slice) -> float:

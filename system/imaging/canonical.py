@@ -14,6 +14,7 @@ from system.settings import Settings
 
 FULL_SCALE = 65535
 WINDOW_PERCENTILES = (0.5, 99.8)  # of the breast's pixels; labels and dead pixels must not set the range
+SIDE_NAMES = {Side.LEFT: "left", Side.RIGHT: "right"}
 _EPSILON = 1e-6
 
 
@@ -24,13 +25,21 @@ class ImagingConfig(Settings):
     width_px: int = Field(default=800, ge=32, le=8192)
 
 
-def canonical_view(pixels: np.ndarray, *, config: ImagingConfig) -> tuple[np.ndarray, Geometry]:
+def canonical_view(pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None) -> tuple[np.ndarray, Geometry]:
     """Return the canonical view [H, W] uint16 and the way back: all but the breast is 0, the breast spans 1 to 65535.
 
-    pixels: [rows, cols] any real dtype, tissue bright.  Raises ImageRefused no_signal.
+    pixels: [rows, cols] any real dtype, tissue bright;  chest_wall: the picture's side on which the header puts it, None where it does not
+    say. Raises ImageRefused: no_signal; view when the picture plainly has its chest wall on the other side; pixel_size for a strip so thin
+    that nothing would be left of it.
     """
     source = np.ascontiguousarray(pixels, dtype=np.float32)
     breast = find_breast(source)
+    if chest_wall is not None and breast.is_clear and breast.chest_wall is not chest_wall:
+        raise ImageRefused(
+            "view",
+            f"Patient Orientation (0020,0020) puts the chest wall at the picture's {SIDE_NAMES[chest_wall]}, "
+            f"it is at its {SIDE_NAMES[breast.chest_wall]}: the picture is mirrored or its header another's",
+        )
     geometry = _fit(source.shape, breast=breast, config=config)
     view = _resample(source, geometry=geometry)
     inside = _resample(_breast_on_source(breast, shape=source.shape), geometry=geometry) >= 0.5
@@ -56,10 +65,12 @@ def to_network(pixels: np.ndarray) -> np.ndarray:
 def _fit(shape: tuple[int, ...], *, breast: Breast, config: ImagingConfig) -> Geometry:
     """Return the mapping: the frame's height fills the view unless the breast is too wide for it; the chest wall goes to column 0."""
     rows, cols = shape
-    first, last = breast.columns_px
+    first, last = breast.columns_px[0], min(breast.columns_px[1], float(cols))  # rounding may put the last a hair beyond the frame
     mirrored = breast.chest_wall is Side.RIGHT
     left_px = cols - last if mirrored else first
     scale = min(config.height_px / rows, config.width_px / (last - first))
+    if min(rows, cols - left_px) * scale < 1:
+        raise ImageRefused("pixel_size", f"{cols}x{rows} px leave less than a pixel of a view of {config.width_px}x{config.height_px}")
     top_px = (config.height_px - math.floor(rows * scale + _EPSILON)) // 2
     return Geometry(
         source_rows=rows,

@@ -1,36 +1,59 @@
 """Read one digital mammogram (DICOM PS3.3 A.26, Digital Mammography X-Ray) as pixels in which dense tissue is bright.
 
-The header decides whether an image is used before a pixel is decoded; what is refused carries a quarantine code.
+The header decides whether an image is used before a pixel is decoded; what is refused carries a quarantine code. Transfer syntaxes:
+
+| syntax                                   | read | decoder  | tested on a file                                                      |
+|------------------------------------------|------|----------|-----------------------------------------------------------------------|
+| implicit and explicit little endian      | yes  | numpy    | written by pydicom                                                    |
+| deflated                                 | yes  | zlib     | written by pydicom; inflated here, to a cap                           |
+| RLE                                      | yes  | pylibjpeg| written by pydicom                                                    |
+| JPEG baseline, 8 bits                    | yes  | GDCM     | written by GDCM                                                       |
+| JPEG extended, 12 bits                   | yes  | GDCM     | pydicom's 12-bit example; writes a line on stderr, and reads it right |
+| JPEG lossless, process 14 and its SV1    | yes  | GDCM     | written by GDCM; a real GE mammogram                                  |
+| JPEG-LS lossless, near-lossless          | yes  | GDCM     | written by GDCM; near-lossless also pydicom's example                 |
+| JPEG 2000 lossless, lossy                | yes  | OpenJPEG | written by pydicom                                                    |
+| HTJ2K lossless, RPCL, lossy              | yes  | OpenJPEG | a codestream without coefficients only: no encoder is at hand         |
+| explicit big endian (retired in 2006)    | no   |          | refused, `transfer_syntax`                                            |
+| video, JPEG 2000 part 2, JPIP, the rest  | no   |          | refused, `transfer_syntax`                                            |
 """
 
-import warnings
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydicom import dcmread
-from pydicom.config import disable_value_validation
+from pydantic import Field
+from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
-from pydicom.pixels import apply_modality_lut, apply_voi_lut
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from system.imaging.dicom_decode import coding_of, stored_words
+from system.imaging.dicom_file import DicomFile, careful_reading, parse_header, text_of
+from system.imaging.dicom_values import bright_values
+from system.imaging.dicom_view import chest_wall_of, side_of, view_of
+from system.imaging.pixel_format import pixel_format
 from system.imaging.refused import ImageRefused
 from system.records import Side, ViewPosition
 from system.settings import Settings
 
-MAX_PIXELS = 60_000_000  # the largest digital mammography detector has about 20 million
-EXTRA_VIEWS = frozenset(
-    # View Modifier Code Sequence (0054,0222), CID 4015 code meanings that are not one of the four standard views
-    ("magnification", "spot compression", "implant displaced", "tangential", "rolled", "cleavage", "axillary tail", "nipple in profile")
+MIB = 1024**2
+FOR_PROCESSING_CLASS = "1.2.840.10008.5.1.4.1.1.1.2.1"  # Digital Mammography X-Ray Image Storage - For Processing
+TOMOSYNTHESIS_CLASSES = frozenset(  # Breast Tomosynthesis, and Breast Projection for presentation and for processing
+    {"1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.13.1.5"}
 )
+ISO_2022_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ECMA-35: ESC, intermediate bytes, a final one
+ASCII_SETS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})  # Specific Character Set (0008,0005); what else is in the text is not declared
+CHINESE_SETS = frozenset({"ISO 2022 IR 58", "GB18030", "GBK"})  # without escapes, the first two are parts of GB18030
 
 
 class DicomConfig(Settings):
     """What is read of what hospitals send."""
 
     allow_for_processing: bool = False  # raw detector values, Presentation Intent Type (0008,0068) FOR PROCESSING
+    max_pixels: int = Field(default=60_000_000, ge=1)  # of one picture; the largest digital mammography detector has about 20 million
+    max_file_bytes: int = Field(default=256 * MIB, ge=1)  # of the file as it lies on disk; 60 million words of 16 bits are 115 MiB
+    max_inflated_bytes: int = Field(default=256 * MIB, ge=1)  # of a deflated file's header and pixels together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,123 +67,114 @@ class SourceImage:
     patient: str  # Patient ID (0010,0020); may be empty
     study: str  # Study Instance UID (0020,000D)
     image: str  # SOP Instance UID (0008,0018)
+    chest_wall: Side | None = None  # the picture's side by Patient Orientation (0020,0020), for canonical_view; None: not said
 
 
-def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:  # noqa: ARG001, B008
+def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:
     """Return the mammogram in a DICOM file.
 
-    Raises ImageRefused: not_dicom, too_large, modality, multiframe, view, missing_id, no_pixels, pixel_size, truncated, transfer_syntax.
+    Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, modality, multiframe, view, missing_id, for_processing,
+    no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when it does not fit.
     """
-    with warnings.catch_warnings(), disable_value_validation():
-        warnings.simplefilter("ignore")  # real headers break length rules everywhere, and the warnings quote their values
-        dataset = _parse(path)
-        _check_kind(dataset)
-        side, view = _side(dataset), _view(dataset)
-        _check_size(dataset)
+    with path.open("rb") as file, careful_reading():
+        dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
+        header = dicom.header
+        if (modality := text_of(header, "Modality")) != "MG":
+            raise ImageRefused("modality", f"Modality (0008,0060) is {modality[:16]!r}, expected 'MG'")
+        _check_single_frame(header)
+        side, view = side_of(header), view_of(header)
+        study, image = _required_uid(header, "StudyInstanceUID"), _required_uid(header, "SOPInstanceUID")
         return SourceImage(
-            pixels=_pixels(dataset),
+            pixels=_pixels(dicom, config=config),
             side=side,
             view=view,
-            spacing_mm=_spacing_mm(dataset),
-            patient=_text(dataset, "PatientID"),
-            study=_required_uid(dataset, "StudyInstanceUID"),
-            image=_required_uid(dataset, "SOPInstanceUID"),
+            spacing_mm=_spacing_mm(header),
+            patient=_patient(header),
+            study=study,
+            image=image,
+            chest_wall=chest_wall_of(header),
         )
 
 
-def _parse(path: Path) -> Dataset:
-    """Return the parsed file, pixels undecoded. A deflated file is refused: pydicom would inflate it without a limit."""
-    try:
-        meta = read_file_meta_info(path)
-        if str(meta.get("TransferSyntaxUID", "")) == DeflatedExplicitVRLittleEndian:
-            raise ImageRefused("transfer_syntax", "deflated DICOM is not read")
-        return dcmread(path)
-    except InvalidDicomError:
-        raise ImageRefused("not_dicom", "no DICOM file meta information") from None
-    except ImageRefused:
-        raise
-    except Exception as error:  # a broken file can fail anywhere in the parser; its text may quote patient data
-        raise ImageRefused("truncated", f"the file cannot be parsed ({type(error).__name__})") from None
+def read_pixels(path: Path, *, config: DicomConfig = DicomConfig()) -> np.ndarray:
+    """Return the pixels of a DICOM file whose header has no usable identity, side or modality: [rows, cols] float32, dense tissue bright.
+
+    Same bounds, decoding and values as `read_dicom`. Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, multiframe,
+    for_processing, no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when it does not fit.
+    """
+    with path.open("rb") as file, careful_reading():
+        dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
+        _check_single_frame(dicom.header)
+        return _pixels(dicom, config=config)
 
 
-def _check_kind(dataset: Dataset) -> None:
-    """Refuse what is not a single-frame mammogram."""
-    modality = _text(dataset, "Modality")
-    if modality != "MG":
-        raise ImageRefused("modality", f"Modality (0008,0060) is {modality[:16]!r}, expected 'MG'")
-    frames = int(dataset.get("NumberOfFrames") or 1)
-    if frames > 1:
-        raise ImageRefused("multiframe", f"NumberOfFrames (0028,0008) is {frames}, expected 1")
-    if "PixelData" not in dataset:
-        raise ImageRefused("no_pixels", "there is no Pixel Data (7FE0,0010)")
-
-
-def _side(dataset: Dataset) -> Side:
-    """Return the breast: Image Laterality (0020,0062), else Laterality (0020,0060); never guessed."""
-    found = _text(dataset, "ImageLaterality") or _text(dataset, "Laterality")
-    if found not in ("L", "R"):
-        raise ImageRefused("view", f"Image Laterality (0020,0062) is {found[:16]!r}, expected L or R")
-    return Side(found)
-
-
-def _view(dataset: Dataset) -> ViewPosition:
-    """Return the projection: View Position (0018,5101), without modifiers that make it an extra view."""
-    found = _text(dataset, "ViewPosition")
-    if found not in ("CC", "MLO"):
-        raise ImageRefused("view", f"View Position (0018,5101) is {found[:16]!r}, expected CC or MLO")
-    for code in dataset.get("ViewCodeSequence") or []:
-        for modifier in code.get("ViewModifierCodeSequence") or []:
-            meaning = _text(modifier, "CodeMeaning").lower()
-            if any(extra in meaning for extra in EXTRA_VIEWS):
-                raise ImageRefused("view", f"View Modifier (0054,0222) is {meaning[:32]!r}, expected a standard view")
-    return ViewPosition(found)
-
-
-def _check_size(dataset: Dataset) -> None:
-    """Refuse a header whose picture cannot be in its pixel data: checked before decoding."""
-    rows, cols = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
-    bits, samples = int(dataset.get("BitsAllocated") or 0), int(dataset.get("SamplesPerPixel") or 1)
-    if not 0 < rows * cols <= MAX_PIXELS or bits not in (8, 16) or samples != 1:
+def _check_single_frame(header: Dataset) -> None:
+    frames = int(header.get("NumberOfFrames") or 1)
+    if frames != 1 or text_of(header, "SOPClassUID") in TOMOSYNTHESIS_CLASSES:
         raise ImageRefused(
-            "pixel_size", f"{cols}x{rows} px of {bits} bits, {samples} samples; at most {MAX_PIXELS} px of 8 or 16 bits, 1 sample"
+            "multiframe", f"{frames} frames (0028,0008) or tomosynthesis by its SOP Class (0008,0016), expected one projection"
         )
-    expected = rows * cols * bits // 8
-    if not dataset.file_meta.TransferSyntaxUID.is_compressed and len(dataset.PixelData) < expected:
-        raise ImageRefused("pixel_size", f"the pixel data has {len(dataset.PixelData)} bytes, {cols}x{rows} px need {expected}")
 
 
-def _pixels(dataset: Dataset) -> np.ndarray:
-    """Return [rows, cols] float32, dense tissue bright: modality LUT, first VOI window, then MONOCHROME1 (PS3.3 C.7.6.3)."""
-    try:
-        stored = dataset.pixel_array
-        values = apply_voi_lut(apply_modality_lut(stored, dataset), dataset, index=0)
-    except (NotImplementedError, RuntimeError) as error:
-        raise ImageRefused("transfer_syntax", f"no decoder takes this file ({type(error).__name__})") from None
-    except Exception as error:  # decoders fail in their own ways on broken data
-        raise ImageRefused("truncated", f"the pixel data cannot be decoded ({type(error).__name__})") from None
-    pixels = np.asarray(values, dtype=np.float32)
-    if pixels.ndim != 2 or pixels.shape != (dataset.Rows, dataset.Columns):
-        raise ImageRefused("pixel_size", f"decoded to {list(pixels.shape)}, the header says {dataset.Rows}x{dataset.Columns}")
-    if _text(dataset, "PhotometricInterpretation") == "MONOCHROME1":
-        pixels = pixels.max() - pixels
-    return pixels
+def _pixels(dicom: DicomFile, *, config: DicomConfig) -> np.ndarray:
+    """Return [rows, cols] float32, dense tissue bright; all that the header tells is checked before the pixels are read."""
+    header, syntax = dicom.header, str(dicom.syntax)
+    intent, sop_class = text_of(header, "PresentationIntentType"), text_of(header, "SOPClassUID")
+    for_processing = intent == "FOR PROCESSING" or sop_class == FOR_PROCESSING_CLASS
+    if for_processing and not config.allow_for_processing:
+        raise ImageRefused(
+            "for_processing", "Presentation Intent Type (0008,0068) is FOR PROCESSING, which dicom.allow_for_processing admits"
+        )
+    coding = coding_of(syntax)
+    if not dicom.has_pixels:
+        raise ImageRefused("no_pixels", "there is no Pixel Data (7FE0,0010)")
+    pixels = pixel_format(header, max_pixels=config.max_pixels)
+    words = stored_words(dicom.pixel_data(), pixels=pixels, syntax=syntax)
+    return bright_values(words, header=header, pixels=pixels, is_lossy=coding.is_lossy, for_processing=for_processing)
 
 
-def _spacing_mm(dataset: Dataset) -> float:
+def _spacing_mm(header: Dataset) -> float:
     """Return Imager Pixel Spacing (0018,1164), else Pixel Spacing (0028,0030), of a row; 0 where neither is given."""
     for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
-        if found := dataset.get(keyword):
-            return float(found[0])
+        if (found := header.get(keyword)) and math.isfinite(spacing_mm := float(found[0])) and spacing_mm > 0:
+            return spacing_mm
     return 0.0
 
 
-def _required_uid(dataset: Dataset, keyword: str) -> str:
+def _required_uid(header: Dataset, keyword: str) -> str:
     """Return a UID that must be there."""
-    if not (uid := _text(dataset, keyword)):
+    if not (uid := text_of(header, keyword)):
         raise ImageRefused("missing_id", f"{keyword} is missing or empty")
     return uid
 
 
-def _text(dataset: Dataset, keyword: str) -> str:
-    """Return an element's text, stripped; empty when absent."""
-    return str(dataset.get(keyword) or "").strip()
+def _patient(header: Dataset) -> str:
+    r"""Return Patient ID (0010,0020), alike for the same woman whatever Specific Character Set (0008,0005) her files name.
+
+    From the bytes, not through pydicom: it leaves ISO 2022 escapes (PS3.5 6.1.2.5) such as ESC $)A in, and splits GBK characters at their
+    second byte where that is a backslash. Bytes without a declaration are UTF-8 where they can be, else GB18030.
+    """
+    if "PatientID" not in header:
+        return ""
+    value = header.get_item("PatientID").value or b""
+    if not isinstance(value, bytes):
+        return text_of(header, "PatientID")
+    plain = ISO_2022_ESCAPE.sub(b"", value).strip(b" \0")
+    return plain.decode(_encoding(plain, declared=header.get("SpecificCharacterSet")), errors="backslashreplace").strip()
+
+
+def _encoding(plain: bytes, *, declared: object) -> str:
+    """Return Python's name of the encoding of a text without escapes; declared: one or several defined terms of (0008,0005)."""
+    names = declared if isinstance(declared, Sequence) and not isinstance(declared, str) else [declared or ""]
+    named = next((str(name) for name in names if str(name) not in ASCII_SETS), "")
+    if named and named not in CHINESE_SETS:
+        return python_encoding.get(named, "gb18030")
+    return "gb18030" if named or not _is_utf8(plain) else "utf8"
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf8")
+    except UnicodeDecodeError:
+        return False
+    return True

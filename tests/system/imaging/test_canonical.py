@@ -1,9 +1,14 @@
 """The canonical view of drawn breasts whose place is known."""
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
-from system.imaging import ImageRefused, ImagingConfig, canonical_mask, canonical_view, to_network
+from system.imaging import ImageRefused, ImagingConfig, canonical_mask, canonical_view, read_plain, to_network
+from system.records import Side
 
 CONFIG = ImagingConfig(height_px=160, width_px=128)
 
@@ -93,6 +98,56 @@ def test_one_pixel_of_the_source_is_found_again_within_half_a_pixel():
     np.testing.assert_allclose(geometry.to_source(np.array([centre]))[0], [188.5, 62.5], atol=0.5)
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    rows=st.integers(200, 400),
+    cols=st.integers(150, 400),
+    chest_wall=st.sampled_from(["left", "right"]),
+    size=st.sampled_from([(160, 128), (97, 61), (512, 400)]),
+    place=st.tuples(st.floats(0.05, 0.5), st.floats(0.35, 0.6)),
+)
+def test_a_bright_dot_anywhere_is_found_again_within_half_a_source_pixel(rows, cols, chest_wall, size, place):
+    depth, row = round(place[0] * cols), round(place[1] * rows)
+    half = 1 + math.ceil(1.5 * max(rows / size[0], cols / size[1]))  # of the dot: it has three pixels of the view at least
+    assume(half <= depth)
+    plain = drawn_breast(rows, cols)
+    plain[3 * rows // 4 : 4 * rows // 5, : cols // 4] = 3000  # sets the upper end of the window for both
+    dotted = plain.copy()
+    dotted[row - half : row + half + 1, depth - half : depth + half + 1] += 800
+    column = depth if chest_wall == "left" else cols - 1 - depth
+    views = [image if chest_wall == "left" else image[:, ::-1] for image in (plain, dotted)]
+
+    (before, _), (after, geometry) = (canonical_view(image, config=ImagingConfig(height_px=size[0], width_px=size[1])) for image in views)
+
+    assert geometry.mirrored == (chest_wall == "right")
+    change = np.maximum(after.astype(float) - before - 1500, 0)  # the two windows differ by a little
+    centre = [np.average(np.arange(size[1]), weights=change.sum(axis=0)), np.average(np.arange(size[0]), weights=change.sum(axis=1))]
+    np.testing.assert_allclose(geometry.to_source(np.array([centre]))[0], [column, row], atol=0.5)
+
+
+@pytest.mark.parametrize("cols", range(190, 210))
+def test_a_breast_that_ends_at_the_frames_last_column_is_taken_whatever_the_width(cols):
+    assert canonical_view(drawn_breast(206, cols, chest_wall="right"), config=CONFIG)[1].left_px >= 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(rows=st.integers(100, 400), cols=st.integers(100, 400), mirrored=st.booleans(), data=st.data())
+def test_a_masks_edges_lie_where_the_geometry_says(rows, cols, mirrored, data):
+    _, geometry = canonical_view(drawn_breast(rows, cols, chest_wall="right" if mirrored else "left"), config=CONFIG)
+    top = data.draw(st.integers(rows // 4, rows // 2))
+    left = data.draw(st.integers(cols // 4, cols // 2))  # the breast, and so the view, ends at three quarters
+    mask = np.zeros((rows, cols), bool)
+    mask[top : top + 25, left : left + 20] = True
+
+    ys, xs = np.nonzero(canonical_mask(mask, geometry=geometry))
+
+    corners = geometry.to_source(np.array([[xs.min() - 0.5, ys.min() - 0.5], [xs.max() + 0.5, ys.max() + 0.5]]))
+    # a pixel of the view is set by the half of it that is covered, and covered to half a source pixel
+    tolerance = 0.5 + 0.5 / geometry.scale + 0.01
+    np.testing.assert_allclose(sorted(corners[:, 0]), [left - 0.5, left + 19.5], atol=tolerance)
+    np.testing.assert_allclose(sorted(corners[:, 1]), [top - 0.5, top + 24.5], atol=tolerance)
+
+
 def test_a_mask_goes_the_way_of_its_image_and_comes_back_where_it_was():
     _, geometry = canonical_view(drawn_breast(chest_wall="right"), config=CONFIG)
     mask = np.zeros((320, 256), bool)
@@ -126,6 +181,63 @@ def test_a_mask_of_another_size_is_refused():
 def test_an_image_without_signal_is_refused(pixels):
     with pytest.raises(ImageRefused, match="no_signal"):
         canonical_view(pixels, config=CONFIG)
+
+
+@pytest.mark.parametrize("chest_wall", ["left", "right"])
+def test_a_negative_is_refused(chest_wall):
+    breast = drawn_breast(chest_wall=chest_wall)
+
+    with pytest.raises(ImageRefused, match="no_signal: the background is bright all round"):
+        canonical_view(breast.max() - breast, config=CONFIG)
+
+
+def test_a_breast_that_fills_the_frame_but_for_its_corners_is_no_negative():
+    y, x = np.mgrid[:300, :300]
+
+    view, _ = canonical_view(np.where((x - 150) ** 2 + (y - 150) ** 2 < 190**2, 500.0 + x, 10.0), config=CONFIG)
+
+    assert view.any()
+
+
+def test_real_films_are_taken_and_their_negatives_are_not(shared_data):
+    paths = sorted((shared_data / "data" / "mini-mias").glob("*.pgm"))[::10]
+    assert len(paths) >= 10
+
+    for path in paths:
+        film = read_plain(path).astype(np.float32)
+        canonical_view(film, config=CONFIG)
+        with pytest.raises(ImageRefused, match="no_signal"):
+            canonical_view(film.max() - film, config=CONFIG)
+
+
+def test_a_chest_wall_on_the_side_that_the_header_names_is_taken():
+    left, _ = canonical_view(drawn_breast(), config=CONFIG)
+
+    np.testing.assert_array_equal(canonical_view(drawn_breast(), config=CONFIG, chest_wall=Side.LEFT)[0], left)
+
+
+@pytest.mark.parametrize(("drawn", "said"), [("left", Side.RIGHT), ("right", Side.LEFT)])
+def test_a_chest_wall_plainly_on_the_other_side_is_refused(drawn, said):
+    with pytest.raises(ImageRefused, match="view: Patient Orientation"):
+        canonical_view(drawn_breast(chest_wall=drawn), config=CONFIG, chest_wall=said)
+
+
+def test_a_chest_wall_that_the_picture_does_not_show_plainly_contradicts_nothing():
+    y, x = np.mgrid[:300, :300]
+    filled = np.where((x - 150) ** 2 + (y - 140) ** 2 < 190**2, 500.0, 10.0)
+    filled[(299 - x) + y < 80] = 900  # pectoral muscle in the upper right corner
+
+    _, geometry = canonical_view(filled, config=CONFIG, chest_wall=Side.LEFT)
+
+    assert geometry.mirrored
+
+
+def test_a_strip_too_thin_for_the_view_is_refused():
+    strip = np.zeros((2, 12000), np.float32)
+    strip[:, :6000] = np.linspace(1000, 500, 6000)
+
+    with pytest.raises(ImageRefused, match="pixel_size: 12000x2 px"):
+        canonical_view(strip, config=CONFIG)
 
 
 def test_network_input_runs_from_zero_to_one():

@@ -1,6 +1,8 @@
 """The mapping between source and canonical pixels."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from system.imaging import Geometry
 
@@ -22,6 +24,24 @@ def test_there_and_back_is_the_same_point():
     points = np.random.default_rng(0).uniform(0, 2394, (50, 2))
 
     np.testing.assert_allclose(geometry.to_source(geometry.to_canonical(points)), points, atol=1e-9)
+
+
+@given(
+    st.builds(
+        Geometry,
+        source_rows=st.integers(1, 6000),
+        source_cols=st.integers(1, 6000),
+        rows=st.just(1024),
+        cols=st.just(800),
+        mirrored=st.booleans(),
+        scale=st.floats(0.01, 20),
+        left_px=st.floats(0, 3000),
+        top_px=st.integers(0, 500),
+    ),
+    st.lists(st.tuples(st.floats(-0.5, 6000), st.floats(-0.5, 6000)), min_size=1, max_size=5),
+)
+def test_any_point_of_any_geometry_goes_there_and_back(geometry, points):
+    np.testing.assert_allclose(geometry.to_source(geometry.to_canonical(np.array(points))), points, atol=1e-6)
 
 
 def test_the_text_form_comes_back_whole():

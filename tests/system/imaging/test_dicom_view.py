@@ -1,0 +1,99 @@
+"""Which breast and which projection: taken where the header is plain, refused where it is not."""
+
+import pytest
+from pydicom.dataset import Dataset
+
+from system.imaging import ImageRefused, read_dicom
+from system.records import Side
+
+
+def code_of(path):
+    with pytest.raises(ImageRefused) as refused:
+        read_dicom(path)
+    return refused.value.code
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [
+        {"ImageLaterality": "B"},
+        {"ImageLaterality": None},
+        {"ImageLaterality": ""},
+        {"ImageLaterality": "L", "Laterality": "R"},
+        {"ViewPosition": None},
+        {"ViewPosition": "XCCL"},
+        {"ViewPosition": "ML"},
+        {"ViewPosition": "SPECIMEN"},
+        {"EstimatedRadiographicMagnificationFactor": "1.8"},
+        {"BreastImplantPresent": "YES"},
+        {"SpecimenDescriptionSequence": [Dataset()]},
+    ],
+)
+def test_a_missing_contradicting_or_extra_view_is_refused(write, elements):
+    assert code_of(write(**elements)) == "view"
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [{"Laterality": "L"}, {"EstimatedRadiographicMagnificationFactor": "1.07"}, {"BreastImplantPresent": "NO"}],
+)
+def test_a_header_that_says_more_of_a_standard_view_is_read(write, elements):
+    assert read_dicom(write(**elements)).side is Side.LEFT
+
+
+def test_the_series_side_counts_where_the_image_has_none(write):
+    assert read_dicom(write(ImageLaterality="", Laterality="R")).side is Side.RIGHT
+
+
+@pytest.mark.parametrize(
+    ("code", "scheme", "view"),
+    [("399162004", "SCT", "CC"), ("R-10242", "SNM3", "CC"), ("399368009", "SCT", "MLO"), ("R-10226", "SRT", "MLO")],
+)
+def test_the_view_code_counts_where_the_view_position_is_empty(write, coded, code, scheme, view):
+    assert read_dicom(write(ViewPosition="", ViewCodeSequence=[coded(code, scheme=scheme)])).view == view
+
+
+@pytest.mark.parametrize(("code", "named"), [("399162004", "MLO"), ("399368009", "CC"), ("399192008", "CC"), ("399192008", "")])
+def test_a_view_code_that_says_otherwise_is_refused(write, coded, code, named):
+    assert code_of(write(ViewPosition=named, ViewCodeSequence=[coded(code)])) == "view"
+
+
+def test_a_view_code_of_a_vendors_own_says_nothing(write, coded):
+    assert read_dicom(write(ViewCodeSequence=[coded("X7", scheme="99GEMS")])).view == "MLO"
+
+
+@pytest.mark.parametrize(
+    ("code", "meaning"),
+    [("399163009", "Magnification"), ("399055006", "Spot Compression"), ("399209000", "Implant Displaced"), ("399197002", "")],
+)
+def test_a_modified_view_is_refused(write, coded, code, meaning):
+    view = coded("399368009")
+    view.ViewModifierCodeSequence = [coded(code, meaning)]
+
+    assert code_of(write(ViewCodeSequence=[view])) == "view"
+
+
+def test_an_empty_modifier_is_none(write, coded):
+    view = coded("399368009")
+    view.ViewModifierCodeSequence = [Dataset()]
+
+    assert read_dicom(write(ViewCodeSequence=[view])).view == "MLO"
+
+
+@pytest.mark.parametrize(
+    ("orientation", "chest_wall"),
+    [
+        (["A", "F"], Side.LEFT),
+        (["P", "FL"], Side.RIGHT),
+        (["AR", "FL"], Side.LEFT),
+        (["L", "F"], None),
+        ([], None),
+        ("P", Side.RIGHT),
+        (None, None),
+    ],
+)
+def test_the_patients_orientation_tells_the_pictures_side_of_the_chest_wall(write, orientation, chest_wall):
+    # rows that run towards the anterior begin at the chest wall
+    elements = {} if orientation is None else {"PatientOrientation": orientation}
+
+    assert read_dicom(write(**elements)).chest_wall is chest_wall
