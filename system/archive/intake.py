@@ -78,7 +78,7 @@ def _size_and_time(path: Path) -> tuple[int, int] | None:
 
 def _taken(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig, row: Intake) -> Intake:
     image = layout.read(source, item, config=dicom)
-    view, geometry = canonical_view(image.pixels, config=archive.imaging)
+    view, geometry = canonical_view(image.pixels, config=archive.imaging, chest_wall=image.chest_wall)
     mask = _truth(layout, source=source, item=item, image=image, geometry=geometry)
     known = _is_known(image.patient)
     return replace(
