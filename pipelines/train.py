@@ -139,7 +139,7 @@ def epoch_index(job: TrainJob, epoch: int, *, images: pa.Table, masks: pa.Table)
             pool = pa.ipc.open_file(source).read_all()
             mined = pool_rows(pool, mask_labels=job.loss.mask_labels, report_labels=job.loss.report_labels)
             rows = pa.concat_tables([rows, mined])
-    return make_index(rows, images)
+    return make_index(rows, images, empty_masks=job.loss.empty_masks)
 
 
 def plan_epoch(job: TrainJob, index: SampleIndex, epoch: int) -> BatchPlan:

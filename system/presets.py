@@ -60,9 +60,9 @@ def demo() -> RunConfig:
 
     It differs from the paper where a few hundred steps from random weights ask for it: a small backbone and small images, a
     confident loss (alpha 0.75, gamma 1), binary pseudo masks (table 4's hard variant; soft ones fade when maps are faint) cut at a share
-    of each finding's own peak, image-level terms a hundred times lighter (their gradients would drown those of the mask term), a moving
-    average of the weights, and p0 falling each epoch from where encoders taught on a few hundred reports begin to answer. The smallest
-    mass covers two cells of the map, so that masks and not resolution decide what is found.
+    of each finding's own peak, image-level terms a hundred times lighter (their gradients would drown those of the mask term) and empty
+    masks for FP in their place, a moving average of the weights, and p0 falling each epoch from where encoders taught on a few hundred
+    reports begin to answer. The smallest mass covers two cells of the map, so that masks and not resolution decide what is found.
     """
     train = TrainConfig(
         num_epochs=3,
@@ -97,7 +97,7 @@ def demo() -> RunConfig:
         ),
         reports=ReportConfig.small_encoder(),
         net=NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.02),
-        loss=LossConfig(alpha=0.75, gamma=1.0, class_strong=0.003, class_weak=0.002, mask_labels="hard"),
+        loss=LossConfig(alpha=0.75, gamma=1.0, class_strong=0.003, class_weak=0.002, mask_weak=1.0, mask_labels="hard", empty_masks=True),
         stage1=train,
         rounds=RoundsConfig(num_rounds=2, p0=P0Schedule(start=0.85, step=0.05, every_epochs=1), train=rounds),
         infer=InferConfig(

@@ -20,6 +20,7 @@ class LossConfig(Settings):
     class_weak: float = Field(default=0.2, ge=0)  # λ3
     mask_labels: Literal["soft", "hard"] = "soft"  # TP's target: M_p, or M_b
     report_labels: Literal["soft", "hard"] = "soft"  # y, or y > 0.5
+    empty_masks: bool = False  # FP also teach a mask without a mass; ours, in the paper they teach the image-level branch alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Targets:
     mask: Tensor  # [B, 1, h, w] float, 0 to 1; read only where has_mask
     p_mass: Tensor  # [B] float, 0 to 1: truth for strong samples, y of the report for weak ones
     is_strong: Tensor  # [B] bool
-    has_mask: Tensor  # [B] bool: strong samples and TP
+    has_mask: Tensor  # [B] bool: strong samples and TP, with `empty_masks` FP too
     group_sizes: dict[str, float]  # samples per term in the global batch, divided by the number of workers
 
 

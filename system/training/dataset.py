@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from system.imaging import decode_png
 from system.losses import Targets
 from system.methods import Batch
-from system.training.samples import Kind, SampleIndex
+from system.training.samples import STRONG, Kind, SampleIndex
 
 STRIDE = 4
 ReadPixels = Callable[[str], np.ndarray]
@@ -34,7 +34,7 @@ class SampleReader(Dataset[Sample]):
     """The index as a map-style dataset; decoded views are kept up to a bound."""
 
     def __init__(self, index: SampleIndex, read: ReadPixels, *, cache_images: int) -> None:
-        self.index = index
+        self.index, self._has_mask = index, index.has_mask()
         self._from_store, self._cache_images = read, cache_images
         self._read = lru_cache(maxsize=cache_images)(read) if cache_images else read
 
@@ -56,8 +56,8 @@ class SampleReader(Dataset[Sample]):
             auxiliary=self._read(other) if other else np.zeros_like(main),
             mask=self._mask(row, kind, main.shape),
             p_mass=float(index.p_mass[row]),
-            is_strong=kind in (Kind.STRONG_MASS, Kind.STRONG_FREE),
-            has_mask=kind in (Kind.STRONG_MASS, Kind.STRONG_FREE, Kind.TP),
+            is_strong=kind in STRONG,
+            has_mask=bool(self._has_mask[row]),
         )
 
     def _mask(self, row: int, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:
@@ -122,7 +122,7 @@ def group_sizes(index: SampleIndex, batch: np.ndarray, *, num_workers: int) -> d
 
     Divided by the workers because DDP averages their gradients: the sum over workers is then the global mean.
     """
-    kinds = index.kind[batch]
-    strong = np.isin(kinds, (Kind.STRONG_MASS, Kind.STRONG_FREE)).sum()
-    sizes = {"mask_strong": strong, "class_strong": strong, "mask_weak": (kinds == Kind.TP).sum(), "class_weak": len(batch) - strong}
+    is_strong = np.isin(index.kind[batch], STRONG)
+    strong, weak_masks = is_strong.sum(), (index.has_mask()[batch] & ~is_strong).sum()
+    sizes = {"mask_strong": strong, "class_strong": strong, "mask_weak": weak_masks, "class_weak": len(batch) - strong}
     return {name: float(size) / num_workers for name, size in sizes.items()}

@@ -21,6 +21,7 @@ class Kind(IntEnum):
 
 
 POSITIVE = (Kind.STRONG_MASS, Kind.TP, Kind.FN)
+STRONG = (Kind.STRONG_MASS, Kind.STRONG_FREE)
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,14 @@ class SampleIndex:
     auxiliary_sha: list[str]  # "" = no other breast
     mask_sha: list[str]  # strong samples with mass, else ""
     map_png: list[bytes | None]  # TP: the pseudo mask, probabilities or binary
+    empty_masks: bool = False  # FP teach an empty mask
 
     def __len__(self) -> int:
         return len(self.image_key)
+
+    def has_mask(self) -> np.ndarray:
+        """Return which rows teach pixels, [N] bool."""
+        return np.isin(self.kind, (*STRONG, Kind.TP, Kind.FP) if self.empty_masks else (*STRONG, Kind.TP))
 
     def positives(self) -> np.ndarray:
         """Return the rows that count as positive: strong with mass, TP, FN."""
@@ -110,7 +116,7 @@ def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Tab
     )
 
 
-def make_index(rows: pa.Table, images: pa.Table) -> SampleIndex:
+def make_index(rows: pa.Table, images: pa.Table, *, empty_masks: bool = False) -> SampleIndex:
     """Join sample rows with the images they name and with the same view of the other breast.
 
     rows: tables of `strong_rows` and `pool_rows`, concatenated;  images: the archive's table
@@ -133,4 +139,5 @@ def make_index(rows: pa.Table, images: pa.Table) -> SampleIndex:
         auxiliary_sha=[by_place.get((row["study_id"], row["view"], other[row["side"]]), "") for row in chosen],
         mask_sha=rows["mask_sha"].to_pylist(),
         map_png=rows["map_png"].to_pylist(),
+        empty_masks=empty_masks,
     )

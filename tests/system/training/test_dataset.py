@@ -64,6 +64,16 @@ def test_each_kind_teaches_what_the_paper_says(kind: Kind, is_strong: bool, has_
     assert sample["p_mass"] == pytest.approx(p_mass)
 
 
+def test_with_empty_masks_fp_teach_pixels_too_and_count_in_the_weak_mask_term() -> None:
+    index = replace(index_of(), empty_masks=True)
+    samples = [SampleReader(index, pixels, cache_images=0)[ROW[kind]] for kind in (Kind.TP, Kind.FP, Kind.FN)]
+    assert [sample["has_mask"] for sample in samples] == [True, True, False]
+    assert not samples[1]["mask"].any()
+    batch = np.array([ROW[kind] for kind in Kind])
+    assert group_sizes(index, batch, num_workers=1)["mask_weak"] == 2
+    assert group_sizes(index_of(), batch, num_workers=1)["mask_weak"] == 1
+
+
 def test_masks_come_from_truth_for_strong_samples_and_from_the_map_for_tp() -> None:
     reader = SampleReader(index_of(), pixels, cache_images=0)
     np.testing.assert_array_equal(reader[ROW[Kind.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4])
