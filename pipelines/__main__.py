@@ -9,7 +9,11 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown")
-quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="See and retry what ingest kept out.")
+quarantine = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="See what ingest kept out, and try it again.\n\nExample: `mammoloop quarantine list --archive archive`",
+)
 app.add_typer(quarantine, name="quarantine")
 
 Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
