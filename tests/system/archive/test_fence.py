@@ -31,7 +31,7 @@ def source(tmp_path_factory):
 @pytest.fixture
 def fence(source, tmp_path):
     archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
-    made = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=5))
+    made = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=60))
     yield made
     made.close()
 
@@ -66,7 +66,7 @@ def test_a_child_that_dies_is_one_row_and_the_next_file_gets_a_new_one(fence, so
 
 def test_a_child_that_never_answers_is_one_row_and_the_next_file_gets_a_new_one(source, tmp_path):
     archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
-    fence = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=2))
+    fence = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=15))
     fence.take(good(source))
     os.kill(fence.pid, signal.SIGSTOP)
 
@@ -77,7 +77,7 @@ def test_a_child_that_never_answers_is_one_row_and_the_next_file_gets_a_new_one(
 
 
 def test_a_child_that_cannot_start_is_an_error_not_a_row(source, tmp_path):
-    fence = Fence(ReadJob(str(tmp_path / "none"), "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=5))
+    fence = Fence(ReadJob(str(tmp_path / "none"), "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=60))
 
     with pytest.raises(RuntimeError, match=r"cannot be started \(exit status 1\)"):
         fence.take(good(source))
