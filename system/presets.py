@@ -73,7 +73,7 @@ def demo() -> RunConfig:
         ema_decay=0.98,
         cache_images=4000,
     )
-    rounds = train.model_copy(update={"num_epochs": 4, "learning_rate": 1e-3, "class_factor": 1.0})
+    rounds = train.model_copy(update={"learning_rate": 1e-3, "class_factor": 1.0})
     return RunConfig(
         strong_share=0.25,
         demo=DemoConfig(
