@@ -21,7 +21,8 @@ from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
 from system.archive.intake import Intake, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
-from system.archive.reports_in import read_report_file, report_rows
+from system.archive.layouts.report_table import read_report_file
+from system.archive.reports_in import report_rows
 from system.archive.settle import Settled, write_settled
 from system.archive.tables import SCHEMAS
 from system.records import Side

@@ -11,7 +11,7 @@ intake.py    one source file to one row of `files`
 fence.py     reading behind a process border, with limits of memory and time
 settle.py    what the files of a source add to the archive
 scrub.py     who a report is about goes out of it
-reports_in.py  reports from a table to rows
+reports_in.py  reports to rows, hashed and scrubbed
 layouts/     how a source folder is laid out: DICOM folders, mini-MIAS
 """
 

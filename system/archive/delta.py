@@ -67,7 +67,12 @@ def remove(uri: str, values: list[str], *, column: str) -> None:
 def compact(uri: str, *, min_files: int) -> None:
     """Join the small files of many upserts into few, once there are so many; what is read stays the same."""
     if DeltaTable.is_deltatable(uri) and len(DeltaTable(uri).file_uris()) >= min_files:
-        _retried(uri, DeltaTable(uri).optimize.compact)
+        _retried(uri, lambda: _compact(uri))
+
+
+def _compact(uri: str) -> None:
+    """Compact the newest version: a retry must look again."""
+    DeltaTable(uri).optimize.compact()
 
 
 def _retried(uri: str, commit: Callable[[], Result]) -> Result:

@@ -24,11 +24,14 @@ _ENGLISH_NAME = rf"{_ENGLISH_WORD}(?:,? +{_ENGLISH_WORD}){{0,3}}"
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 
-_RULES: tuple[tuple[re.Pattern[str], str], ...] = (
+_Rules = tuple[tuple[re.Pattern[str], str], ...]
+_BEFORE_DATES: _Rules = (  # numbers that a date's pattern would find a part of
     (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[MAIL]"),
     (re.compile(r"(?<![A-Za-z])[A-Z][A-Z'-]+(?:\^[A-Z'-]*)+", re.IGNORECASE), "[NAME]"),  # DICOM person name
     (re.compile(rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_ID_LABELS})) ?[:#]? ?(?=[\w-]*\d)[A-Za-z0-9][\w-]{{2,}}"), r"\1: [ID]"),
     (re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), "[ID]"),  # resident identity number
+)
+_AFTER_DATES: _Rules = (
     (re.compile(rf"((?:{_NAME_LABELS})) ?: ?[\u4e00-\u9fff·]{{2,8}}(?=$|[\s,.;，。；、)/])", re.IGNORECASE), r"\1: [NAME]"),
     (re.compile(rf"((?i:\b(?:{_NAME_LABELS}))) ?: ?{_ENGLISH_NAME}"), r"\1: [NAME]"),
     (re.compile(rf"\b((?:Dr|Mrs|Mr|Ms|Miss|Prof)\.?) +{_ENGLISH_NAME}"), r"\1 [NAME]"),
@@ -47,11 +50,11 @@ def scrub(text: str, *, shift_days: int) -> str:
     move by `shift_days`, dates that cannot be read for sure become [DATE].
     """
     clean = "".join(character for character in unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]) if _is_text(character))
-    for pattern, replacement in _RULES[:4]:
+    for pattern, replacement in _BEFORE_DATES:
         clean = pattern.sub(replacement, clean)
     for pattern, read in _DATES:
         clean = pattern.sub(_shifted(read, shift_days=shift_days), clean)
-    for pattern, replacement in _RULES[4:]:
+    for pattern, replacement in _AFTER_DATES:
         clean = pattern.sub(replacement, clean)
     return clean
 

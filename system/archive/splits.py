@@ -58,7 +58,7 @@ def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, 
         if config.draw == "by_count":
             splits |= dict(zip(drawn, _quotas(len(drawn), config=config), strict=True))
         else:
-            splits |= {patient_id: _by_hash(patient_id, has_mass=has_mass, config=config) for patient_id in drawn}
+            splits |= {patient_id: _by_hash(patient_id, config=config) for patient_id in drawn}
     return splits
 
 
@@ -76,9 +76,9 @@ def check_no_leak(images: pa.Table) -> None:
             )
 
 
-def _by_hash(patient_id: str, *, has_mass: bool, config: SplitConfig) -> Split:
+def _by_hash(patient_id: str, *, config: SplitConfig) -> Split:
     """Return the split in whose share of 0 to 1 the patient's draw falls; the draw depends on nothing but the patient."""
-    draw = xxhash.xxh3_64_intdigest(f"split {has_mass} {patient_id}".encode()) / 2**64
+    draw = xxhash.xxh3_64_intdigest(f"split {patient_id}".encode()) / 2**64
     return _SPLITS[bisect_right(list(accumulate(_shares(config)[:-1])), draw)]
 
 

@@ -1,5 +1,6 @@
 """Archive: tables, pixels and keyed ids of one hospital under one URI, a folder or s3://."""
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -51,7 +52,7 @@ class Archive:
                 _check_conditional_put(uri)
             key = _kept_or_new_key(uri, site_key=site_key)
             described = {"schema_version": SCHEMA_VERSION, "imaging": imaging.model_dump(), "site_key_fingerprint": _fingerprint(key)}
-            _write(files, f"{root}/{DESCRIPTION}", json.dumps(described, indent=1, sort_keys=True).encode())
+            _write_first(uri, DESCRIPTION, json.dumps(described, indent=1, sort_keys=True).encode(), mode=0o644)
         archive = cls.open(uri)
         if archive.imaging != imaging:
             raise ValueError(f"the archive keeps views as {archive.imaging}, asked for {imaging}: use its size or another URI")
@@ -126,7 +127,10 @@ class Archive:
         return self._pixels.get(sha)
 
     def identifier(self, kind: str, raw: str) -> str:
-        """Return the keyed hash that stands for a raw id. kind: patient, study, image or file; the same raw id differs between kinds."""
+        """Return the keyed hash that stands for a raw id. kind: patient, study, image, file, stamp or shift.
+
+        The same raw id differs between kinds.
+        """
         return hmac.new(_site_key(self.uri, self.key_fingerprint), f"{kind}:{raw}".encode(), hashlib.sha256).hexdigest()[:ID_HEX_DIGITS]
 
     @property
@@ -166,10 +170,22 @@ def _exists(files: fs.FileSystem, path: str) -> bool:
     return files.get_file_info(path).type is not fs.FileType.NotFound
 
 
-def _write(files: fs.FileSystem, path: str, data: bytes) -> None:
-    with files.open_output_stream(path + ".part") as stream:
-        stream.write(data)
-    files.move(path + ".part", path)
+def _write_first(uri: str, name: str, data: bytes, *, mode: int) -> None:
+    """Write a file whole, unless it is there: of several jobs that start an archive at once one writes it, the others find it.
+
+    mode: permission bits, of a file in a folder
+    """
+    if "://" in uri:
+        _put_new(uri, name, data)
+        return
+    temporary = Path(uri) / f"{name}.{secrets.token_hex(8)}.part"
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, Path(uri) / name)
+    temporary.unlink()
 
 
 def _fingerprint(key: bytes) -> str:
@@ -208,26 +224,33 @@ def _kept_or_new_key(uri: str, *, site_key: bytes) -> bytes:
     key = site_key or secrets.token_bytes(SITE_KEY_BYTES)
     if len(key) != SITE_KEY_BYTES:
         raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
-    with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(key)
-    return key
+    _write_first(place.parent.as_posix(), place.name, key, mode=0o600)
+    return place.read_bytes()  # another job's, if it was first
 
 
 def _check_conditional_put(uri: str) -> None:
     """Raise ValueError for a store on which two writers of one table version would both succeed: rows would be lost without a word."""
-    import obstore  # wraps the object_store crate that deltalake uses, and is asked only here
+    import obstore
+    from obstore.store import from_url
+
+    name = f"probe-{secrets.token_hex(8)}"
+    puts = [_put_new(uri, name, b"probe") for _ in range(2)]
+    obstore.delete(from_url(uri), name)
+    if all(puts):
+        raise ValueError(
+            f"the store of {uri} does not honour If-None-Match (conditional put): writers would overwrite each other; "
+            "use a store that does (AWS S3, MinIO, Ceph from 18), or a folder"
+        )
+
+
+def _put_new(uri: str, name: str, data: bytes) -> bool:
+    """Put an object into a bucket unless it is there (conditional put), and return whether it was put."""
+    import obstore  # wraps the object_store crate that deltalake uses; pyarrow cannot put on a condition
     from obstore.exceptions import AlreadyExistsError
     from obstore.store import from_url
 
-    store, name = from_url(uri), f"probe-{secrets.token_hex(8)}"
-    obstore.put(store, name, b"first", mode="create")
     try:
-        obstore.put(store, name, b"second", mode="create")
+        obstore.put(from_url(uri), name, data, mode="create")
     except AlreadyExistsError:
-        return
-    finally:
-        obstore.delete(store, name)
-    raise ValueError(
-        f"the store of {uri} does not honour If-None-Match (conditional put): writers would overwrite each other; "
-        "use a store that does (AWS S3, MinIO, Ceph from 18), or a folder"
-    )
+        return False
+    return True

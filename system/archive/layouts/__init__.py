@@ -1,8 +1,9 @@
 """How a source folder is laid out: which files are images, what is known of them, and where the reports are.
 
 layout.py     what a layout supplies, and the records it speaks in
+report_table.py  reports.csv or reports.parquet
 tables_in.py  CSV files that others wrote
-dicom.py      a folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/
+dicom.py      a folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/
 mini_mias.py  the mini-MIAS films in their original form
 cbis_ddsm.py  CBIS-DDSM: digitised films, masses and calcifications outlined
 inbreast.py   INbreast: full-field images with outlines

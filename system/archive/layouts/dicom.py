@@ -1,8 +1,8 @@
-"""A folder of DICOM files with reports.csv and, where masses are known, truth.csv and masks/: what a hospital or the phantom hands over.
+"""A folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/: what a hospital hands over.
 
 dicom/**      any file names; without this folder the files lie in the source itself
 truth.csv     optional: file, mask, patient, study, side, view, num_masses, split; a file that is not listed has no known truth
-reports.csv   optional: study (StudyInstanceUID), version, status, language, description, impression
+reports.csv   or reports.parquet, optional: study (StudyInstanceUID), version, status, language, description, impression
 """
 
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.report_table import read_report_file
 from system.archive.layouts.tables_in import one_of, read_rows, to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, Split
 
 TRUTH_COLUMNS = ("file", "mask", "side", "view", "num_masses", "split")
-REPORT_COLUMNS = ("study", "version", "status", "language", "description", "impression")
-STATUSES = ("final", "corrected", "withdrawn")
-NOT_IMAGES = ("truth.csv", "reports.csv", "DICOMDIR")
+REPORT_TABLES = ("reports.csv", "reports.parquet")
+NOT_IMAGES = ("truth.csv", "DICOMDIR", *REPORT_TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,8 @@ class DicomFolder:
         return mask
 
     def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - reports name their study
-        """Return the rows of reports.csv; none when it is absent."""
-        path = source / "reports.csv"
-        rows = read_rows(path, columns=REPORT_COLUMNS) if path.exists() else []
-        return [report_of_row(row, where=f"{path.name} line {line}") for line, row in rows]
+        """Return the rows of reports.csv or reports.parquet; none when both are absent, those of both when both are there."""
+        return [report for name in REPORT_TABLES if (source / name).exists() for report in read_report_file(source / name)]
 
 
 def _image_folder(source: Path) -> Path:
@@ -108,18 +106,4 @@ def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
         side=row["side"],
         view=row["view"],
         split=one_of(row["split"], ("", *Split), where=f"{where}, split"),
-    )
-
-
-def report_of_row(row: dict[str, str], *, where: str) -> SourceReport:
-    """Return one row of a table of reports. Raises ValueError naming the place and what is wrong there."""
-    if not row["study"]:
-        raise ValueError(f"{where}: study is empty: give the StudyInstanceUID")
-    return SourceReport(
-        study=row["study"],
-        version=to_count(row["version"], where=f"{where}, version"),
-        status=one_of(row["status"], STATUSES, where=f"{where}, status"),
-        language=row["language"],
-        description=row["description"],
-        impression=row["impression"],
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -49,6 +50,13 @@ def test_drawn_by_hash_a_patient_keeps_her_split_whoever_else_is_there():
 
     assert assign_splits(patients, config=BY_HASH) == alone
     assert set(alone.values()) == {"strong", "weak", "validation", "test"}
+
+
+def test_drawn_by_hash_a_mass_found_on_a_later_day_does_not_move_her():
+    before = women(200, has_mass=False)
+    after = [replace(patient, has_mass=True) for patient in before]
+
+    assert assign_splits(after, config=BY_HASH) == assign_splits(before, config=BY_HASH)
 
 
 @pytest.mark.parametrize("has_mass", [True, False])

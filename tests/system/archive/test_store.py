@@ -1,7 +1,9 @@
 """The archive as a whole: making, opening, pinning, ids."""
 
 import json
+import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -127,3 +129,16 @@ def test_a_relative_path_is_made_absolute_for_workers_that_stand_elsewhere(tmp_p
     assert Archive.open(tmp_path / "here").uri == (tmp_path / "here").as_posix()
     monkeypatch.chdir(tmp_path)
     assert Archive.open("here").uri == (tmp_path / "here").as_posix()
+
+
+def test_jobs_that_start_one_archive_at_the_same_time_share_its_key(tmp_path):
+    def create(_):
+        archive = Archive.create(tmp_path / "new", imaging=SMALL)
+        return archive.identifier("patient", "P1")
+
+    for attempt in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            ids = set(pool.map(create, range(8)))
+        assert len(ids) == 1, f"attempt {attempt}: {len(ids)} keys"
+        assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["archive.json", "site.key"]
+        shutil.rmtree(tmp_path / "new")
