@@ -1,0 +1,77 @@
+"""The rule baseline on sentences written by hand from radiologists' language; `sentences.csv` was written without looking at the rules."""
+
+import csv
+import math
+from pathlib import Path
+
+import pytest
+
+from system.records import Side
+from system.reports.rules import names_a_side, read_by_rules
+from system.reports.text import Sections, language, sections
+
+SENTENCES = list(csv.DictReader((Path(__file__).parent / "sentences.csv").read_text(encoding="utf8").splitlines(keepends=True)))
+COLUMNS = {Side.LEFT: "left", Side.RIGHT: "right"}
+
+
+def answers(text: str) -> tuple[str, str]:
+    """Left and right as in the table: 1, 0, or nothing said."""
+    found = read_by_rules(sections(text, "", max_chars=4000))
+    left, right = ("" if math.isnan(found[side]) else str(int(found[side])) for side in COLUMNS)
+    return left, right
+
+
+def test_the_rules_are_right_about_nine_breasts_in_ten():
+    right = [expected == row[name] for row in SENTENCES for name, expected in zip(COLUMNS.values(), answers(row["text"]), strict=True)]
+    assert len(SENTENCES) >= 150
+    assert sum(right) / len(right) > 0.9
+
+
+@pytest.mark.parametrize("trap", ["plain", "negation", "double-side-one-sentence", "as-before-other-side", "bilateral-negative"])
+def test_the_common_wordings_are_read_without_a_mistake_that_invents_a_mass(trap):
+    rows = [row for row in SENTENCES if row["trap"] == trap]
+    invented = [
+        row["text"]
+        for row in rows
+        for name, said in zip(COLUMNS.values(), answers(row["text"]), strict=True)
+        if said == "1" and row[name] != "1"
+    ]
+    assert rows
+    assert not invented
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("左乳见肿块,右乳未见。", ("1", "0")),
+        ("No mass or calcification in the left; right shows a mass.", ("0", "1")),
+        ("Left breast: dense. There is a 12 mm mass at 3 o'clock.", ("1", "")),
+        ("A mass, 5 mm, is seen on the right.", ("", "1")),
+        ("右乳原肿块现已消失。", ("", "0")),
+        ("左乳肿块不除外。", ("1", "")),
+        ("Both breasts are dense. There is a mass.", ("", "")),
+        ("No quadrante superior da mama direita há nódulo.", ("", "1")),
+    ],
+)
+def test_scope_of_sides_and_negations(text, expected):
+    assert answers(text) == expected
+
+
+def test_a_mass_in_either_section_counts():
+    assert read_by_rules(Sections("左乳未见异常。", "左乳可疑肿块。"))[Side.LEFT] == 1
+
+
+def test_a_report_that_names_no_side_says_so():
+    silent = [row["text"] for row in SENTENCES if row["trap"] == "no-side"]
+    assert silent
+    assert not any(names_a_side(Sections(text, "")) for text in silent)
+    told = [row["text"] for row in SENTENCES if row["left"] or row["right"]]
+    missed = [text for text in told if not names_a_side(Sections(text, ""))]
+    assert not missed
+
+
+def test_the_language_of_the_sentences_is_noted():
+    wrong = [
+        row["text"] for row in SENTENCES if row["language"] in ("zh", "en") and language(row["text"]) not in (row["language"], "mixed")
+    ]
+    assert len(wrong) <= len(SENTENCES) // 50
