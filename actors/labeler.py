@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from system.records import Side
+from system.reports.text import Sections
 
 
 class Labeler:
@@ -19,8 +20,10 @@ class Labeler:
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Label a batch.
 
-        batch: study_id, description, impression: [B] str, cleaned
-        Returns study_id [B] and p_left, p_right: [B] float32, 0 to 1.
+        batch: study_id, description, impression: [B] str, cleaned;  version [B] int32;
+            fold [B] int8: the one model that may read this report, -1 = all
+        Returns study_id, version [B] and p_left, p_right: [B] float32, 0 to 1.
         """
-        p_mass = self._readers.read(batch["description"].tolist(), batch["impression"].tolist())
-        return {"study_id": batch["study_id"], "p_left": p_mass[Side.LEFT], "p_right": p_mass[Side.RIGHT]}
+        reports = [Sections(*texts) for texts in zip(batch["description"], batch["impression"], strict=True)]
+        p_mass = self._readers.read(reports, batch["fold"])
+        return {name: batch[name] for name in ("study_id", "version")} | {"p_left": p_mass[Side.LEFT], "p_right": p_mass[Side.RIGHT]}

@@ -85,11 +85,10 @@ def quarantine_list(archive: ArchiveUri, code: Annotated[str, typer.Option(help=
 
     Example: `mammoloop quarantine list --archive archive --code view`
     """
-    from rich.console import Console
-
     from pipelines import quarantine as stage
+    from pipelines.console import console
 
-    Console().print(stage.run(archive, code=code))
+    console().print(stage.run(archive, code=code))
 
 
 @quarantine.command("retry")
@@ -112,14 +111,13 @@ def quarantine_retry(
 
 
 def _ingest(source: Path, archive: str, layout: str, config, *, quiet: bool, again: frozenset[str] = frozenset()) -> None:
-    from rich.console import Console
-
     from pipelines import ingest as stage
     from pipelines.cluster import session
+    from pipelines.console import console
 
     with session(config.cluster, quiet=quiet):
         summary = stage.run(source, archive, layout=layout, config=config.ingest, again=again)
-    Console().print(stage.summary_table(summary))
+    console().print(stage.summary_table(summary))
 
 
 @app.command()
@@ -144,6 +142,8 @@ def reports(
 def label(
     archive: ArchiveUri,
     out: Out,
+    only_new: Annotated[bool, typer.Option("--only-new", help="use the models that --out holds; never teach")] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="teach new models and label everything anew")] = False,
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
@@ -151,20 +151,28 @@ def label(
 ) -> None:
     """Fine-tune the six report models and write a probability of mass per breast into the archive.
 
-    Example: `mammoloop label --archive archive --out run --preset demo`
-    """
-    from rich.console import Console
+    Where --out already holds models, only the reports that came or changed since are read.
 
+    Example: `mammoloop label --archive archive --out run --preset demo`, and after new reports again with --only-new
+    """
     from pipelines import label as stage
     from pipelines.cluster import session
+    from pipelines.console import console
     from pipelines.report import label_rows
     from system.figures import label_table
-    from system.runs import Stage
 
+    if only_new and retrain:
+        raise ValueError("--only-new keeps the models and --retrain teaches new ones: give one of them")
     config = _start(preset, config_file, changes, quiet=quiet)
+    known = None if retrain else stage.latest(out)
+    if only_new and known is None:
+        raise ValueError(f"--only-new: {out.name} holds no finished report models; run `mammoloop label` without it first")
     with session(config.cluster, quiet=quiet):
-        manifest = stage.run(archive, config=config.reports, stage=Stage(out, "labels"))
-    Console().print(label_table(label_rows(manifest)))
+        if known:
+            typer.echo(stage.refresh(archive, config=config.reports, stage=known).line())
+        else:
+            manifest = stage.run(archive, config=config.reports, stage=stage.following(out))
+            console().print(label_table(label_rows(manifest)))
 
 
 @app.command()

@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
+from pipelines.console import console
 from pipelines.evaluate import patient_counts, probability_maps
 from pipelines.selftrain import SUPERVISED, System
 from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
 from system.figures import (
+    NAN,
     FrocSeries,
     GalleryItem,
     HeadlineRow,
@@ -38,14 +40,12 @@ def present(out: Path, systems: list[System], *, archive_uri: str, config: RunCo
     archive = Archive.open(archive_uri).pinned(_manifest(Stage(out, "archive")).archive_versions)
     report = gather(out, systems, archive=archive, config=config)
     page = write_page(report, out / "report" / "index.html")
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=160)  # a file or a log does not wrap
+    screen = console()
     for table in (label_table(report.labels), headline_table(report.headline), pool_table(report.pools)):
-        console.print(table)
+        screen.print(table)
     for title, value in report.thresholds.items():
-        console.print(f"{title}: {value:.3g}")
-    console.print(f"page: {page}")
+        screen.print(f"{title}: {value:.3g}")
+    screen.print(f"page: {page}")
     return page
 
 
@@ -69,12 +69,26 @@ def gather(out: Path, systems: list[System], *, archive: Archive, config: RunCon
 
 
 def label_rows(manifest: Manifest) -> list[LabelRow]:
-    """Return table 2 of the paper from a labelling's manifest."""
-    return [
-        LabelRow(side, found["average_f1"], found["weighted_f1"], found["accuracy"], found["num_breasts"])
-        for side, found in manifest.metrics.items()
-        if side in ("left", "right")
-    ]
+    """Return table 2 of the paper from a labelling's manifest: each side, then the rules, then by language."""
+    sides = {side: manifest.metrics[side] for side in ("left", "right")}
+    rows = [_label_row(side, found, uncalibrated=found["uncalibrated"]) for side, found in sides.items()]
+    rows += [replace(_label_row(f"{side}, by rules", found["rules"]), ece=NAN, coverage={}) for side, found in sides.items()]
+    return rows + [_label_row(f"{side}, {name}", part) for side, found in sides.items() for name, part in found["by_language"].items()]
+
+
+def _label_row(title: str, found: dict[str, Any], *, uncalibrated: dict[str, Any] | None = None) -> LabelRow:
+    return LabelRow(
+        title=title,
+        num_breasts=found["num_breasts"],
+        f1=found["average_f1"],
+        weighted_f1=found["weighted_f1"],
+        accuracy=found["accuracy"],
+        auroc=found["auroc"],
+        ece_before=uncalibrated["ece"] if uncalibrated else NAN,
+        ece=found["ece"],
+        brier=found["brier"],
+        coverage=found["coverage"],
+    )
 
 
 def _headline(systems: list[System], config: RunConfig) -> Iterator[HeadlineRow]:

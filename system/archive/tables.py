@@ -34,7 +34,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("source", _TEXT),  # hospital, phantom, generated
         ]
     ),
-    "labels": pa.schema([("study_id", _TEXT), ("side", _TEXT), ("p_mass", _FLOAT), ("model", _TEXT)]),
+    "labels": pa.schema(
+        [
+            ("study_id", _TEXT),
+            ("side", _TEXT),
+            ("p_mass", _FLOAT),  # null: withdrawn, or no side is named
+            ("model", _TEXT),  # version of the report models, and how they read it: mean, held-out, no-side
+            ("report_version", _INT),  # of the report that was read
+        ]
+    ),
     "verdicts": pa.schema([("image_id", _TEXT), ("verdict", _TEXT), ("mask_sha", _TEXT), ("reader", _TEXT), ("at", _TEXT)]),
     "models": pa.schema([("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]),
     "files": pa.schema(  # what became of every file that was read, so that none is read twice; archive.intake.Intake

@@ -11,6 +11,7 @@ templates/         its Jinja2 template
 
 from system.figures.page import write_page
 from system.figures.report import (
+    NAN,
     EpochRow,
     FrocSeries,
     GalleryItem,
@@ -23,6 +24,7 @@ from system.figures.report import (
 from system.figures.tables import headline_table, label_table, pool_table
 
 __all__ = [
+    "NAN",
     "EpochRow",
     "FrocSeries",
     "GalleryItem",

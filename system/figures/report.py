@@ -61,11 +61,16 @@ class PurityRow:
 class LabelRow:
     """How well the reports of one side were read, on the folds held out (seed 000, table 2)."""
 
-    title: str  # "left", "right"
+    title: str  # "left", "left, by rules", "left, zh", …
+    num_breasts: int
     f1: float
     weighted_f1: float
     accuracy: float
-    num_reports: int
+    auroc: float = NAN
+    ece_before: float = NAN  # expected calibration error before the temperatures; NaN for what is not calibrated
+    ece: float = NAN
+    brier: float = NAN
+    coverage: Mapping[str, float] = field(default_factory=dict)  # p0 as text -> share of breasts whose answer is beyond it either way
 
 
 @dataclass(frozen=True)

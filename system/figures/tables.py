@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.report import BASELINE, HeadlineRow, LabelRow, PoolRow
+from system.figures.report import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
@@ -33,10 +33,13 @@ def pool_table(rows: Sequence[PoolRow]) -> Table:
 
 def label_table(rows: Sequence[LabelRow]) -> Table:
     """Return how well the reports were read on the folds held out."""
-    table = _table("Report labels, folds held out", ["breast", "F1", "weighted F1", "accuracy", "reports"])
+    p0_steps = list(rows[0].coverage) if rows else []
+    headings = ["F1", "weighted F1", "accuracy", "AUROC", "ECE before", "ECE", "Brier", *(f"beyond {p0}" for p0 in p0_steps), "breasts"]
+    table = _table("Report labels, folds held out", ["breast", *headings])
     for row in rows:
-        measures = [text.share(value) for value in (row.f1, row.weighted_f1, row.accuracy)]
-        table.add_row(row.title, *measures, text.number(row.num_reports))
+        measures = (row.f1, row.weighted_f1, row.accuracy, row.auroc, row.ece_before, row.ece, row.brier)
+        covered = (row.coverage.get(p0, NAN) for p0 in p0_steps)
+        table.add_row(row.title, *(text.share(value) for value in (*measures, *covered)), text.number(row.num_breasts))
     return table
 
 

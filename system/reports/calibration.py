@@ -23,6 +23,18 @@ def fit_temperature(margins: np.ndarray, truth: np.ndarray) -> float:
     return float(np.exp(found.x))
 
 
-def probability(margins: np.ndarray, temperature: float) -> np.ndarray:
-    """Return sigmoid(margin / temperature), float32, 0 to 1, of the margins' shape."""
+def fit_temperatures(margins: np.ndarray, truth: np.ndarray, folds: np.ndarray, *, num_folds: int) -> tuple[list[float], list[float]]:
+    """Return two temperatures for each of one side's models.
+
+    margins: [N] float, each from the model that had not seen the report;  truth: [N] 0 or 1;  folds: [N], whose model it was
+    The first is for reports that come later: fitted on all reports the model was held out from. The second is for those very reports:
+    fitted on the other models' held-out reports, so that no breast's own truth moves its probability.
+    """
+    own = [fit_temperature(margins[folds == fold], truth[folds == fold]) for fold in range(num_folds)]
+    others = [fit_temperature(margins[folds != fold], truth[folds != fold]) for fold in range(num_folds)]
+    return own, others
+
+
+def probability(margins: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """Return sigmoid(margin / temperature), float32, 0 to 1, of the margins' shape; one temperature or one each."""
     return expit(margins.astype(np.float64) / temperature).astype(np.float32)

@@ -31,7 +31,11 @@ class ReportConfig(Settings):
     )
     small: SmallEncoderConfig = SmallEncoderConfig()
     num_folds: int = Field(default=3, ge=2, description="folds over the labelled reports, by patient; two sides x folds models in all")
-    epochs: int = Field(default=5, ge=1, description="passes over a fold's teaching reports")
+    epochs: int = Field(default=5, ge=1, description="passes over a fold's teaching reports, at most")
+    validation_share: float = Field(
+        default=0.1, ge=0, le=0.5, description="share of a fold's teaching patients that say when to stop; 0 = teach all epochs"
+    )
+    patience_epochs: int = Field(default=2, ge=1, description="epochs without a lower loss on these patients before teaching stops")
     learning_rate: float = Field(default=2e-5, gt=0, description="AdamW's, at the end of the warm-up")
     warmup_share: float = Field(default=0.1, ge=0, lt=1, description="share of the steps in which the rate rises from 0")
     weight_decay: float = Field(default=0.01, ge=0)

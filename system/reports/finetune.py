@@ -1,12 +1,14 @@
 """Teach one encoder to read one breast's fate from a report, and ask it."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from system.records import Side
@@ -19,6 +21,9 @@ from system.reports.tokens import encode, load_tokenizer
 _BATCHES_SORTED_TOGETHER = 4
 
 
+Examples = tuple[list[Sections], torch.Tensor]  # reports, and [N] int64: 1 mass, 0 none
+
+
 @dataclass(frozen=True)
 class Lesson:
     """What one of the models is taught: the reports of the folds it may see, and the truth about both breasts."""
@@ -27,6 +32,7 @@ class Lesson:
     fold: int  # the one it never sees
     reports: list[Sections]
     truth: np.ndarray  # [N, 2] int8, left and right: 1 mass, 0 none, -1 not known
+    watching: np.ndarray  # [N] bool: does not teach, but says when to stop
 
     @property
     def name(self) -> str:
@@ -34,73 +40,113 @@ class Lesson:
         return model_folder(self.side, self.fold)
 
 
-def fit(lesson: Lesson, encoder: Path, out: Path, *, config: ReportConfig, device: str) -> None:
-    """Fine-tune a classifier from an encoder's folder and save it (safetensors + JSON) into out.
+def fit(lesson: Lesson, encoder: Path, out: Path, *, config: ReportConfig, device: str) -> int:
+    """Fine-tune a classifier from an encoder's folder, save it (safetensors + JSON) into out, and return the epoch it is of, from 1.
 
     Cross-entropy over softmax of two logits (seed 000, eq. 2 and 3). The same lesson, encoder and config give the same weights on one kind
     of device: first weights, dropout and order come from config.seed, the side and the fold, inside a fork of torch's generator.
     """
-    reports, truth = _examples(lesson, with_mirrored=config.mirrored)
+    teaching = _examples(lesson, ~lesson.watching, with_mirrored=config.mirrored)
+    watching = _examples(lesson, lesson.watching, with_mirrored=False)
     tokenizer = load_tokenizer(encoder)
     with torch.random.fork_rng():
         torch.manual_seed(_seed(lesson, config.seed))
-        model = load_classifier(encoder, device=device).train()
+        model = load_classifier(encoder, device=device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        batches = _batches([report.length for report in reports], config.batch_size, num_epochs=config.epochs)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, num_steps=len(batches), warmup=config.warmup_share))
-        weights = _class_weights(truth, balanced=config.class_weights).to(device)
-        for batch in batches:
-            shown = _with_gaps([reports[index] for index in batch], share=config.section_dropout)
-            logits = _logits(model, tokenizer, shown, max_tokens=config.max_tokens, device=device)
-            loss = cross_entropy(logits, truth[batch].to(device), weight=weights)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-    model.cpu().save_pretrained(out)
+        num_steps = config.epochs * math.ceil(len(teaching[0]) / config.batch_size)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, num_steps=num_steps, warmup=config.warmup_share))
+        best = _Best(math.inf, 0, {})
+        for epoch in range(1, config.epochs + 1):
+            _teach(model, tokenizer, teaching, optimizer=optimizer, schedule=schedule, config=config)
+            loss = _surprise(model, tokenizer, watching, config=config) if watching[0] else -epoch  # nobody watches: the last is the best
+            if loss < best.loss:
+                best = _Best(loss, epoch, {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()})
+            elif epoch - best.epoch >= config.patience_epochs:
+                break
+    model.cpu().load_state_dict(best.weights)
+    model.save_pretrained(out)
+    return best.epoch
+
+
+@dataclass(frozen=True)
+class _Best:
+    loss: float
+    epoch: int
+    weights: dict[str, torch.Tensor]
+
+
+def _teach(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Examples,
+    *,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    config: ReportConfig,
+) -> None:
+    """Show every example once, in an order from torch's generator."""
+    reports, truth = examples
+    weights = _class_weights(truth, balanced=config.class_weights).to(model.device)
+    model.train()
+    for batch in _batches([report.length for report in reports], config.batch_size):
+        shown = _with_gaps([reports[index] for index in batch], share=config.section_dropout)
+        logits = _logits(model, _tokens(tokenizer, shown, max_tokens=config.max_tokens, device=model.device))
+        loss = cross_entropy(logits, truth[batch].to(model.device), weight=weights)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+
+
+def _surprise(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, examples: Examples, *, config: ReportConfig) -> float:
+    """Return the mean cross-entropy of examples that do not teach."""
+    reports, truth = examples
+    margins = torch.from_numpy(ask([model], tokenizer, reports, max_tokens=config.max_tokens, batch_size=config.label_batch_size)[0])
+    return float(binary_cross_entropy_with_logits(margins, truth.float()))
 
 
 def ask(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int, batch_size: int
+    models: Sequence[PreTrainedModel], tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int, batch_size: int
 ) -> np.ndarray:
-    """Return each report's margin, [N] float32: logit of "mass" minus logit of "none". Batches are made of reports of like length."""
-    device = str(next(model.parameters()).device)
-    margins = np.zeros(len(reports), np.float32)
+    """Return the models' margins, [models, N] float32: logit of "mass" minus logit of "none". A batch holds reports of like length."""
+    device = models[0].device
+    margins = np.zeros((len(models), len(reports)), np.float32)
     order = sorted(range(len(reports)), key=lambda index: reports[index].length)
-    model.eval()
+    for model in models:
+        model.eval()
     with torch.inference_mode():
         for start in range(0, len(order), batch_size):
             batch = order[start : start + batch_size]
-            logits = _logits(model, tokenizer, [reports[index] for index in batch], max_tokens=max_tokens, device=device)
-            margins[batch] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
+            tokens = _tokens(tokenizer, [reports[index] for index in batch], max_tokens=max_tokens, device=device)
+            logits = torch.stack([_logits(model, tokens) for model in models])
+            margins[:, batch] = (logits[..., 1] - logits[..., 0]).cpu().numpy()
     return margins
 
 
-def _examples(lesson: Lesson, *, with_mirrored: bool) -> tuple[list[Sections], torch.Tensor]:
-    """Return the reports whose breast's truth is known, and, mirrored, those whose other breast's is."""
+def _examples(lesson: Lesson, chosen: np.ndarray, *, with_mirrored: bool) -> Examples:
+    """Return the chosen reports ([N] bool) whose breast's truth is known, and, mirrored, those whose other breast's is."""
     columns = {Side.LEFT: 0, Side.RIGHT: 1}
-    own, other = lesson.truth[:, columns[lesson.side]], lesson.truth[:, columns[lesson.side.other]]
+    truth = np.where(chosen[:, None], lesson.truth, -1)
+    own, other = truth[:, columns[lesson.side]], truth[:, columns[lesson.side.other]]
     reports = [report for report, known in zip(lesson.reports, own >= 0, strict=True) if known]
-    truth = own[own >= 0]
+    found = own[own >= 0]
     if with_mirrored:
         reports += [mirrored(report) for report, known in zip(lesson.reports, other >= 0, strict=True) if known]
-        truth = np.concatenate([truth, other[other >= 0]])
-    return reports, torch.from_numpy(truth.astype(np.int64))
+        found = np.concatenate([found, other[other >= 0]])
+    return reports, torch.from_numpy(found.astype(np.int64))
 
 
-def _batches(lengths: list[int], batch_size: int, *, num_epochs: int) -> list[list[int]]:
-    """Return the positions of every batch of the training, from torch's generator.
+def _batches(lengths: list[int], batch_size: int) -> list[list[int]]:
+    """Return the positions of every batch of an epoch, from torch's generator.
 
-    Each epoch is shuffled, then sorted by length within groups of a few batches: less padding, still another mixture each time.
+    They are shuffled, then sorted by length within groups of a few batches: less padding, still another mixture each time.
     """
-    batches, group = [], _BATCHES_SORTED_TOGETHER * batch_size
-    for _ in range(num_epochs):
-        order = torch.randperm(len(lengths)).tolist()
-        order = [index for start in range(0, len(order), group) for index in sorted(order[start : start + group], key=lengths.__getitem__)]
-        epoch = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        batches += [epoch[index] for index in torch.randperm(len(epoch)).tolist()]
-    return batches
+    group = _BATCHES_SORTED_TOGETHER * batch_size
+    order = torch.randperm(len(lengths)).tolist()
+    order = [index for start in range(0, len(order), group) for index in sorted(order[start : start + group], key=lengths.__getitem__)]
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [batches[index] for index in torch.randperm(len(batches)).tolist()]
 
 
 def _with_gaps(reports: list[Sections], *, share: float) -> list[Sections]:
@@ -136,10 +182,13 @@ def _class_weights(truth: torch.Tensor, *, balanced: bool) -> torch.Tensor:
     return len(truth) / (2 * torch.bincount(truth, minlength=2).clamp(min=1))
 
 
-def _logits(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int, device: str
-) -> torch.Tensor:
+def _tokens(
+    tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    return {name: column.to(device) for name, column in encode(tokenizer, reports, max_tokens=max_tokens).items()}
+
+
+def _logits(model: PreTrainedModel, tokens: dict[str, torch.Tensor]) -> torch.Tensor:
     """Return [B, 2] float32 logits, none and mass; bf16 inside on a GPU."""
-    tokens = {name: column.to(device) for name, column in encode(tokenizer, reports, max_tokens=max_tokens).items()}
-    with torch.autocast(device.split(":", maxsplit=1)[0], dtype=torch.bfloat16, enabled=device.startswith("cuda")):
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.device.type == "cuda"):
         return model(**tokens).logits.float()

@@ -16,7 +16,8 @@ class ReaderFacts:
     """What must be known beside the weights to use them."""
 
     models: dict[str, list[str]]  # side -> folders, one per fold
-    temperatures: dict[str, float]  # side -> the margin is divided by it
+    temperatures: dict[str, list[float]]  # side -> what each model's margins are divided by
+    held_out_temperatures: dict[str, list[float]]  # the same, for the reports the model was held out from while it was taught
     max_tokens: int
     batch_size: int  # reports asked at once
 

@@ -38,6 +38,16 @@ def check_folds(truth: np.ndarray, folds: np.ndarray, *, num_folds: int) -> None
                 )
 
 
+def choose_watching(patients: np.ndarray, truth: np.ndarray, *, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Return [N] bool: the reports of a share (0 to 0.5) of the patients, masses among them as among all; none where the share is 0.
+
+    patients, truth: as in assign_folds
+    """
+    if not share:
+        return np.zeros(len(patients), bool)
+    return assign_folds(patients, truth, num_folds=round(1 / share), rng=rng) == 0
+
+
 def choose_share(patients: np.ndarray, *, share: float, rng: np.random.Generator) -> np.ndarray:
     """Return [N] bool: the reports of a random share (0 to 1) of the patients, at least one patient."""
     ids, patient_of = np.unique(patients.astype(str), return_inverse=True)

@@ -23,14 +23,22 @@ class Readers:
     tokenizer: PreTrainedTokenizerFast
     facts: ReaderFacts
 
-    def read(self, descriptions: list[str], impressions: list[str]) -> dict[Side, np.ndarray]:
-        """Return each side's probability of mass, [N] float32, 0 to 1: the mean of its models' calibrated answers (seed 000, 3.1)."""
-        reports = [Sections(description, impression) for description, impression in zip(descriptions, impressions, strict=True)]
-        return {side: np.mean([self._ask(model, reports, side=side) for model in models], axis=0) for side, models in self.models.items()}
+    def read(self, reports: list[Sections], folds: np.ndarray) -> dict[Side, np.ndarray]:
+        """Return each side's probability of mass, [N] float32, 0 to 1: the mean of its models' calibrated answers (seed 000, 3.1).
 
-    def _ask(self, model: PreTrainedModel, reports: list[Sections], *, side: Side) -> np.ndarray:
-        margins = ask(model, self.tokenizer, reports, max_tokens=self.facts.max_tokens, batch_size=self.facts.batch_size)
-        return probability(margins, self.facts.temperatures[side.value])
+        folds: [N] int; a report that taught, or an earlier version of it, is read by the one model of its fold alone; -1 = by all
+        """
+        everyone = [model for models in self.models.values() for model in models]
+        margins = ask(everyone, self.tokenizer, reports, max_tokens=self.facts.max_tokens, batch_size=self.facts.batch_size)
+        parts = np.split(margins, np.cumsum([len(models) for models in self.models.values()])[:-1])
+        return {side: self._answer(side, part, folds) for side, part in zip(self.models, parts, strict=True)}
+
+    def _answer(self, side: Side, margins: np.ndarray, folds: np.ndarray) -> np.ndarray:
+        """Return [N] from margins [models, N]."""
+        mean = probability(margins, np.array(self.facts.temperatures[side.value])[:, None]).mean(axis=0)
+        own = np.maximum(folds, 0)
+        held_out = probability(margins[own, np.arange(len(folds))], np.array(self.facts.held_out_temperatures[side.value])[own])
+        return np.where(folds < 0, mean, held_out)
 
 
 def load_readers(folder: Path, *, device: str) -> Readers:

@@ -32,7 +32,10 @@ OTHER_FINDING = _words(
     r"\b(?:unremarkable|normal|negative|clear|wnl|nad|benign|calc\w+|abnormalit\w+|asymmetr\w+|distortion|lymph|no findings?|has none)\b",
     r"\b(?:sem (?:alterações|achados|particularidades)|normal|calcifica\w+|assimetria\w*|distorção|linfonodos?|negativ[ao])\b",
 )
-_LEFT, _RIGHT = r"左|\bleft\b|\bl(?:t|b|cc|mlo)?\b(?!-)|\besquerd[ao]s?\b|\bme\b", r"右|\bright\b|\br(?:t|b|cc|mlo)?\b(?!-)|\bdireit[ao]s?\b|\bmd\b"
+_LEFT, _RIGHT = (
+    r"左|\bleft\b|\bl(?:t|b|cc|mlo)?\b(?!-)|\besquerd[ao]s?\b|\bme\b",
+    r"右|\bright\b|\br(?:t|b|cc|mlo)?\b(?!-)|\bdireit[ao]s?\b|\bmd\b",
+)
 SIDE = re.compile(
     r"(?P<both>双[乳侧]|两侧|两乳|左[、,及和]?右|\bboth\b(?! (?:views|projections))|\bbilat(?:eral(?:ly)?)?\b"
     r"|\b(?:either|neither|each) (?:breast|side)\b|\bambas\b|\bbilaterais\b)"

@@ -9,7 +9,7 @@ from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import BertProcessing
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, BatchEncoding, PreTrainedTokenizerFast
 
 from system.reports.text import Sections
 
@@ -53,16 +53,24 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def encode(tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int) -> dict[str, torch.Tensor]:
     """Return [CLS] description [SEP] impression [SEP] for each report, padded to the longest.
 
-    What is too long loses the ends of its longer section first, so a short impression is kept whole.
+    What is too long loses the end of its description: the impression is the reader's own sum of it. Only an impression that would leave
+    the description less than a quarter of the room is cut itself, together with it, longest first.
     Returns input_ids, attention_mask (and token_type_ids where the encoder has them): [B, T] int64.
     """
-    return dict(
-        tokenizer(
-            [report.description for report in reports],
-            [report.impression for report in reports],
-            truncation="longest_first",
-            max_length=max_tokens,
-            padding=True,
-            return_tensors="pt",
-        )
-    )
+    descriptions, impressions = [report.description for report in reports], [report.impression for report in reports]
+    whole = tokenizer(descriptions, impressions, truncation="longest_first", max_length=max_tokens)
+    if any(len(ids) == max_tokens for ids in whole["input_ids"]):
+        whole = _keep_impressions(tokenizer, descriptions, impressions, max_tokens=max_tokens)
+    return dict(tokenizer.pad(whole, return_tensors="pt"))
+
+
+def _keep_impressions(
+    tokenizer: PreTrainedTokenizerFast, descriptions: list[str], impressions: list[str], *, max_tokens: int
+) -> BatchEncoding:
+    """Return the pairs cut to max_tokens, not yet padded."""
+    lengths = [len(ids) for ids in tokenizer(impressions, add_special_tokens=False)["input_ids"]]
+    pairs: list[BatchEncoding] = []
+    for description, impression, length in zip(descriptions, impressions, lengths, strict=True):
+        cut = "only_first" if length <= 3 * max_tokens // 4 else "longest_first"
+        pairs.append(tokenizer([description], [impression], max_length=max_tokens, truncation=cut))  # lists: an empty impression stays one
+    return BatchEncoding({name: [pair[name][0] for pair in pairs] for name in pairs[0]})

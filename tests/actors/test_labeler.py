@@ -12,7 +12,8 @@ from system.reports.text import Sections
 from system.reports.tokens import load_tokenizer
 
 REPORTS = [Sections("左乳见肿块。", "左乳4A类。"), Sections("No mass in the left breast.", "BI-RADS 1."), Sections("右乳未见肿块。", "")]
-TEMPERATURES = {"L": 0.5, "R": 2.0}
+TEMPERATURES = {"L": [0.5, 1.0, 2.0], "R": [2.0, 1.0, 0.5]}
+HELD_OUT = {"L": [0.1, 0.2, 0.3], "R": [3.0, 2.0, 1.0]}
 
 
 @pytest.fixture
@@ -24,30 +25,39 @@ def models(tmp_path):
         config = ReportConfig.small_encoder(small=small, max_tokens=32, seed=seed)
         build_encoder(tmp_path / name, "small", REPORTS, config=config, device="cpu")
     build_encoder(tmp_path / ENCODER, "small", REPORTS, config=ReportConfig.small_encoder(small=small, max_tokens=32), device="cpu")
-    save_readers(tmp_path, ReaderFacts(names, TEMPERATURES, max_tokens=32, batch_size=2))
+    save_readers(tmp_path, ReaderFacts(names, TEMPERATURES, HELD_OUT, max_tokens=32, batch_size=2))
     return tmp_path
 
 
-def batch_of(reports: list[Sections]) -> dict[str, np.ndarray]:
+def batch_of(reports: list[Sections], folds: tuple[int, ...] = (-1, -1, -1)) -> dict[str, np.ndarray]:
     return {
         "study_id": np.array([f"s{index}" for index in range(len(reports))], dtype=object),
+        "version": np.arange(1, len(reports) + 1, dtype=np.int32),
+        "fold": np.array(folds, np.int8),
         "description": np.array([report.description for report in reports], dtype=object),
         "impression": np.array([report.impression for report in reports], dtype=object),
     }
 
 
-def test_a_label_is_the_mean_of_its_sides_three_calibrated_models(models):
+def margins_of(models, side: Side, fold: int) -> np.ndarray:
+    model, tokenizer = load_classifier(models / model_folder(side, fold)), load_tokenizer(models / ENCODER)
+    return ask([model], tokenizer, REPORTS, max_tokens=32, batch_size=3)[0]
+
+
+@pytest.mark.parametrize(("side", "column"), [(Side.LEFT, "p_left"), (Side.RIGHT, "p_right")])
+def test_a_label_is_the_mean_of_its_sides_three_calibrated_models(models, side, column):
     found = Labeler(str(models))(batch_of(REPORTS))
-    tokenizer = load_tokenizer(models / ENCODER)
-    for side, column in ((Side.LEFT, "p_left"), (Side.RIGHT, "p_right")):
-        answers = [
-            probability(
-                ask(load_classifier(models / model_folder(side, fold)), tokenizer, REPORTS, max_tokens=32, batch_size=3), TEMPERATURES[side]
-            )
-            for fold in range(3)
-        ]
-        assert found[column] == pytest.approx((answers[0] + answers[1] + answers[2]) / 3, abs=1e-6)
+    answers = [probability(margins_of(models, side, fold), TEMPERATURES[side][fold]) for fold in range(3)]
+    assert found[column] == pytest.approx((answers[0] + answers[1] + answers[2]) / 3, abs=1e-6)
     assert found["study_id"].tolist() == ["s0", "s1", "s2"]
+    assert found["version"].tolist() == [1, 2, 3]
+
+
+def test_a_report_that_taught_is_read_by_the_one_model_that_did_not_see_it(models):
+    found = Labeler(str(models))(batch_of(REPORTS, folds=(-1, 2, 0)))
+    for row, fold in ((1, 2), (2, 0)):
+        expected = probability(margins_of(models, Side.RIGHT, fold), HELD_OUT["R"][fold])[row]
+        assert found["p_right"][row] == pytest.approx(expected, abs=1e-6)
 
 
 def test_labels_are_probabilities_in_float32(models):

@@ -42,7 +42,7 @@ def report() -> RunReport:
         pools=[PoolRow(1, 0.95, tp=12, fp=34, fn=56, tn=7890, unused=11)],
         purity=[PurityRow(1, 0.95, "TP", 12, 0.917)],
         thresholds={"round 1, mask": 0.321},
-        labels=[LabelRow("left", 0.9729, 0.9873, 0.9872, 400)],
+        labels=[LabelRow("left", 400, 0.9729, 0.9873, 0.9872)],
         epochs=[{"stage": "stage 1", "epoch": epoch, "loss": 1 / (epoch + 1)} for epoch in range(3)],
         galleries={"True positives": [item]},
         config="p0:\n  start: 0.95\n",

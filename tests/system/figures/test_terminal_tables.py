@@ -33,4 +33,11 @@ def test_pools_are_counted_per_round_and_p0():
 
 
 def test_labels_are_shown_per_breast():
-    assert line_of(label_table([LabelRow("left", 0.9729, 0.9873, 0.9872, 400)]), "left") == ["left", "0.973", "0.987", "0.987", "400"]
+    row = LabelRow("left", 400, 0.9729, 0.9873, 0.9872, auroc=0.99, ece_before=0.04, ece=0.012, brier=0.02, coverage={"0.95": 0.875})
+    expected = ["left", "0.973", "0.987", "0.987", "0.990", "0.040", "0.012", "0.020", "0.875", "400"]
+    assert line_of(label_table([row]), "left") == expected
+
+
+def test_what_is_not_calibrated_has_a_dash():
+    rows = [LabelRow("left", 400, 0.9, 0.9, 0.9, coverage={"0.95": 0.5}), LabelRow("left, by rules", 400, 0.8, 0.8, 0.8)]
+    assert line_of(label_table(rows), "by rules")[-6:] == ["–", "–", "–", "–", "–", "400"]

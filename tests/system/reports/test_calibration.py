@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from system.reports.calibration import fit_temperature, probability
+from system.reports.calibration import fit_temperature, fit_temperatures, probability
 
 
 def test_margins_three_times_too_sure_get_the_temperature_three():
@@ -20,3 +20,13 @@ def test_answers_without_a_mistake_give_a_finite_temperature():
     temperature = fit_temperature(np.array([3.0, -3.0]), np.array([1, 0]))
     assert np.isfinite(temperature)
     assert temperature > 0
+
+
+def test_each_model_gets_a_temperature_of_its_own_and_its_held_out_reports_that_of_the_others():
+    rng = np.random.default_rng(1)
+    honest = rng.normal(0, 2, 60_000)
+    truth = rng.random(60_000) < 1 / (1 + np.exp(-honest))
+    folds = np.arange(60_000) % 2
+    later, held_out = fit_temperatures(honest * np.where(folds == 0, 2, 4), truth, folds, num_folds=2)
+    assert later == pytest.approx([2, 4], rel=0.05)
+    assert held_out == pytest.approx([4, 2], rel=0.05)

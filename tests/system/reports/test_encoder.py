@@ -73,8 +73,26 @@ def test_every_chinese_character_is_a_token_and_the_pair_is_framed_as_bert_does(
     assert tokenizer.convert_ids_to_tokens(ids.tolist()) == ["[CLS]", "左", "乳", "见", "肿", "块", "[SEP]", "左", "乳", "[SEP]"]
 
 
-def test_a_long_report_loses_the_end_of_its_longer_section(tmp_path):
-    build_encoder(tmp_path, "small", TEXTS, config=TINY, device="cpu")
-    tokenizer = load_tokenizer(tmp_path)
-    ids = encode(tokenizer, [Sections("左" * 50, "乳" * 3)], max_tokens=12)["input_ids"][0]
-    assert tokenizer.convert_ids_to_tokens(ids.tolist()) == ["[CLS]", *"左" * 6, "[SEP]", *"乳" * 3, "[SEP]"]
+def tokens_of(folder: Path, *reports: Sections, max_tokens: int) -> list[list[str]]:
+    build_encoder(folder, "small", TEXTS, config=TINY, device="cpu")
+    tokenizer = load_tokenizer(folder)
+    ids = encode(tokenizer, list(reports), max_tokens=max_tokens)["input_ids"].tolist()
+    return [[token for token in tokenizer.convert_ids_to_tokens(row) if token != "[PAD]"] for row in ids]
+
+
+def test_a_long_report_keeps_its_impression_whole_even_where_that_is_the_longer_section(tmp_path):
+    found = tokens_of(tmp_path, Sections("左" * 50, "乳" * 3), Sections("左" * 10, "乳" * 8), max_tokens=12)
+    assert found == [["[CLS]", *"左" * 6, "[SEP]", *"乳" * 3, "[SEP]"], ["[CLS]", "左", "[SEP]", *"乳" * 8, "[SEP]"]]
+
+
+def test_an_impression_too_long_for_the_room_is_cut_with_its_description(tmp_path):
+    (found,) = tokens_of(tmp_path, Sections("左" * 4, "乳" * 50), max_tokens=12)
+    assert found == ["[CLS]", *"左" * 4, "[SEP]", *"乳" * 5, "[SEP]"]
+
+
+def test_a_report_is_read_alike_whether_or_not_another_of_its_batch_is_too_long(tmp_path):
+    short = Sections("左乳见肿块", "")
+    assert (
+        tokens_of(tmp_path / "with", short, Sections("左" * 50, "右"), max_tokens=12)[0]
+        == tokens_of(tmp_path / "alone", short, max_tokens=12)[0]
+    )

@@ -1,9 +1,10 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from system.reports.measures import measure
+from system.reports.measures import measure, reliability, table_2
 
 
 def test_table_2_is_as_worked_by_hand():
@@ -32,3 +33,28 @@ def test_a_p0_that_nobody_reaches_has_no_precision():
     found = measure(np.array([1, 0]), np.array([0.8, 0.3]))
     assert found["coverage"]["0.95"] == 0
     assert found["precision"] == {"0.75": 1.0}
+
+
+def test_the_calibration_error_is_as_worked_by_hand():
+    truth, p_mass = np.array([1, 0, 1, 0]), np.array([0.92, 0.98, 0.31, 0.39])
+    # tenths: 0.9 to 1 says 0.95 and is 0.5; 0.3 to 0.4 says 0.35 and is 0.5
+    assert reliability(truth, p_mass) == [
+        {"count": 2, "p_mass": pytest.approx(0.35), "share": 0.5},
+        {"count": 2, "p_mass": pytest.approx(0.95), "share": 0.5},
+    ]
+    assert measure(truth, p_mass)["ece"] == pytest.approx((0.15 + 0.45) / 2)
+
+
+def test_a_certain_answer_falls_into_the_last_tenth():
+    assert reliability(np.array([1]), np.array([1.0])) == [{"count": 1, "p_mass": 1.0, "share": 1.0}]
+
+
+def test_table_2_shows_the_rules_and_the_languages_beside_the_models():
+    columns = {"truth": [1, 0, 1, 0], "p_mass": [0.9, 0.1, 0.4, 0.2], "p_raw": [1.0, 0.0, 0.4, 0.2], "p_rules": [1.0, 0.0, math.nan, 0.0]}
+    found = table_2(pa.table(columns | {"language": ["zh", "zh", "en", "en"]}))
+    assert found["accuracy"] == 3 / 4
+    assert found["by_language"]["zh"]["accuracy"] == 1
+    assert found["by_language"]["en"]["accuracy"] == 1 / 2
+    assert found["rules"]["accuracy"] == 3 / 4  # silence is taken for no mass
+    assert found["rules"]["num_silent"] == 1
+    assert found["uncalibrated"]["ece"] == pytest.approx((0 + 0.6 + 0.2 + 0) / 4)
