@@ -13,11 +13,14 @@ def fit_temperature(margins: np.ndarray, truth: np.ndarray) -> float:
     """Return the temperature T that makes sigmoid(margin / T) most likely (Guo et al. 2017), from out-of-fold margins only.
 
     margins: [N] float, logit of "mass" minus logit of "none";  truth: [N] 0 or 1
+    Truth is softened as Platt (1999, section 2.2) does, by one breast of each kind: few answers without a mistake do not make certainty.
     """
+    masses = int(np.sum(truth))
+    soft = np.where(np.asarray(truth, bool), (masses + 1) / (masses + 2), 1 / (len(truth) - masses + 2))
 
     def mean_surprise(log_temperature: float) -> float:
         scaled = margins / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0, scaled) - truth * scaled))
+        return float(np.mean(np.logaddexp(0, scaled) - soft * scaled))
 
     found: Any = minimize_scalar(mean_surprise, bounds=_LOG_TEMPERATURE, method="bounded")
     return float(np.exp(found.x))

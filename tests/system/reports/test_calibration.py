@@ -16,10 +16,10 @@ def test_probability_is_the_sigmoid_of_the_divided_margin():
     assert probability(np.array([2.0, 0.0, -2.0]), 2.0) == pytest.approx([0.731059, 0.5, 0.268941], abs=1e-6)
 
 
-def test_answers_without_a_mistake_give_a_finite_temperature():
-    temperature = fit_temperature(np.array([3.0, -3.0]), np.array([1, 0]))
-    assert np.isfinite(temperature)
-    assert temperature > 0
+def test_four_answers_without_a_mistake_do_not_make_certainty():
+    margins = np.array([3.0, 4.0, -3.0, -4.0])
+    p_mass = probability(margins, fit_temperature(margins, np.array([1, 1, 0, 0])))
+    assert 0.6 < p_mass[0] < p_mass[1] < 0.85  # (2 + 1) / (2 + 2) on average
 
 
 def test_each_model_gets_a_temperature_of_its_own_and_its_held_out_reports_that_of_the_others():
