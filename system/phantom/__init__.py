@@ -9,7 +9,7 @@ from system.phantom.archive import ExamRows, write_exam, write_phantom, write_ta
 from system.phantom.config import PhantomConfig
 from system.phantom.exam import Exam, PhantomView, make_exam
 from system.phantom.findings import BreastFinding, MassFinding, MassShape, Region
-from system.phantom.reports import Report, mistaken_findings, write_report
+from system.phantom.reports import Report, mistaken_findings, write_report, write_sideless
 
 __all__ = [
     "BreastFinding",
@@ -26,5 +26,6 @@ __all__ = [
     "write_exam",
     "write_phantom",
     "write_report",
+    "write_sideless",
     "write_tables",
 ]

@@ -30,6 +30,7 @@ class PhantomConfig(Settings):
     symmetry: float = Field(default=0.8, ge=0, le=1, description="share of the coarse tissue's power common to both breasts")
 
     wrong_report_share: float = Field(default=0.05, ge=0, le=1, description="share of reports that omit, invent or swap the side of a mass")
+    sideless_share: float = Field(default=0.01, ge=0, le=1, description="share of reports that never say which breast they speak of")
     chinese_share: float = Field(default=0.5, ge=0, le=1, description="share of reports in Chinese; the rest are English")
     jpeg2000_share: float = Field(default=0.25, ge=0, le=1, description="share of files compressed with lossless JPEG 2000")
     monochrome1_share: float = Field(default=0.2, ge=0, le=1, description="share of exams stored as MONOCHROME1")

@@ -9,7 +9,7 @@ from system.phantom.config import PhantomConfig
 from system.phantom.findings import BreastFinding
 from system.phantom.lesions import add_clump, add_lymph_node, add_mass, add_points
 from system.phantom.marker import add_marker
-from system.phantom.reports import Language, Report, mistaken_findings, write_report
+from system.phantom.reports import Language, Report, mistaken_findings, write_report, write_sideless
 from system.phantom.scene import Outlines, Scene, draw_scene
 from system.records import Side, ViewPosition
 
@@ -127,4 +127,5 @@ def _spread_share(share: float, *, num: int, rng: np.random.Generator) -> list[b
 def _dictate(findings: dict[Side, BreastFinding], *, config: PhantomConfig, rng: np.random.Generator) -> Report:
     language: Language = "zh" if rng.random() < config.chinese_share else "en"
     seen = mistaken_findings(findings, rng=rng) if rng.random() < config.wrong_report_share else findings
-    return write_report(seen, language=language, rng=rng)
+    report = write_report(seen, language=language, rng=rng)
+    return write_sideless(seen, language=language, rng=rng) if rng.random() < config.sideless_share else report

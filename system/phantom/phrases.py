@@ -21,6 +21,7 @@ class Phrases:
     size: Choices  # {millimetres}; a measured mass
     mass: Choices  # {side} {region} {size} {shape}
     mass_unlike_other: Choices  # {other} is as before, {side} has the mass; {region} {size} {shape}
+    mass_both: Choices  # masses in both breasts, the largest described: {side} {region} {size} {shape}
     no_mass: Choices  # {side}
     no_mass_both: Choices
     mass_removed: Choices  # {side}; a mass is named, none is there
@@ -33,3 +34,5 @@ class Phrases:
     concluding_side: Choices  # {side} {category}; no mass
     concluding_both: Choices  # {category}; no mass in either
     advice: Choices  # after a mass
+    sideless_mass: Choices  # {shape} {size} {category}; whose breast is not said
+    sideless_none: Choices

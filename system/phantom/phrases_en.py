@@ -46,7 +46,13 @@ ENGLISH = Phrases(
         "The {other} is unchanged; the {side} now shows a {shape} mass {region} {size}.",
         "{other} as before, {side} {shape} mass {region} {size}.",
         "No mass in the {other}, but in the {side} there is a {shape} mass {region} {size}.",
+        "{side} {shape} mass {region} {size}, none in the {other}.",
         "In contrast to the {other}, which is stable without a mass, the {side} contains a {shape} mass {region} {size}.",
+    ),
+    mass_both=(
+        "Bilateral masses, the largest in the {side} {region}, {shape}, {size}.",
+        "There are masses in both breasts; the dominant one is {shape}, {region} of the {side} {size}.",
+        "Both breasts contain masses. The largest, {shape}, lies in the {side} {region} {size}.",
     ),
     no_mass=(
         "No suspicious mass in the {side}.",
@@ -108,5 +114,7 @@ ENGLISH = Phrases(
         "Benign findings only, no mass. BI-RADS {category}.",
         "Negative for mass on both sides. BI-RADS {category}.",
     ),
+    sideless_mass=("A {shape} mass {size}, BI-RADS {category}.", "Mass {size}, {shape}. Biopsy is recommended. BI-RADS {category}."),
+    sideless_none=("No suspicious mass. BI-RADS 1.", "Normal mammogram, BI-RADS 1. Routine screening."),
     advice=("Biopsy is recommended.", "Ultrasound is recommended.", "Additional views advised.", "Short-interval follow-up.", ""),
 )

@@ -39,7 +39,13 @@ CHINESE = Phrases(
         "{other}较前无明显变化，{side}{region}见{shape}肿块，{size}。",
         "{other}同前，{side}{region}{shape}肿块，{size}。",
         "{other}未见明显肿块，{side}{region}可见{shape}肿块影，{size}。",
+        "{side}{region}见{shape}肿块，{size}，{other}未见。",
         "与{other}相比，{side}{region}不对称，见一{shape}肿块，{size}，{other}内无肿块。",
+    ),
+    mass_both=(
+        "双乳见多发肿块，较大者位于{side}{region}，{shape}，{size}。",
+        "双侧乳腺均见肿块，大者位于{side}{region}，呈{shape}肿块，{size}。",
+        "两侧乳腺内可见肿块影，{side}{region}者较大，{size}。",
     ),
     no_mass=(
         "{side}未见明显肿块。",
@@ -88,5 +94,7 @@ CHINESE = Phrases(
         "双乳良性改变，无肿块，BI-RADS {category}类。",
         "双乳未见明显肿块，BI-RADS {category}类。",
     ),
+    sideless_mass=("见{shape}肿块，{size}，BI-RADS {category}类。", "{shape}肿块影，{size}，建议穿刺活检，BI-RADS {category}类。"),
+    sideless_none=("未见明显肿块，BI-RADS 1类。", "乳腺未见异常，BI-RADS 1类，建议定期复查。"),
     advice=("建议穿刺活检。", "建议超声检查。", "建议加摄局部加压片。", "建议短期随访。", ""),
 )

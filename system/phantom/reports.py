@@ -27,6 +27,7 @@ CATEGORIES = {  # BI-RADS a reader gives; MassShape -> choices
 SEVERITY = ("1", "2", "3", "0", "4A", "4B", "4C", "5")  # from nothing to near certain
 MENTION_SHARE = 0.8  # of minor findings
 TOGETHER_SHARE = 0.6  # of reports without a mass that speak of both breasts at once
+BOTH_SHARE = 0.5  # of masses in both breasts told together
 CONTRAST_SHARE = 0.35  # of one-sided masses told against the other breast
 REMOVED_SHARE = 0.08  # of mass-free breasts with an operation behind them
 HEDGE_SHARE = 0.35  # of masses concluded with a doubt
@@ -54,6 +55,13 @@ def write_report(findings: Findings, *, language: Language, rng: np.random.Gener
     if language == "zh" and rng.random() < FULL_WIDTH_SHARE:
         description, impression = description.translate(FULL_WIDTH), impression.translate(FULL_WIDTH)
     return Report(language, description, impression)
+
+
+def write_sideless(findings: Findings, *, language: Language, rng: np.random.Generator) -> Report:
+    """Return a report of these breasts that never says which of them it speaks of: no label can be had from it."""
+    writer = _Writer(PHRASES[language], rng)
+    masses = [mass for finding in findings.values() for mass in finding.masses]
+    return Report(language, "", writer.conclude_sideless(max(masses, key=lambda mass: mass.diameter_mm) if masses else None))
 
 
 def mistaken_findings(findings: Findings, *, rng: np.random.Generator) -> Findings:
@@ -94,6 +102,13 @@ class _Writer:
             sentences.append(self._pick(phrases.advice))
         return self._join(sentences)
 
+    def conclude_sideless(self, mass: MassFinding | None) -> str:
+        if mass is None:
+            return self._join([self._pick(self.phrases.sideless_none)])
+        size = self._pick(self.phrases.size, millimetres=f"{mass.diameter_mm:.0f}")
+        shape, category = self._pick(self.phrases.shapes[mass.shape]), self._pick(CATEGORIES[mass.shape])
+        return self._join([self._pick(self.phrases.sideless_mass, shape=shape, size=size, category=category)])
+
     def _masses(self, findings: Findings, sides: list[Side]) -> list[str]:
         with_mass = [side for side in sides if findings[side].masses]
         if not with_mass and len(sides) == 2 and self._chance(TOGETHER_SHARE):
@@ -102,6 +117,9 @@ class _Writer:
             first, *rest = findings[with_mass[0]].masses
             told = [self._mass(self.phrases.mass_unlike_other, first, with_mass[0])]
             return told + [self._mass(self.phrases.mass, mass, with_mass[0]) for mass in rest]
+        if len(with_mass) == 2 and self._chance(BOTH_SHARE):
+            largest, side = max(((mass, side) for side in sides for mass in findings[side].masses), key=lambda found: found[0].diameter_mm)
+            return [self._mass(self.phrases.mass_both, largest, side)]
         sentences = []
         for side in sides:
             told = [self._mass(self.phrases.mass, mass, side) for mass in findings[side].masses]
