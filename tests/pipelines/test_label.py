@@ -1,3 +1,10 @@
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +20,15 @@ from system.phantom.findings import BreastFinding, MassFinding, MassShape
 from system.phantom.reports import write_report
 from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
+from system.reports.labelled import read_reports
 from system.runs import Stage
 
 # Ray Data sets its own deprecated options when it copies its context.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context", "ignore::UserWarning:ray.data.context")
 
 NUM_LABELLED, NUM_WEAK = 18, 7
+WORKING_S = 0.3  # that a labeler works before it is killed
+SIDELESS = "Mass. BI-RADS 5."
 TINY = ReportConfig.small_encoder(
     small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1), epochs=1, max_tokens=48, fits_at_once=1, label_batch_size=4
 )
@@ -38,9 +48,9 @@ def image_row(study: str, side: str, split: str) -> dict[str, Any]:
     return {"image_id": f"{study}-{side}", "patient_id": f"patient of {study}", "study_id": study} | numbers | texts
 
 
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    made = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    made = Archive.create(str(tmp_path_factory.mktemp("label") / "archive"), imaging=ImagingConfig())
     strong, weak = [f"strong{index:02d}" for index in range(NUM_LABELLED)], [f"weak{index}" for index in range(NUM_WEAK)]
     images = [image_row(study, side, "strong") for study in strong for side in "LR"] + [image_row(study, "L", "weak") for study in weak]
     masks = [
@@ -50,36 +60,54 @@ def archive(tmp_path: Path) -> Archive:
     reports = [report_row(study, index) for index, study in enumerate([*strong, *weak, "withdrawn"])]
     reports.append(report_row("withdrawn", 0, version=2, status="withdrawn"))
     reports.append(dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "silent", "version": 1, "status": "final"})
+    reports.append(
+        dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "no side", "version": 1, "status": "final", "impression": SIDELESS}
+    )
     for name, rows in (("images", images), ("masks", masks), ("reports", reports)):
         made.upsert(name, pa.Table.from_pylist(rows, schema=SCHEMAS[name]))
-    old = {"study_id": "withdrawn", "side": "L", "p_mass": 0.99, "model": "of last month"}
+    old = {"study_id": "withdrawn", "side": "L", "p_mass": 0.99, "model": "of last month", "report_version": 1}
     made.upsert("labels", pa.Table.from_pylist([old], schema=SCHEMAS["labels"]))
     return made
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-def test_every_report_gets_two_labels_and_a_withdrawn_or_empty_one_none(ray_cluster, archive, tmp_path):
+@pytest.fixture(scope="module")
+def stage(ray_cluster: Path, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    """The archive labelled once; teaching takes the time of these tests."""
     from pipelines import label
 
-    stage = Stage(tmp_path / "run", "labels")
-    manifest = label.run(archive.uri, config=TINY, stage=stage)
+    out = tmp_path_factory.mktemp("labelled")
+    label.run(archive.uri, config=TINY, stage=label.following(out))
+    found = label.latest(out)
+    assert found
+    return found
 
-    labels = archive.table("labels").to_pandas().set_index(["study_id", "side"])
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none(archive, stage):
+    from pipelines import label
+
+    manifest = label.manifest_of(stage)
+
+    labels = labels_of(archive)
     assert np.isnan(labels.loc[("withdrawn", "L"), "p_mass"])
-    labels = labels.drop(("withdrawn", "L"))
+    assert labels.loc["no side", "p_mass"].isna().tolist() == [True, True]
+    labels = labels.drop(("withdrawn", "L")).drop("no side")
     studies = {f"strong{index:02d}" for index in range(NUM_LABELLED)} | {f"weak{index}" for index in range(NUM_WEAK)}
     assert set(labels.index) == {(study, side) for study in studies for side in "LR"}
     assert labels["p_mass"].between(0, 1).all()
     assert labels.loc["weak0", "model"].str.endswith("/mean").all()
     assert labels.loc["strong00", "model"].str.endswith("/held-out").all()
+    assert (labels["report_version"] == 1).all()
 
     held_out = pq.ParquetFile(stage.path("out_of_fold.parquet")).read().to_pandas()
     truth = held_out.set_index(["study_id", "side"])["truth"]
     assert truth[("strong00", "R")] == 1
     assert truth[("strong00", "L")] == 0
-    assert set(manifest.metrics) >= {"left", "right", "temperatures"}
     assert manifest.metrics["left"]["num_breasts"] == NUM_LABELLED
+    assert manifest.metrics["left"]["rules"]["accuracy"] == 1
+    assert set(manifest.metrics["right"]["by_language"]) == {"en", "zh"}
+    assert manifest.metrics["no_side"] == 1
     kept = [name for name in manifest.files if name.endswith("model.safetensors")]
     assert len(kept) == 7  # six models and what they started from
     assert not [name for name in manifest.files if name.endswith((".bin", ".pt", ".pkl"))]
@@ -87,6 +115,85 @@ def test_every_report_gets_two_labels_and_a_withdrawn_or_empty_one_none(ray_clus
     before = archive.versions()["labels"]
     assert label.run(archive.uri, config=TINY, stage=stage) == manifest
     assert archive.versions()["labels"] == before
+
+
+def labels_of(archive: Archive):
+    return archive.table("labels").to_pandas().set_index(["study_id", "side"]).sort_index()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_folds_model_alone(archive, stage, tmp_path):
+    from pipelines import label
+
+    archive = Archive.open(str(shutil.copytree(archive.uri, tmp_path / "archive")))
+    before = labels_of(archive)
+    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.Refreshed(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+    assert labels_of(archive).equals(before)
+
+    same_words = {key: archive.table("reports").to_pylist()[0][key] for key in ("study_id", "description", "impression")}
+    new = [
+        report_row("weak0", 3, version=2),  # another text
+        report_row("weak1", 0, version=2, status="withdrawn"),
+        report_row("tonight", 2),
+        report_row(same_words["study_id"], 0, version=2) | same_words,  # a report that taught, sent again as it was
+    ]
+    archive.upsert("reports", pa.Table.from_pylist(new, schema=SCHEMAS["reports"]))
+    assert label.refresh(archive.uri, config=TINY, stage=stage).num_read == 3
+    after = labels_of(archive)
+    assert after.loc["weak1", "p_mass"].isna().all()
+    assert after.loc["tonight", "p_mass"].between(0, 1).all()
+    assert (after.loc["weak0", "p_mass"] != before.loc["weak0", "p_mass"]).all()
+    assert after.loc[same_words["study_id"], "p_mass"].to_numpy() == pytest.approx(
+        before.loc[same_words["study_id"], "p_mass"].to_numpy(), abs=1e-6
+    )
+    untouched = before.drop(["weak0", "weak1", same_words["study_id"]])
+    assert after.loc[untouched.index].equals(untouched)
+    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.Refreshed(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_killing_a_labeler_midway_changes_no_label(stage):
+    from pipelines import label
+
+    models = stage.path("readers.json").parent.resolve()
+    reports = read_reports(
+        pa.Table.from_pylist([report_row(f"r{at:04d}", at) for at in range(600)], schema=SCHEMAS["reports"]), config=TINY
+    )
+    rows = label.to_rows(reports, np.arange(600), np.full(600, -1, np.int8))
+
+    calm = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
+    killed = []
+    with killing("Labeler", into=killed):
+        disturbed = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
+        assert killed, "no labeler was killed while there was work"
+    assert disturbed.equals(calm)
+
+
+@contextmanager
+def killing(actor: str, *, into: list[int]) -> Iterator[None]:
+    """Kill the first worker that has worked for an actor's class for a while, as the kernel would when memory is short."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not into and not over.is_set():
+            for folder in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    if f"({actor})".encode() in (folder / "cmdline").read_bytes() and b".__init__" not in (folder / "cmdline").read_bytes():
+                        time.sleep(WORKING_S)
+                        os.kill(int(folder.name), signal.SIGKILL)
+                        into.append(int(folder.name))
+                        return
+            time.sleep(0.02)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
 
 
 @pytest.mark.ray
