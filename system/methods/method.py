@@ -1,6 +1,7 @@
 """What a trainable method must supply to take part in the loop."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,19 @@ class Batch:
     main: Tensor  # [B, 1, H, W] float, 0 to 1, chest wall on the left
     auxiliary: Tensor  # [B, 1, H, W] float, 0 to 1; all-zero = no other breast
     targets: Targets
+    seeds: Tensor  # [B] int64, on the CPU: of each sample's augmentation
+
+    def parts(self, size: int) -> list["Batch"]:
+        """Cut the batch into parts of at most `size` samples, every n-th to one, so that each holds positives; 0 = leave it whole.
+
+        The group sizes stay those of the whole, so that the parts' losses add up to its loss.
+        """
+        num = math.ceil(len(self.main) / size) if size else 1
+        return [self._part(slice(first, None, num)) for first in range(num)] if num > 1 else [self]
+
+    def _part(self, rows: slice) -> "Batch":
+        named = {name: getattr(self.targets, name)[rows] for name in ("mask", "p_mass", "is_strong", "has_mask")}
+        return Batch(self.main[rows], self.auxiliary[rows], replace(self.targets, **named), self.seeds[rows])
 
 
 class Method(Protocol):

@@ -1,6 +1,7 @@
 """Networks: HRNet split at stage 3, the bilateral two-view network, and its weights on disk."""
 
 from system.nets.btv import BilateralTwoViewNet, NetConfig, NetOutput
+from system.nets.synced_norm import with_synced_norms
 from system.nets.weights import ModelCard, read_card, read_weights, write_model
 
-__all__ = ["BilateralTwoViewNet", "ModelCard", "NetConfig", "NetOutput", "read_card", "read_weights", "write_model"]
+__all__ = ["BilateralTwoViewNet", "ModelCard", "NetConfig", "NetOutput", "read_card", "read_weights", "with_synced_norms", "write_model"]

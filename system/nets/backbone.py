@@ -1,22 +1,29 @@
-"""HRNet from timm, with one gray channel and two classes; its ImageNet weights from a hub or a file, or none on purpose."""
+"""HRNet from timm, with one gray channel and two classes; its ImageNet weights from a hub or a file, or none on purpose.
+
+timm is imported where a network is built: it takes twice the time of torch, and most processes build none.
+"""
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import timm
-from timm.models import load_state_dict
-from timm.models.hrnet import HighResolutionNet
 from torch import nn
+
+if TYPE_CHECKING:
+    from timm.models.hrnet import HighResolutionNet
 
 log = logging.getLogger(__name__)
 
 
-def make_hrnet(name: str, *, pretrained: bool, weights: str) -> HighResolutionNet:
+def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionNet":
     """Return the network; the ImageNet classifier is dropped, the rest of its head is kept.
 
     weights: hub id (`hf-hub:owner/name`), local file, or empty for timm's own; not looked at unless `pretrained`.
     Raises ValueError for a name that is no HRNet, RuntimeError when the weights cannot be had or are of another network.
     """
+    import timm
+    from timm.models.hrnet import HighResolutionNet
+
     known = timm.list_models("hrnet*")
     if name.partition(".")[0] not in known:
         raise ValueError(f"net.backbone: {name!r} is no HRNet; choose one of {', '.join(known)}")
@@ -46,5 +53,7 @@ def _source(weights: str) -> dict[str, str]:
 
 def _missing(model: nn.Module, file: str) -> list[str]:
     """Return the tensors that stayed random, which timm does not tell; the classifier is meant to."""
+    from timm.models import load_state_dict
+
     found = load_state_dict(file)
     return [name for name in model.state_dict() if not name.startswith("classifier.") and "num_batches" not in name and name not in found]

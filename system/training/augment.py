@@ -10,23 +10,34 @@ from torch.nn import functional
 from system.methods import Batch
 from system.training.config import AugmentConfig
 
+_NUM_DRAWS = 7  # angle, zoom, two shifts, two flips, gain
 
-def augment(batch: Batch, *, config: AugmentConfig, generator: torch.Generator) -> Batch:
+
+def augment(batch: Batch, *, config: AugmentConfig) -> Batch:
     """Return a changed copy. A missing auxiliary (all-zero) stays all-zero.
 
-    generator: on the CPU, so that the same seed gives the same changes on every device
+    Each sample is changed by its own seed, whatever batch and worker it is in: geometry and gain alike on every device, noise on every
+    device of a kind.
     """
-    size, device = batch.main.shape[0], batch.main.device
-    change = _affine(size, config, generator, aspect=batch.main.shape[3] / batch.main.shape[2]).to(device)
-    gain = 1 + config.gain * _uniform((size, 1, 1, 1), generator).to(device)
+    device = batch.main.device
+    drawn = torch.stack([torch.rand(_NUM_DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in batch.seeds.tolist()])
+    change = _affine(drawn, config, aspect=batch.main.shape[3] / batch.main.shape[2]).to(device)
+    gain = 1 + config.gain * (2 * drawn[:, 6] - 1).to(device).view(-1, 1, 1, 1)
+    noise = _noise(batch, config) if config.noise_sd else torch.zeros(2, *batch.main.shape, device=device)
     images = []
-    for image in (batch.main, batch.auxiliary):
+    for image, grain in zip((batch.main, batch.auxiliary), noise, strict=True):
         moved = _warp(image, change) * gain
-        noise = torch.randn(image.shape, generator=generator).to(device) * config.noise_sd
         inside = (moved > 0).to(moved.dtype)  # air and a missing breast stay zero
-        images.append(((moved + noise) * inside).clamp(0, 1))
+        images.append(((moved + grain) * inside).clamp(0, 1))
     mask = _warp(batch.targets.mask, change).clamp(0, 1)
     return replace(batch, main=images[0], auxiliary=images[1], targets=replace(batch.targets, mask=mask))
+
+
+def _noise(batch: Batch, config: AugmentConfig) -> Tensor:
+    """Return [2, B, 1, H, W], for main and auxiliary."""
+    device, shape = batch.main.device, (2, *batch.main.shape[1:])
+    each = [torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device) for seed in batch.seeds.tolist()]
+    return torch.stack(each, dim=1) * config.noise_sd
 
 
 def _warp(image: Tensor, change: Tensor) -> Tensor:
@@ -34,18 +45,12 @@ def _warp(image: Tensor, change: Tensor) -> Tensor:
     return functional.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _affine(size: int, config: AugmentConfig, generator: torch.Generator, *, aspect: float) -> Tensor:
-    """Return [size, 2, 3] maps from output to input in normalised coordinates; aspect: width over height."""
-    angle = _uniform((size,), generator) * math.radians(config.rotation_deg)
-    zoom = 1 + _uniform((size,), generator) * config.scale
-    shift = _uniform((size, 2), generator) * 2 * config.shift
-    flips = 1 - 2 * (torch.rand((size, 2), generator=generator) < config.flip_share).float()
+def _affine(drawn: Tensor, config: AugmentConfig, *, aspect: float) -> Tensor:
+    """Return [B, 2, 3] maps from output to input in normalised coordinates; drawn: [B, 7], 0 to 1;  aspect: width over height."""
+    angle, zoom, shift = 2 * drawn[:, 0] - 1, 2 * drawn[:, 1] - 1, 2 * drawn[:, 2:4] - 1
+    angle, zoom, shift = angle * math.radians(config.rotation_deg), 1 + zoom * config.scale, shift * 2 * config.shift
+    flips = 1 - 2 * (drawn[:, 4:6] < config.flip_share).float()
     cos, sin = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     first = torch.stack([cos * flips[:, 0], -sin / aspect * flips[:, 1], shift[:, 0]], dim=1)
     second = torch.stack([sin * aspect * flips[:, 0], cos * flips[:, 1], shift[:, 1]], dim=1)
     return torch.stack([first, second], dim=1)
-
-
-def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Return values between -1 and 1."""
-    return torch.rand(shape, generator=generator) * 2 - 1

@@ -9,6 +9,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from system.training.tally import Tally
+
 RAW, MOMENTS, PROGRESS = "raw.safetensors", "optimizer.safetensors", "progress.json"
 
 
@@ -19,6 +21,26 @@ class Progress:
     epoch: int  # epochs finished
     step: int  # optimiser steps taken since the stage began
     bad_steps: int  # steps skipped for a loss that was not finite
+    tally: Tally | None = None  # of the epoch under way; None between two
+
+    @property
+    def steps_in_epoch(self) -> int:
+        """Steps of the epoch under way."""
+        return self.tally.steps if self.tally else 0
+
+    def between_epochs(self) -> "Progress":
+        """Return where the epoch under way began."""
+        if self.tally is None:
+            return self
+        return Progress(self.epoch, self.step - self.tally.steps, self.bad_steps - self.tally.bad)
+
+    def in_epoch(self, tally: Tally) -> "Progress":
+        """Return the progress so many steps into the next epoch; self: between two epochs."""
+        return Progress(self.epoch, self.step + tally.steps, self.bad_steps + tally.bad, tally)
+
+    def after_epoch(self, *, num_steps: int, bad_steps: int) -> "Progress":
+        """Return the progress after the next epoch; self: between two epochs."""
+        return Progress(self.epoch + 1, self.step + num_steps, self.bad_steps + bad_steps)
 
 
 def write_training_state(folder: Path, *, raw: dict[str, Tensor], optimizer: torch.optim.Optimizer, progress: Progress) -> None:
@@ -35,7 +57,8 @@ def read_training_state(folder: Path, optimizer: torch.optim.Optimizer) -> tuple
         index, key = name.split(".")
         state.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return load_file(folder / RAW), Progress(**json.loads((folder / PROGRESS).read_text(encoding="utf8")))
+    found = json.loads((folder / PROGRESS).read_text(encoding="utf8"))
+    return load_file(folder / RAW), Progress(**found | {"tally": Tally(**found["tally"]) if found["tally"] else None})
 
 
 def _flatten(state: dict[int, dict[str, Any]]) -> dict[str, Tensor]:

@@ -3,11 +3,13 @@
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from system.losses import LossConfig, LossTerms
@@ -15,6 +17,7 @@ from system.methods import Batch, Method
 from system.training.augment import augment
 from system.training.config import TrainConfig
 from system.training.rates import rate_factor
+from system.training.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +37,11 @@ class Learner:
     config: TrainConfig
     loss: LossConfig
     device: torch.device
-    seed: int
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """Means over the epoch's good steps; losses without unit, rates in images a second of this worker."""
+    """Means over the epoch's good steps and, of the losses, over all workers; rates in images a second of this worker."""
 
     losses: dict[str, float]
     learning_rate: float  # of the body, at the end
@@ -63,61 +65,99 @@ def _cpu_multiplies_bf16() -> bool:
     return any(found.get(name) for name in ("amx_bf16", "avx512_bf16"))  # 3 and 1.7 times as fast as fp32 on a small HRNet
 
 
-def run_epoch(learner: Learner, batches: Iterable[Batch], *, epoch: int, steps_per_epoch: int) -> EpochResult:
-    """Train on the batches. Raises TrainingDivergedError after `max_bad_steps` steps, or an epoch, without a finite loss."""
-    sums: dict[str, float] = {}
-    good = bad = bad_in_a_row = images = 0
-    norm_sum = wait_s = 0.0
-    start = mark = time.monotonic()
-    for step, batch in enumerate(batches):
-        wait_s += time.monotonic() - mark
-        _set_rate(learner, rate_factor(learner.config, epoch=epoch, step=step, steps_per_epoch=steps_per_epoch))
-        terms, norm = _step(learner, batch, seed=(learner.seed * 1_000_003 + epoch) * 1_000_003 + step)
-        images += len(batch.main)
-        if terms is None:
-            bad, bad_in_a_row = bad + 1, bad_in_a_row + 1
-            if bad_in_a_row >= learner.config.max_bad_steps:
-                raise TrainingDivergedError(
-                    f"the loss was not finite for {bad_in_a_row} steps in a row (epoch {epoch + 1}): lower train.learning_rate"
-                )
-        else:
-            good, bad_in_a_row, norm_sum = good + 1, 0, norm_sum + norm
-            for field in fields(LossTerms):
-                sums[field.name] = sums.get(field.name, 0.0) + float(getattr(terms, field.name).detach())
+def run_epoch(
+    learner: Learner,
+    batches: Iterable[Batch],
+    *,
+    epoch: int,
+    steps_per_epoch: int,
+    tally: Tally | None = None,
+    after_step: Callable[[Tally], None] | None = None,
+) -> EpochResult:
+    """Train on the batches, those that are left of an epoch after `tally`'s steps; `after_step` may keep a checkpoint.
+
+    Raises TrainingDivergedError after `max_bad_steps` steps, or an epoch, without a finite loss.
+    """
+    tally = tally or Tally()
+    mark = time.monotonic()
+    for batch in batches:
+        began = time.monotonic()
+        _set_rate(learner, rate_factor(learner.config, epoch=epoch, step=tally.steps, steps_per_epoch=steps_per_epoch))
+        losses, norm = _step(learner, batch)
+        tally = tally.with_bad() if losses is None else tally.with_good(losses, gradient_norm=norm)
+        tally = tally.with_work(images=len(batch.main), wait_s=began - mark, duration_s=time.monotonic() - mark)
         mark = time.monotonic()
-    if bad and not good:
-        raise TrainingDivergedError(f"no step of epoch {epoch + 1} had a finite loss ({bad} steps): lower train.learning_rate")
+        if tally.bad_in_a_row >= learner.config.max_bad_steps:
+            raise TrainingDivergedError(
+                f"the loss was not finite for {tally.bad_in_a_row} steps in a row (epoch {epoch + 1}): lower train.learning_rate"
+            )
+        if after_step is not None:
+            after_step(tally)
+    if tally.bad and not tally.good:
+        raise TrainingDivergedError(f"no step of epoch {epoch + 1} had a finite loss ({tally.bad} steps): lower train.learning_rate")
+    return _result(learner, tally)
+
+
+def _result(learner: Learner, tally: Tally) -> EpochResult:
+    duration_s = max(tally.duration_s, 1e-9)
+    losses = {name: value / max(tally.good, 1) for name, value in tally.losses.items()}
     return EpochResult(
-        losses={name: value / max(good, 1) for name, value in sums.items()},
+        losses=_mean_over_workers(losses, learner.device),
         learning_rate=float(learner.optimizer.param_groups[0]["lr"]),
-        gradient_norm=norm_sum / max(good, 1),
-        images_per_s=images / max(time.monotonic() - start, 1e-9),
-        wait_share=wait_s / max(time.monotonic() - start, 1e-9),
-        num_steps=good + bad,
-        bad_steps=bad,
+        gradient_norm=tally.gradient_norm / max(tally.good, 1),
+        images_per_s=tally.images / duration_s,
+        wait_share=tally.wait_s / duration_s,
+        num_steps=tally.steps,
+        bad_steps=tally.bad,
     )
 
 
-def _step(learner: Learner, batch: Batch, *, seed: int) -> tuple[LossTerms | None, float]:
+def _mean_over_workers(losses: dict[str, float], device: torch.device) -> dict[str, float]:
+    """Return what one worker with the whole batches would have seen: each worker's terms are already scaled for it (`group_sizes`)."""
+    if not distributed.is_initialized():
+        return losses
+    values = torch.tensor(list(losses.values()), dtype=torch.float64, device=device)
+    distributed.all_reduce(values)
+    return dict(zip(losses, (values / distributed.get_world_size()).tolist(), strict=True))
+
+
+def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, float]:
     """Take one optimiser step; None when the loss or the gradient was not finite and the step was skipped."""
-    generator = torch.Generator().manual_seed(seed)
-    changed = augment(batch, config=learner.config.augment, generator=generator)
-    dtype = resolve_precision(learner.config.precision, learner.device)
+    changed = augment(batch, config=learner.config.augment)
     statistics = [buffer.clone() for buffer in learner.model.buffers()]
     learner.optimizer.zero_grad(set_to_none=True)
-    with torch.autocast(learner.device.type, dtype=dtype, enabled=dtype is not torch.float32):
-        terms = learner.method.losses(learner.model, changed, config=learner.loss, classify=learner.config.class_factor > 0)
-    terms.total.backward()
+    losses = _descend(learner, changed)
     norm = float(nn.utils.clip_grad_norm_(learner.model.parameters(), learner.config.gradient_norm))
-    if not math.isfinite(norm) or not math.isfinite(float(terms.total.detach())):
+    if not math.isfinite(norm) or not math.isfinite(losses["total"]):
         log.warning("step skipped: the loss or its gradient is not finite")
         for buffer, before in zip(learner.model.buffers(), statistics, strict=True):
             buffer.copy_(before)  # the batch has gone through the running means of the norms already
         return None, norm
     learner.optimizer.step()
     if learner.average is not None:
-        learner.average.update_parameters(getattr(learner.model, "module", learner.model))
-    return terms, norm
+        learner.average.update_parameters(bare(learner.model))
+    return losses, norm
+
+
+def _descend(learner: Learner, batch: Batch) -> dict[str, float]:
+    """Sum the gradients of the batch, in as many passes as `micro_batch_size` asks for; return the loss terms."""
+    dtype = resolve_precision(learner.config.precision, learner.device)
+    passes = batch.parts(learner.config.micro_batch_size)
+    losses: dict[str, float] = {}
+    for number, part in enumerate(passes, start=1):
+        waiting = learner.model.no_sync() if number < len(passes) and isinstance(learner.model, DistributedDataParallel) else nullcontext()
+        with waiting:  # workers exchange gradients once a step
+            with torch.autocast(learner.device.type, dtype=dtype, enabled=dtype is not torch.float32):
+                terms = learner.method.losses(learner.model, part, config=learner.loss, classify=learner.config.class_factor > 0)
+            terms.total.backward()
+        for field in fields(LossTerms):
+            losses[field.name] = losses.get(field.name, 0.0) + float(getattr(terms, field.name).detach())
+    return losses
+
+
+def bare(model: nn.Module) -> nn.Module:
+    """Return the network without what DDP wrapped around it."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
 
 
 def _set_rate(learner: Learner, factor: float) -> None:

@@ -48,6 +48,11 @@ class BatchPlan:
         return np.concatenate([first, second], axis=1)
 
 
+def sample_seeds(seed: tuple[int, ...], *, batch_size: int) -> np.ndarray:
+    """Return a seed for each sample of a mini-batch, [batch_size] int64; seed: run, stage, epoch and step."""
+    return np.random.default_rng(seed).integers(np.iinfo(np.int64).max, size=batch_size)
+
+
 def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
     """Return one worker's part of a global batch: every n-th row, so each worker keeps the ratio.
 

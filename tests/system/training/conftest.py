@@ -38,7 +38,8 @@ def make_batch() -> MakeBatch:
         mask[::2, :, 2:6, 2:6] = 1
         chosen = torch.ones(count, dtype=torch.bool)
         sizes = {"mask_strong": float(count), "class_strong": float(count), "mask_weak": 0.0, "class_weak": 0.0}
-        return Batch(main, auxiliary, Targets(mask, mask.amax(dim=(1, 2, 3)), chosen, chosen, sizes))
+        targets = Targets(mask, mask.amax(dim=(1, 2, 3)), chosen, chosen, sizes)
+        return Batch(main, auxiliary, targets, torch.arange(count) + 100 * seed)
 
     return make
 
@@ -47,13 +48,13 @@ def make_batch() -> MakeBatch:
 def make_learner() -> MakeLearner:
     """Return a maker of learners like that of pipelines.train, without Ray."""
 
-    def make(config: TrainConfig, *, weights_seed: int = 0, seed: int = 7, prior: float = 0.1) -> Learner:
+    def make(config: TrainConfig, *, weights_seed: int = 0, prior: float = 0.1) -> Learner:
         torch.manual_seed(weights_seed)
         method = METHODS["btv"]
         model = method.build(NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=prior))
         model.train().to(memory_format=torch.channels_last)
         groups = method.parameter_groups(model, learning_rate=config.learning_rate, class_factor=config.class_factor)
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False) if config.ema_decay else None
-        return Learner(method, model, torch.optim.Adam(groups), average, config, LossConfig(), torch.device("cpu"), seed)
+        return Learner(method, model, torch.optim.Adam(groups), average, config, LossConfig(), torch.device("cpu"))
 
     return make

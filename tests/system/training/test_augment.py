@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,7 +20,12 @@ def generator(seed: int) -> torch.Generator:
 
 def batch_of(main: Tensor, auxiliary: Tensor, mask: Tensor) -> Batch:
     chosen = torch.ones(len(main), dtype=torch.bool)
-    return Batch(main, auxiliary, Targets(mask, chosen.float(), chosen, chosen, {"mask_strong": float(len(main))}))
+    targets = Targets(mask, chosen.float(), chosen, chosen, {"mask_strong": float(len(main))})
+    return Batch(main, auxiliary, targets, torch.zeros(len(main), dtype=torch.int64))
+
+
+def changed_by(batch: Batch, *, config: AugmentConfig, seed: int) -> Batch:
+    return augment(replace(batch, seeds=torch.arange(len(batch.main)) + 1000 * seed), config=config)
 
 
 def picture(*, count: int = 6) -> Tensor:
@@ -47,33 +54,33 @@ def spread(image: Tensor) -> tuple[float, float]:
 
 def test_main_auxiliary_and_mask_take_the_same_change() -> None:
     same = picture()
-    changed = augment(batch_of(same, same.clone(), same.clone()), config=GEOMETRY, generator=generator(1))
+    changed = changed_by(batch_of(same, same.clone(), same.clone()), config=GEOMETRY, seed=1)
     torch.testing.assert_close(changed.main, changed.auxiliary)
     torch.testing.assert_close(changed.main, changed.targets.mask)
     assert all((changed.main[i] - same[i]).abs().max() > 0.05 for i in range(len(same)))
 
 
 def test_a_mask_at_stride_4_stays_on_the_mass_it_outlines() -> None:
-    wanted = GEOMETRY.model_copy(update={"rotation_deg": 40.0, "shift": 0.1, "scale": 0.2})
-    main = blob(row=16, col=10, radius=3).repeat(8, 1, 1, 1)
+    wanted = GEOMETRY.model_copy(update={"rotation_deg": 40.0, "shift": 0.03, "scale": 0.2})
+    main = blob(row=20, col=12, radius=2.5).repeat(8, 1, 1, 1)
     mask = torch.nn.functional.avg_pool2d(main, 4)
-    changed = augment(batch_of(main, main, mask), config=wanted, generator=generator(2))
+    changed = changed_by(batch_of(main, main, mask), config=wanted, seed=2)
     for image, outline in zip(changed.main, changed.targets.mask, strict=True):
         assert centre(outline, stride=4) == pytest.approx(centre(image, stride=1), abs=0.2)  # px; interpolated at stride 4 instead of 1
-        assert centre(image, stride=1) != pytest.approx((16, 10), abs=1)
+        assert centre(image, stride=1) != pytest.approx((20, 12), abs=0.5)
 
 
 def test_a_certain_flip_turns_both_axes_exactly() -> None:
     main, auxiliary = picture(), picture().flip(0)
     mask = torch.rand((6, 1, HEIGHT // 4, WIDTH // 4), generator=generator(3))
-    changed = augment(batch_of(main, auxiliary, mask), config=CERTAIN_FLIP, generator=generator(1))
+    changed = changed_by(batch_of(main, auxiliary, mask), config=CERTAIN_FLIP, seed=1)
     for found, before in ((changed.main, main), (changed.auxiliary, auxiliary), (changed.targets.mask, mask)):
         torch.testing.assert_close(found, before.flip(2, 3), atol=1e-5, rtol=1e-5)
 
 
 def test_half_of_the_flips_happen_and_rows_and_columns_flip_apart() -> None:
     main = blob(row=10, col=6, radius=2).repeat(400, 1, 1, 1)
-    changed = augment(batch_of(main, main, main), config=CERTAIN_FLIP.model_copy(update={"flip_share": 0.5}), generator=generator(4)).main
+    changed = changed_by(batch_of(main, main, main), config=CERTAIN_FLIP.model_copy(update={"flip_share": 0.5}), seed=4).main
     down, right = changed[:, 0, 24:].sum((1, 2)) > 1, changed[:, 0, :, 16:].sum((1, 2)) > 1
     shares = [(first & second).float().mean().item() for first in (down, ~down) for second in (right, ~right)]
     assert shares == pytest.approx([0.25] * 4, abs=0.06)
@@ -82,7 +89,7 @@ def test_half_of_the_flips_happen_and_rows_and_columns_flip_apart() -> None:
 def test_turning_keeps_a_round_mass_round_on_a_picture_that_is_not_square() -> None:
     main = blob(row=HEIGHT / 2, col=WIDTH / 2, radius=3).repeat(20, 1, 1, 1)
     config = CERTAIN_FLIP.model_copy(update={"flip_share": 0, "rotation_deg": 90.0})
-    changed = augment(batch_of(main, main, main), config=config, generator=generator(5)).main
+    changed = changed_by(batch_of(main, main, main), config=config, seed=5).main
     for image in changed:
         assert spread(image[None]) == pytest.approx((9, 9), rel=0.08)  # bilinear reading blurs a little
 
@@ -90,7 +97,7 @@ def test_turning_keeps_a_round_mass_round_on_a_picture_that_is_not_square() -> N
 def test_turning_moves_a_mass_along_a_circle() -> None:
     main = blob(row=HEIGHT / 2 - 10, col=WIDTH / 2, radius=1.5).repeat(20, 1, 1, 1)
     config = CERTAIN_FLIP.model_copy(update={"flip_share": 0, "rotation_deg": 90.0})
-    changed = augment(batch_of(main, main, main), config=config, generator=generator(5)).main[:, 0]
+    changed = changed_by(batch_of(main, main, main), config=config, seed=5).main[:, 0]
     light = changed / changed.sum((1, 2), keepdim=True)
     rows = (light.sum(2) * (torch.arange(HEIGHT) + 0.5 - HEIGHT / 2)).sum(1)
     cols = (light.sum(1) * (torch.arange(WIDTH) + 0.5 - WIDTH / 2)).sum(1)
@@ -102,7 +109,7 @@ def test_a_missing_auxiliary_stays_zero_and_so_does_air() -> None:
     main, auxiliary = picture(), torch.zeros(6, 1, HEIGHT, WIDTH)
     main[:, :, :, 20:] = 0
     still_but_noisy = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.2)
-    changed = augment(batch_of(main, auxiliary, main), config=still_but_noisy, generator=generator(6))
+    changed = changed_by(batch_of(main, auxiliary, main), config=still_but_noisy, seed=6)
     assert not changed.auxiliary.any()
     assert not changed.main[:, :, :, 20:].any()
     assert (changed.main - main).abs().max() > 0.05
@@ -110,7 +117,7 @@ def test_a_missing_auxiliary_stays_zero_and_so_does_air() -> None:
 
 def test_everything_stays_between_0_and_1() -> None:
     main = torch.ones(6, 1, HEIGHT, WIDTH)
-    changed = augment(batch_of(main, main, main), config=AugmentConfig(noise_sd=0.3, gain=0.5), generator=generator(7))
+    changed = changed_by(batch_of(main, main, main), config=AugmentConfig(noise_sd=0.3, gain=0.5), seed=7)
     for image in (changed.main, changed.auxiliary, changed.targets.mask):
         assert image.min() >= 0
         assert image.max() <= 1
@@ -119,13 +126,13 @@ def test_everything_stays_between_0_and_1() -> None:
 def test_noise_and_gain_never_touch_the_mask() -> None:
     loud = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.3, gain=0.5)
     mask = torch.rand((6, 1, HEIGHT // 4, WIDTH // 4), generator=generator(3))
-    changed = augment(batch_of(picture(), picture(), mask), config=loud, generator=generator(8))
+    changed = changed_by(batch_of(picture(), picture(), mask), config=loud, seed=8)
     torch.testing.assert_close(changed.targets.mask, mask, atol=1e-5, rtol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_batch_and_another_seed_another() -> None:
     batch = batch_of(picture(), picture(), picture())
-    first, again, other = (augment(batch, config=AugmentConfig(), generator=generator(seed)) for seed in (1, 1, 2))
+    first, again, other = (changed_by(batch, config=AugmentConfig(), seed=seed) for seed in (1, 1, 2))
     for name in ("main", "auxiliary"):
         assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(getattr(first, name), getattr(other, name))
@@ -135,6 +142,15 @@ def test_the_same_seed_gives_the_same_batch_and_another_seed_another() -> None:
 def test_the_batch_that_was_given_stays_as_it_was() -> None:
     main = picture()
     batch = batch_of(main, main.clone(), main.clone())
-    augment(batch, config=AugmentConfig(), generator=generator(1))
+    changed_by(batch, config=AugmentConfig(), seed=1)
     assert torch.equal(batch.main, picture())
     assert torch.equal(batch.targets.mask, picture())
+
+
+def test_a_sample_is_changed_alike_whatever_batch_it_is_in() -> None:
+    batch = replace(batch_of(picture(), picture(), picture()), seeds=torch.tensor([5, 6, 7, 8, 9, 10]))
+    whole = augment(batch, config=AugmentConfig())
+    for first, part in enumerate(batch.parts(2)):
+        alone = augment(part, config=AugmentConfig())
+        torch.testing.assert_close(alone.main, whole.main[first::3])
+        torch.testing.assert_close(alone.targets.mask, whole.targets.mask[first::3])

@@ -1,0 +1,42 @@
+"""Batch norm over the images of all workers; torch has it for GPUs alone."""
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+class SyncedBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm2d whose means and variances, while training, are those of all workers' images together; any device, any backend."""
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
+        """input: [B, C, H, W]; the sums are taken in float32."""
+        if not self.training or distributed.get_world_size() == 1:
+            return super().forward(input)
+        values = input.float()
+        count = torch.tensor(values.numel() / values.shape[1], device=values.device)
+        distributed.all_reduce(count)
+        mean = all_reduce(values.sum((0, 2, 3))) / count
+        centred = values - mean.view(1, -1, 1, 1)
+        variance = all_reduce((centred * centred).sum((0, 2, 3))) / count
+        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        scale = torch.rsqrt(variance + self.eps) * self.weight
+        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.momentum is not None
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+
+
+def with_synced_norms(model: nn.Module) -> nn.Module:
+    """Replace every batch norm of a model in place and return it: torch's kernels on a GPU, ours elsewhere. State dicts stay the same."""
+    if next(model.parameters()).is_cuda:
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SyncedBatchNorm2d  # it adds behaviour alone: weights, buffers and settings stay where they are
+    return model
