@@ -103,6 +103,7 @@ def demo() -> RunConfig:
         infer=InferConfig(
             batch_pairs=16,
             predictor_cpus=2.0,
+            decode_cpus=1.0,  # two readers suffice, and each process takes seconds to start
             refine=RefineConfig(params=CrfParams().scaled(0.125), mask_extent=0.4, min_candidate_px=8),
         ),
         froc=FrocConfig(min_lesion_px=8, min_candidate_px=8),

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,12 +23,14 @@ ingest: {imaging: {height_px: 64, width_px: 64}}
 reports: {epochs: 1, small: {hidden_size: 16, num_layers: 1}}
 strong_share: 1.0
 stage1: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
+net: {prior: 0.3}
 rounds:
   num_rounds: 1
+  control: false
   p0: {start: 0.55, every_epochs: 1, step: 0.05}
   train: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
 froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
-infer: {batch_pairs: 4, precision: fp32, refine: {min_candidate_px: 4, mask_threshold: 0.02}}
+infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.3}}
 """
 
 
@@ -48,10 +51,11 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
     assert Stage(killed / "run", "round_01/checkpoint").manifest() is None
     assert _start(killed, settings, ray_environment).wait(PATIENCE_S) == 0
 
-    for part in ("stage1", "round_01", "control"):
+    for part in ("stage1", "round_01"):
         assert _weights(killed, part) == _weights(calm, part)
         assert _metrics(killed, part) == _metrics(calm, part)
-    assert Stage(killed / "run", "round_01/pools").manifest().metrics == Stage(calm / "run", "round_01/pools").manifest().metrics  # type: ignore[union-attr]
+    assert _pools(killed) == _pools(calm)
+    assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), "nothing was mined: this shows little"
     assert (killed / "run/report/index.html").exists()
 
 
@@ -84,6 +88,12 @@ def _epochs(stage: Path) -> int:
 
 def _weights(out: Path, part: str) -> bytes:
     return Stage(out / "run", f"{part}/checkpoint").path("model.safetensors").read_bytes()
+
+
+def _pools(out: Path) -> dict[str, Any]:
+    manifest = Stage(out / "run", "round_01/pools").manifest()
+    assert manifest is not None
+    return manifest.metrics
 
 
 def _metrics(out: Path, part: str) -> str:

@@ -35,7 +35,7 @@ SETTINGS_OF_TEST = [
     "rounds.train.negatives_per_positive=1",
     "infer.batch_pairs=2",
     "infer.num_predictors=1",
-    "infer.decode_cpus=0.25",
+    "infer.decode_cpus=1.0",
     "infer.predictor_cpus=0.5",
 ]
 

@@ -10,7 +10,8 @@ from system.archive.tables import KEYS, SCHEMAS
 
 
 def labels(*rows):
-    return pa.table({name: [row[place] for row in rows] for place, name in enumerate(("study_id", "side", "p_mass", "model"))})
+    given = {name: [row[place] for row in rows] for place, name in enumerate(("study_id", "side", "p_mass", "model"))}
+    return pa.table(given | {"report_version": [1] * len(rows)})
 
 
 def upsert(folder, *rows):
@@ -18,7 +19,7 @@ def upsert(folder, *rows):
 
 
 def read(folder, version=None):
-    rows = delta.read(str(folder), schema=SCHEMAS["labels"], version=version, columns=None)
+    rows = delta.read(str(folder), schema=SCHEMAS["labels"], version=version, columns=["study_id", "side", "p_mass", "model"])
     return sorted(tuple(row.values()) for row in rows.to_pylist())
 
 
@@ -56,7 +57,7 @@ def test_a_missing_key_is_refused(tmp_path):
 
 def test_wrong_columns_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"missing \['model'\], unknown \['modle'\]"):
-        delta.upsert(str(tmp_path), labels(("a", "L", 0.5, "m")).rename_columns(["study_id", "side", "p_mass", "modle"]),
+        delta.upsert(str(tmp_path), labels(("a", "L", 0.5, "m")).rename_columns(["study_id", "side", "p_mass", "modle", "report_version"]),
                      schema=SCHEMAS["labels"], key=KEYS["labels"])  # fmt: skip
 
 

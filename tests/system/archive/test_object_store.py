@@ -82,7 +82,7 @@ def _environment(endpoint, folder):
 
 
 def label(study):
-    return pa.table({"study_id": [study], "side": ["L"], "p_mass": [0.5], "model": ["m"]})
+    return pa.table({"study_id": [study], "side": ["L"], "p_mass": [0.5], "model": ["m"], "report_version": [1]})
 
 
 def test_tables_and_pixels_come_back_from_a_bucket(bucket):

@@ -17,7 +17,7 @@ KEY = bytes(range(32))
 
 
 def label(study="s1", p_mass=0.5):
-    return pa.table({"study_id": [study], "side": ["L"], "p_mass": [p_mass], "model": ["m"]})
+    return pa.table({"study_id": [study], "side": ["L"], "p_mass": [p_mass], "model": ["m"], "report_version": [1]})
 
 
 def test_an_archive_is_found_again_with_its_imaging_config(tmp_path):
