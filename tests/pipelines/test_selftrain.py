@@ -30,7 +30,7 @@ rounds:
   p0: {start: 0.55, every_epochs: 1, step: 0.05}
   train: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
 froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
-infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.3}}
+infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.25}}
 """
 
 
