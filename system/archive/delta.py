@@ -95,9 +95,12 @@ def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ..
     """Merge on top of this very version, or raise Outdated."""
     if version == NO_TABLE:
         _retried(uri, lambda: DeltaTable.create(uri, schema=schema, mode="ignore"))
-        version = 0
-    table = DeltaTable(uri)
-    if table.version() != version:
+        table = DeltaTable(uri)
+        outdated = bool(table.file_uris())  # not its version: creating it at the same time may commit twice
+    else:
+        table = DeltaTable(uri)
+        outdated = table.version() != version
+    if outdated:
         raise Outdated(f"the table is at version {table.version()}, the rows were decided from version {version}: decide again")
     try:
         return _merge(table, rows, schema=schema, key=key, max_commit_retries=0)

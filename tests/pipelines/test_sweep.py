@@ -160,7 +160,7 @@ def test_sweep_whose_trials_all_failed_says_so(finished_run, archive, config, tm
 
 
 @pytest.mark.parametrize(
-    ("resources", "expected"), [({"CPU": 8.0}, 8), ({"CPU": 3.5}, 3), ({"CPU": 0.5}, 1), ({"CPU": 8.0, "GPU": 2.0}, 8)]
+    ("resources", "expected"), [({"CPU": 12.0}, 8), ({"CPU": 5.0}, 3), ({"CPU": 0.5}, 1), ({"CPU": 12.0, "GPU": 2.0}, 8)]
 )
 def test_as_many_trials_run_at_once_as_the_cluster_holds(config, resources, expected):
     assert sweep.trials_at_once(config, resources=resources) == expected

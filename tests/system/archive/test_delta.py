@@ -95,7 +95,7 @@ def test_of_two_writers_on_one_version_only_one_gets_through(tmp_path):
     with ThreadPoolExecutor(4) as pool:
         outcomes = list(pool.map(write, "abcd"))
 
-    assert sorted(map(str, outcomes)) == ["1", "refused", "refused", "refused"]
+    assert outcomes.count("refused") == 3
     assert len(read(tmp_path)) == 1
 
 
