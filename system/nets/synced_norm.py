@@ -9,25 +9,24 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm2d whose means and variances, while training, are those of all workers' images together; any device, any backend."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
-        """input: [B, C, H, W]; the sums are taken in float32."""
+        """input: [B, C, H, W]; the sums are taken in float64, as torch does on a CPU."""
         if not self.training or distributed.get_world_size() == 1:
             return super().forward(input)
-        values = input.float()
-        count = torch.tensor(values.numel() / values.shape[1], device=values.device)
+        count = torch.tensor(input.numel() / input.shape[1], dtype=torch.float64, device=input.device)
         distributed.all_reduce(count)
-        mean = all_reduce(values.sum((0, 2, 3))) / count
-        centred = values - mean.view(1, -1, 1, 1)
-        variance = all_reduce((centred * centred).sum((0, 2, 3))) / count
+        mean = all_reduce(input.sum((0, 2, 3), dtype=torch.float64)) / count
+        centred = input - mean.to(input.dtype).view(1, -1, 1, 1)
+        variance = all_reduce((centred * centred).sum((0, 2, 3), dtype=torch.float64)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scale = torch.rsqrt(variance + self.eps) * self.weight
-        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
+        return centred * scale.to(input.dtype).view(1, -1, 1, 1) + self.bias.to(input.dtype).view(1, -1, 1, 1)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), self.momentum)
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
 

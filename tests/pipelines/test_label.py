@@ -1,10 +1,4 @@
-import os
 import shutil
-import signal
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +148,7 @@ def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_fo
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_killing_a_labeler_midway_changes_no_label(stage):
+def test_killing_a_labeler_midway_changes_no_label(stage, killing):
     from pipelines import label
 
     models = stage.path("readers.json").parent.resolve()
@@ -165,35 +159,10 @@ def test_killing_a_labeler_midway_changes_no_label(stage):
 
     calm = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
     killed = []
-    with killing("Labeler", into=killed):
+    with killing("(Labeler)", into=killed, after_s=WORKING_S):
         disturbed = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
         assert killed, "no labeler was killed while there was work"
     assert disturbed.equals(calm)
-
-
-@contextmanager
-def killing(actor: str, *, into: list[int]) -> Iterator[None]:
-    """Kill the first worker that has worked for an actor's class for a while, as the kernel would when memory is short."""
-    over = threading.Event()
-
-    def watch() -> None:
-        while not into and not over.is_set():
-            for folder in Path("/proc").glob("[0-9]*"):
-                with suppress(OSError):
-                    if f"({actor})".encode() in (folder / "cmdline").read_bytes() and b".__init__" not in (folder / "cmdline").read_bytes():
-                        time.sleep(WORKING_S)
-                        os.kill(int(folder.name), signal.SIGKILL)
-                        into.append(int(folder.name))
-                        return
-            time.sleep(0.02)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
 
 
 @pytest.mark.ray

@@ -4,17 +4,13 @@ import csv
 import json
 import math
 
-import numpy as np
 import pyarrow as pa
 import pytest
 import torch
 
 from pipelines import sweep
 from pipelines.trials import SETTINGS, Trial, ranked, read_trials, read_unfinished, trial_folder, trial_name
-from system.archive import Archive
-from system.archive.tables import SCHEMAS
 from system.config import resolve
-from system.imaging import ImagingConfig
 from system.methods import METHODS
 from system.metrics import FrocConfig
 from system.mining import POOL
@@ -24,7 +20,6 @@ from system.records import Quadrant, Split, image_key
 from system.runs import Stage
 from tune_spaces import SPACES, Grid, Range, Search
 
-SIZE = 64
 SETTINGS_OF_TEST = [
     "strong_share=1.0",
     "cluster.train_cpus=1",
@@ -46,32 +41,11 @@ def config():
     return base.model_copy(update={"froc": FrocConfig(bootstrap=10, min_lesion_px=4, min_candidate_px=4)})
 
 
-def image_row(archive, name, split, *, rng):
-    """One breast's MLO view of a woman with this name, and its mask where she is annotated."""
-    patient, side = name
-    pixels = np.zeros((SIZE, SIZE), np.uint16)
-    pixels[4:60, :40] = rng.integers(5000, 30000, (56, 40))
-    mask = np.zeros((SIZE, SIZE), bool)
-    if side == "L":
-        mask[20:32, 10:22] = True
-        pixels[mask] = 60000
-    image_id = f"{patient}{side}"
-    row = {"image_id": image_id, "image_key": image_key(image_id), "patient_id": patient, "study_id": f"study-{patient}", "side": side}
-    row |= {"view": "MLO", "rows": SIZE, "cols": SIZE, "spacing_mm": 0.0, "geometry": "", "source": "test", "split": str(split)}
-    masked = {"image_id": image_id, "mask_sha": archive.put_pixels(mask), "num_lesions": int(mask.any()), "area_px": int(mask.sum())}
-    return row | {"pixel_sha": archive.put_pixels(pixels)}, masked
-
-
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
+def archive(tmp_path_factory, make_archive):
     """Three women annotated, two for validation, one known by her report alone."""
-    archive = Archive.create(str(tmp_path_factory.mktemp("sweep-archive")), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
-    rng = np.random.default_rng(3)
     splits = {"a": Split.STRONG, "b": Split.STRONG, "c": Split.STRONG, "d": Split.VALIDATION, "e": Split.VALIDATION, "f": Split.WEAK}
-    rows = [image_row(archive, (patient, side), split, rng=rng) for patient, split in splits.items() for side in "LR"]
-    archive.upsert("images", pa.Table.from_pylist([row for row, _ in rows], schema=SCHEMAS["images"]))
-    archive.upsert("masks", pa.Table.from_pylist([row for _, row in rows if row["image_id"][0] != "f"], schema=SCHEMAS["masks"]))
-    return archive
+    return make_archive(tmp_path_factory.mktemp("sweep-archive"), splits)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +55,7 @@ def finished_run(tmp_path_factory, archive, config):
 
     def model(attempt):
         torch.manual_seed(1)
-        card = ModelCard(method="btv", net=config.net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=False)
+        card = ModelCard(method="btv", net=config.net.model_dump(), height_px=64, width_px=64, classifies=False)
         write_model(attempt, METHODS["btv"].build(config.net).state_dict(), card)
         return [attempt / "model.json", attempt / "model.safetensors"], {}
 
