@@ -63,7 +63,7 @@ def killing() -> Killing:
 
     @contextmanager
     def kill(actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0) -> Iterator[None]:
-        """actor: what Ray calls the process;  into: gets the id of the process killed;  when: true as soon as it may be;  after_s: then waited."""
+        """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets the process's id."""
         over = threading.Event()
 
         def watch() -> None:
