@@ -48,10 +48,10 @@ def make_batch() -> MakeBatch:
 def make_learner() -> MakeLearner:
     """Return a maker of learners like that of pipelines.train, without Ray."""
 
-    def make(config: TrainConfig, *, weights_seed: int = 0, prior: float = 0.1) -> Learner:
+    def make(config: TrainConfig, *, weights_seed: int = 0, prior: float = 0.1, backbone: str = "hrnet_w18_small") -> Learner:
         torch.manual_seed(weights_seed)
         method = METHODS["btv"]
-        model = method.build(NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=prior))
+        model = method.build(NetConfig(backbone=backbone, pretrained=False, prior=prior))
         model.train().to(memory_format=torch.channels_last)
         groups = method.parameter_groups(model, learning_rate=config.learning_rate, class_factor=config.class_factor)
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False) if config.ema_decay else None

@@ -26,8 +26,9 @@ def parameters(learner: Learner) -> list[torch.Tensor]:
     return [parameter.detach().clone() for parameter in learner.model.parameters()]
 
 
-def test_one_batch_is_learnt_by_heart(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
-    learner, batch = make_learner(config), make_batch(1)
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", pytest.param("hrnet_w48", marks=pytest.mark.slow)])
+def test_one_batch_is_learnt_by_heart(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, backbone: str) -> None:
+    learner, batch = make_learner(config, backbone=backbone), make_batch(1)
     first = run_epoch(learner, [batch], epoch=0, steps_per_epoch=1)
     run_epoch(learner, [batch] * 12, epoch=1, steps_per_epoch=12)
     last = run_epoch(learner, [batch], epoch=2, steps_per_epoch=1)
@@ -48,6 +49,24 @@ def test_the_result_holds_the_mean_of_each_loss_over_the_epoch(
     assert both.gradient_norm == pytest.approx((each[0].gradient_norm + each[1].gradient_norm) / 2, rel=1e-4)
     assert both.losses["mask_weak"] == both.losses["class_weak"] == 0
     assert 0 <= both.wait_share <= 1
+
+
+@pytest.mark.parametrize("passes_of", [1, 2, 3])
+def test_several_passes_take_the_step_of_one(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, passes_of: int) -> None:
+    """With frozen norms: those see the images of one pass, which is the price of small ones."""
+    config = config.model_copy(update={"gradient_norm": 1e6})
+    whole, in_passes = make_learner(config), make_learner(config.model_copy(update={"micro_batch_size": passes_of}))
+    batch = make_batch(1)
+    for learner in (whole, in_passes):
+        learner.model.eval()
+    expected = run_epoch(whole, [batch], epoch=0, steps_per_epoch=1)
+    found = run_epoch(in_passes, [batch], epoch=0, steps_per_epoch=1)
+    assert found.losses == pytest.approx(expected.losses, rel=1e-5)
+    assert found.gradient_norm == pytest.approx(expected.gradient_norm, rel=1e-4)
+    for ours, theirs in zip(in_passes.model.parameters(), whole.model.parameters(), strict=True):
+        assert (ours.grad is None) == (theirs.grad is None)
+        if theirs.grad is not None:
+            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5 * expected.gradient_norm)
 
 
 def test_a_step_whose_loss_is_nan_is_skipped_and_counted(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
