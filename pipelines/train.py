@@ -20,14 +20,14 @@ __all__ = ["TrainJob", "epoch_line", "epoch_rows", "run"]
 def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
     """Train until the job's last epoch and keep the last model; killed in between, it goes on after the last epoch.
 
-    The manifest's files are model.safetensors, model.json and epochs.jsonl.
+    The manifest's files are model.safetensors, model.json and epochs.jsonl; the run's folder `tensorboard` gets the same numbers.
     """
     if done := stage.manifest():
         return done
     storage = stage.folder.resolve() / "train"
     storage.mkdir(parents=True, exist_ok=True)
     scaling = ScalingConfig(
-        num_workers=cluster.num_train_workers,
+        num_workers=(cluster.min_train_workers, cluster.num_train_workers) if cluster.min_train_workers else cluster.num_train_workers,
         use_gpu=cluster.train_gpus > 0,
         resources_per_worker={"CPU": cluster.train_cpus, **({"GPU": cluster.train_gpus} if cluster.train_gpus else {})},
     )
@@ -36,6 +36,7 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
         train_loop_config={
             "job": job.model_dump(mode="json"),
             "progress": str(storage / EPOCHS),
+            "events": str(stage.run.resolve() / "tensorboard" / stage.name),
             "threads": max(1, int(cluster.train_cpus)),
         },
         scaling_config=scaling,
@@ -76,5 +77,7 @@ def epoch_line(name: str, row: dict[str, Any]) -> str:
     pools = "  ".join(f"{kind} {count}" for kind, count in row["samples"].items() if count)
     p0 = f"  p0 {row['p0']:.2f}" if row["p0"] else ""
     speed = f"{row['images_per_s']:.0f} images/s (wait {row['wait_share']:.0%})"
+    if row["gpu_memory_bytes"]:
+        speed += f"  {row['gpu_memory_bytes'] / 2**30:.1f} GiB"
     pace = f"rate {row['learning_rate']:.1e}  |grad| {row['gradient_norm']:.2f}  {speed}"
     return f"{name}  epoch {row['epoch']}/{row['num_epochs']}{p0}  loss {losses}  {pace}  {pools}"

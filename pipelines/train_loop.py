@@ -56,13 +56,18 @@ class TrainJob(Settings):
 def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group.
 
-    settings: job, a TrainJob as JSON;  progress, the file that gets a line per epoch;  threads, of torch
+    settings: job, a TrainJob as JSON;  progress, the file that gets a line per epoch;  events, the folder of TensorBoard's file;
+    threads, of torch
     """
     job = TrainJob.model_validate(settings["job"])
     torch.set_num_threads(settings["threads"])
     archive = Archive.open(job.archive_uri).pinned(job.archive_versions)
     context = ray.train.get_context()
     worker = _Worker(job, archive, _make_learner(job), rank=context.get_world_rank(), num_workers=context.get_world_size())
+    if job.train.synced_norms and job.train.batch_size % worker.num_workers:
+        raise ValueError(
+            f"train.synced_norms: {worker.num_workers} workers cannot share a batch of {job.train.batch_size} evenly; change train.batch_size"
+        )
     progress, lines = worker.resume()
     images, masks = archive.table("images"), archive.table("masks")
     for epoch in range(progress.epoch, job.train.num_epochs):
@@ -83,6 +88,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         if worker.rank == 0:
             with Path(settings["progress"]).open("a", encoding="utf8") as file:
                 file.write(json.dumps(lines[-1]) + "\n")
+            _draw(lines[-1], Path(settings["events"]))
 
 
 @dataclass(frozen=True)
@@ -190,8 +196,24 @@ def _make_learner(job: TrainJob) -> Learner:
 
 
 def _epoch_row(job: TrainJob, epoch: int, index: SampleIndex, result: EpochResult, *, num_workers: int) -> dict[str, Any]:
-    row = asdict(result) | {"epoch": epoch + 1, "num_epochs": job.train.num_epochs, "p0": job.p0.get(epoch, 0.0), "samples": index.counts()}
+    row = asdict(result) | {
+        "workers": num_workers,
+        "epoch": epoch + 1,
+        "num_epochs": job.train.num_epochs,
+        "p0": job.p0.get(epoch, 0.0),
+        "samples": index.counts(),
+    }
     return row | {"images_per_s": result.images_per_s * num_workers}
+
+
+def _draw(row: dict[str, Any], events: Path) -> None:
+    """Write the epoch's numbers where TensorBoard finds them; a group of numbers is one diagram's name before the slash."""
+    from tensorboardX import SummaryWriter  # a second to import, and rank 0's alone
+
+    with SummaryWriter(str(events)) as writer:
+        for name, value in row.items():
+            for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
+                writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row["epoch"])
 
 
 def _card(job: TrainJob, imaging: ImagingConfig) -> ModelCard:

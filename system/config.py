@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
 
 from system.archive import IngestConfig, SplitConfig
 from system.losses import LossConfig
@@ -33,9 +33,17 @@ class ClusterConfig(Settings):
     dashboard: bool = False  # local only; Ray Tune with Ray Train inside needs it
     worker_logs: bool = False  # also print what the workers log; Ray keeps it in its session folder in any case
     num_train_workers: int = Field(default=1, ge=1)
+    min_train_workers: int = Field(default=0, ge=0)  # go on with as few when nodes leave, and grow again; 0 = never fewer than asked for
     train_cpus: float = Field(default=4, gt=0)  # a worker
     train_gpus: float = Field(default=1, ge=0)  # a worker
     max_failures: int = Field(default=3, ge=0)  # worker groups lost before training gives up
+
+    @field_validator("min_train_workers")
+    @classmethod
+    def _no_more_than_asked_for(cls, fewest: int, info: ValidationInfo) -> int:
+        if fewest > (most := info.data.get("num_train_workers", fewest)):
+            raise ValueError(f"must not be more than num_train_workers, {most}")
+        return fewest
 
 
 class DemoConfig(Settings):

@@ -50,6 +50,7 @@ class EpochResult:
     wait_share: float  # share of the time spent waiting for data, 0 to 1
     num_steps: int
     bad_steps: int
+    gpu_memory_bytes: int  # most that was allocated at once; 0 on a CPU
 
 
 def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
@@ -79,6 +80,8 @@ def run_epoch(
     Raises TrainingDivergedError after `max_bad_steps` steps, or an epoch, without a finite loss.
     """
     tally = tally or Tally()
+    if learner.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(learner.device)
     mark = time.monotonic()
     for batch in batches:
         began = time.monotonic()
@@ -109,6 +112,7 @@ def _result(learner: Learner, tally: Tally) -> EpochResult:
         wait_share=tally.wait_s / duration_s,
         num_steps=tally.steps,
         bad_steps=tally.bad,
+        gpu_memory_bytes=torch.cuda.max_memory_allocated(learner.device) if learner.device.type == "cuda" else 0,
     )
 
 

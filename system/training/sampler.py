@@ -54,13 +54,14 @@ def sample_seeds(seed: tuple[int, ...], *, batch_size: int) -> np.ndarray:
 
 
 def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
-    """Return one worker's part of a global batch: every n-th row, so each worker keeps the ratio.
+    """Return one worker's part of a global batch: every n-th row, so that each keeps the ratio as nearly as its size allows.
 
-    Raises ValueError when the batch cannot be divided evenly.
+    Shares may differ by a row; the losses are divided by the whole batch's counts (`group_sizes`), so no row weighs more for it.
+    Raises ValueError when a worker would get nothing.
     """
-    if len(batch) % num_workers:
+    if len(batch) < num_workers:
         raise ValueError(
-            f"batch_size {len(batch)} is not a multiple of {num_workers} workers: change train.batch_size or cluster.num_train_workers"
+            f"batch_size {len(batch)} is less than {num_workers} workers: change train.batch_size or cluster.num_train_workers"
         )
     return batch[rank::num_workers]
 

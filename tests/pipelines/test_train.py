@@ -61,6 +61,14 @@ def test_two_workers_take_the_steps_of_one(ray_cluster, archive, tmp_path):
     assert losses["one"][-1] < 0.95 * losses["one"][0]
 
 
+def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_one(ray_cluster, archive, tmp_path):
+    stage = Stage(tmp_path / "run", "stage1/checkpoint")
+    elastic = ClusterConfig(num_train_workers=2, min_train_workers=1, train_cpus=5, train_gpus=0)  # of the test cluster's 8
+    train.run(job(archive, {"num_epochs": 2, "steps_per_epoch": 1}), cluster=elastic, stage=stage)
+    assert [row["workers"] for row in train.epoch_rows(stage)] == [1, 1]
+    assert any((tmp_path / "run/tensorboard/stage1/checkpoint").glob("events.*"))
+
+
 def test_a_worker_killed_in_mid_epoch_changes_no_weight(ray_cluster, archive, tmp_path, killing):
     wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 24, "checkpoint_steps": 4})
     calm, disturbed = Stage(tmp_path / "calm", "stage1/checkpoint"), Stage(tmp_path / "disturbed", "stage1/checkpoint")

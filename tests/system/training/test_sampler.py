@@ -93,6 +93,13 @@ def test_nothing_to_train_on_is_refused() -> None:
         replace(PLAN, positives=nothing, negatives=nothing).batches()
 
 
-def test_a_batch_that_workers_cannot_share_evenly_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch_size 24 is not a multiple of 5 workers: change .*num_train_workers"):
-        share_of(PLAN.batches()[0], rank=0, num_workers=5)
+def test_a_batch_is_shared_as_evenly_as_it_can() -> None:
+    batch = PLAN.batches()[0]
+    shares = [share_of(batch, rank=rank, num_workers=5) for rank in range(5)]
+    assert [len(share) for share in shares] == [5, 5, 5, 5, 4]
+    assert sorted(np.concatenate(shares)) == sorted(batch)
+
+
+def test_more_workers_than_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"batch_size 24 is less than 25 workers: change .*num_train_workers"):
+        share_of(PLAN.batches()[0], rank=0, num_workers=25)
