@@ -1,11 +1,12 @@
-"""HRNet from timm, with one gray channel and two classes; its ImageNet weights from a hub or a file, or none on purpose.
+"""Networks from timm, with one gray channel; its ImageNet weights from a hub or a file, or none on purpose.
 
 timm is imported where a network is built: it takes twice the time of torch, and most processes build none.
 """
 
 import logging
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from timm.models.hrnet import HighResolutionNet
 
 log = logging.getLogger(__name__)
+
+
+STRIDES = (4, 8, 16, 32)
+"""Of the maps a pyramid must have."""
 
 
 def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionNet":
@@ -27,10 +32,40 @@ def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionN
     known = timm.list_models("hrnet*")
     if name.partition(".")[0] not in known:
         raise ValueError(f"net.backbone: {name!r} is no HRNet; choose one of {', '.join(known)}")
+    model = _create(name, pretrained=pretrained, weights=weights, num_classes=2)
+    assert isinstance(model, HighResolutionNet)
+    return model
+
+
+def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Module, list[int]]:
+    """Return timm's model without its head, which gives maps at strides 4, 8, 16 and 32, and the channels of each.
+
+    weights: as for `make_hrnet`
+    Raises ValueError for a name that timm does not know or that has no such maps, RuntimeError as `make_hrnet` does.
+    """
+    import timm
+
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=5)
+        raise ValueError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
+    try:
+        info = timm.create_model(name, features_only=True).feature_info
+        places = [info.reduction().index(stride) for stride in STRIDES]
+    except (AttributeError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"net.backbone: {name} has no maps at strides {STRIDES}; choose a ResNet, DenseNet, ConvNeXt or the like"
+        ) from error
+    return _create(name, pretrained=pretrained, weights=weights, features_only=True, out_indices=places), info.channels(places)
+
+
+def _create(name: str, *, pretrained: bool, weights: str, **options: Any) -> nn.Module:
+    """Create timm's model for one gray channel. Raises RuntimeError when the weights cannot be had or are of another network."""
+    import timm
+
     source = _source(weights) if pretrained else {}
     try:
-        model = timm.create_model(name, in_chans=1, num_classes=2, pretrained=pretrained, pretrained_cfg_overlay=source or None)
-        missing = _missing(model, source["file"]) if "file" in source else []
+        model = timm.create_model(name, in_chans=1, pretrained=pretrained, pretrained_cfg_overlay=source or None, **options)
+        missing = _missing(timm.create_model(name, in_chans=1), source["file"]) if "file" in source else []
     except (OSError, RuntimeError) as error:
         raise RuntimeError(
             f"net.pretrained: the weights of {name} could not be loaded ({type(error).__name__}); "
@@ -39,7 +74,6 @@ def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionN
     if missing:
         raise RuntimeError(f"net.weights: the file lacks {len(missing)} tensors of {name}, first {missing[0]}; give one of this backbone")
     log.info("backbone %s, %s", name, "ImageNet weights, classifier dropped" if pretrained else "random weights (net.pretrained is false)")
-    assert isinstance(model, HighResolutionNet)
     return model
 
 
@@ -55,5 +89,5 @@ def _missing(model: nn.Module, file: str) -> list[str]:
     """Return the tensors that stayed random, which timm does not tell; the classifier is meant to."""
     from timm.models import load_state_dict
 
-    found = load_state_dict(file)
-    return [name for name in model.state_dict() if not name.startswith("classifier.") and "num_batches" not in name and name not in found]
+    found, classifier = load_state_dict(file), str(model.pretrained_cfg["classifier"])  # type: ignore[index]
+    return [name for name in model.state_dict() if not name.startswith(classifier) and "num_batches" not in name and name not in found]

@@ -1,4 +1,4 @@
-"""The bilateral two-view network (seed 000, section 3.1): HRNet whose stage-3 maps of both breasts are joined."""
+"""The bilateral two-view network (seed 000, section 3.1): one trunk for both breasts, whose maps are joined half-way."""
 
 import math
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from system.nets.backbone import make_hrnet
+from system.nets.trunks import make_trunk
 from system.settings import Settings
 
 
 class NetConfig(Settings):
     """Which backbone, where its weights come from, and where its outputs start."""
 
-    backbone: str = "hrnet_w48"  # timm name, hrnet_w18_small … hrnet_w64
+    backbone: str = "hrnet_w48"  # timm name: hrnet_w18_small … hrnet_w64, or any with maps at strides 4 to 32 (resnet50, densenet121, …)
     pretrained: bool = True  # ImageNet start; False says on purpose that there are none
     weights: str = ""  # hub id (hf-hub:owner/name) or local file; empty = timm's own for the backbone
     prior: float = Field(default=0.01, gt=0, lt=1)  # probability of mass that the untrained mask head answers everywhere
@@ -50,73 +50,54 @@ class MaskHead(nn.Module):
 class BilateralTwoViewNet(nn.Module):
     """Segments the main breast with the same view of the other breast beside it.
 
-    Both breasts share one backbone, so stages 1 to 3 run once a breast. An all-zero auxiliary image means that there
-    is no other breast: its maps are zeros.
+    Both breasts share one trunk, so what lies before the join (HRNet: stages 1 to 3) runs once a breast. An all-zero
+    auxiliary image means that there is no other breast: its maps are zeros.
     """
 
     def __init__(self, config: NetConfig) -> None:
-        """Raises ValueError for a backbone that is no HRNet, RuntimeError when weights are asked for and absent."""
+        """Raises ValueError for a backbone that is not to be had, RuntimeError when weights are asked for and absent."""
         super().__init__()
         self.config = config
         self.classifies = True  # False for weights whose image-level branch was never trained
-        self.backbone = make_hrnet(config.backbone, pretrained=config.pretrained, weights=config.weights)
-        joined = self.backbone.stage3_cfg["num_channels"]
+        self.trunk = make_trunk(config.backbone, pretrained=config.pretrained, weights=config.weights)
         self.join = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)) for width in joined
+            nn.Sequential(nn.Conv2d(2 * width, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+            for width in self.trunk.joined
         )
-        self.mask_head = MaskHead(list(self.backbone.stage4_cfg["num_channels"]), prior=config.prior)
+        self.mask_head = MaskHead(self.trunk.channels, prior=config.prior)
 
     def classification_modules(self) -> list[nn.Module]:
         """Return the modules of the image-level branch, which learns at its own rate (seed 000, section 4.2)."""
-        net = self.backbone
-        return [net.incre_modules, net.downsamp_modules, net.final_layer, net.classifier]  # type: ignore[list-item]
-
-    def early(self, image: Tensor) -> list[Tensor]:
-        """image: [B, 1, H, W], 0 to 1, H and W multiples of 32; returns the three branch maps after stage 3."""
-        net = self.backbone
-        stem = net.act2(net.bn2(net.conv2(net.act1(net.bn1(net.conv1(image))))))
-        first = net.layer1(stem)
-        branches = net.stage2([move(first) for move in net.transition1])
-        moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(net.transition2)]
-        return net.stage3(moved)
+        return self.trunk.classification_modules()
 
     def late(self, main: list[Tensor], auxiliary: list[Tensor]) -> list[Tensor]:
-        """main, auxiliary: branch maps of `early`; returns the four branch maps of the main image after stage 4."""
-        net = self.backbone
-        joined = [join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, zip(main, auxiliary, strict=True), strict=True)]
-        moved = [joined[i] if isinstance(move, nn.Identity) else move(joined[-1]) for i, move in enumerate(net.transition3)]
-        return net.stage4(moved)
+        """main, auxiliary: the trunk's early maps; returns the main image's maps for the heads, strides 4 to 32."""
+        return self.trunk.late(
+            [join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, zip(main, auxiliary, strict=True), strict=True)]
+        )
 
     def heads(self, branches: list[Tensor], *, classify: bool) -> NetOutput:
-        """Turn the stage-4 maps into mask logits and, when asked, class logits."""
-        class_logits = self._class_logits(branches) if classify else None
+        """Turn the trunk's maps into mask logits and, when asked, class logits."""
+        class_logits = self.trunk.class_logits(branches) if classify else None
         return NetOutput(self.mask_head(branches), class_logits)
 
     def forward(self, main: Tensor, auxiliary: Tensor, *, classify: bool = True) -> NetOutput:
         """main, auxiliary: [B, 1, H, W] float, 0 to 1; one output per main image."""
-        first, second = _halves(self.early(torch.cat([main, auxiliary])))
+        first, second = _halves(self.trunk.early(torch.cat([main, auxiliary])))
         return self.heads(self.late(first, _where_present(second, auxiliary)), classify=classify)
 
     def forward_pair(self, left: Tensor, right: Tensor, *, classify: bool = True) -> tuple[NetOutput, NetOutput]:
-        """Segment both breasts of a pair, each beside the other; stages 1 to 3 run once a breast.
+        """Segment both breasts of a pair, each beside the other; what lies before the join runs once a breast.
 
         left, right: [B, 1, H, W] float, 0 to 1, chest wall on the left in both; all-zero = that breast is missing
         """
-        first, second = _halves(self.early(torch.cat([left, right])))
+        first, second = _halves(self.trunk.early(torch.cat([left, right])))
         mains = [torch.cat(maps) for maps in zip(first, second, strict=True)]
         others = [torch.cat(maps) for maps in zip(_where_present(second, right), _where_present(first, left), strict=True)]
         both = self.heads(self.late(mains, others), classify=classify)
         masks = both.mask_logits.chunk(2)
         classes = (None, None) if both.class_logits is None else both.class_logits.chunk(2)
         return NetOutput(masks[0], classes[0]), NetOutput(masks[1], classes[1])
-
-    def _class_logits(self, branches: list[Tensor]) -> Tensor:
-        net = self.backbone
-        raised = [raise_channels(branch) for raise_channels, branch in zip(net.incre_modules, branches, strict=True)]  # type: ignore[arg-type]
-        total = raised[0]
-        for lower, branch in zip(net.downsamp_modules, raised[1:], strict=True):  # type: ignore[arg-type]
-            total = branch + lower(total)
-        return net.forward_head(net.final_layer(total))  # type: ignore[misc]
 
 
 def _halves(branches: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:

@@ -4,7 +4,7 @@ import pytest
 import timm
 import torch
 
-from system.nets.backbone import make_hrnet
+from system.nets.backbone import make_hrnet, make_pyramid
 
 NAME = "hrnet_w18_small"
 
@@ -86,3 +86,34 @@ def test_offline_without_weights_it_says_so_and_names_the_two_ways_on(
 def test_a_backbone_that_is_no_hrnet_is_refused_with_those_there_are(name: str) -> None:
     with pytest.raises(ValueError, match=rf"net\.backbone: '{name}' is no HRNet; choose one of .*hrnet_w18_small.*hrnet_w48"):
         make_hrnet(name, pretrained=False, weights="")
+
+
+@pytest.mark.parametrize("name", ["resnet50", "densenet121", "convnext_atto"])
+def test_a_pyramid_has_maps_at_four_strides(name: str) -> None:
+    model, channels = make_pyramid(name, pretrained=False, weights="")
+    maps = model(torch.rand(1, 1, 64, 96))
+    assert [tuple(found.shape) for found in maps] == [
+        (1, width, 64 // s, 96 // s) for width, s in zip(channels, (4, 8, 16, 32), strict=True)
+    ]
+
+
+def test_weights_of_a_local_file_are_in_the_whole_pyramid(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    given = timm.create_model("resnet18", in_chans=3, num_classes=1000).state_dict()
+    torch.save(given, tmp_path / "resnet.pth")
+    made = make_pyramid("resnet18", pretrained=True, weights=str(tmp_path / "resnet.pth"))[0].state_dict()
+    assert {name for name in given if name not in made} == {"fc.weight", "fc.bias"}
+    assert all(torch.equal(made[name], given[name]) for name in made if name != "conv1.weight")
+    torch.save({name: value for name, value in given.items() if not name.startswith("layer2.")}, tmp_path / "partial.pth")
+    with pytest.raises(RuntimeError, match=r"net\.weights: the file lacks \d+ tensors of resnet18, first layer2\."):
+        make_pyramid("resnet18", pretrained=True, weights=str(tmp_path / "partial.pth"))
+
+
+def test_a_name_that_timm_does_not_know_is_refused_with_what_is_near() -> None:
+    with pytest.raises(ValueError, match=r"net\.backbone: timm has no model 'resnet_50'; near to it: .*resnet50"):
+        make_pyramid("resnet_50", pretrained=False, weights="")
+
+
+def test_a_model_without_a_pyramid_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"net\.backbone: vit_tiny_patch16_224 has no maps at strides \(4, 8, 16, 32\); choose a ResNet"):
+        make_pyramid("vit_tiny_patch16_224", pretrained=False, weights="")

@@ -1,0 +1,114 @@
+"""The two kinds of body a bilateral network can have: HRNet split at stage 3, or any pyramid of timm's under a U-shaped decoder."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from system.nets.backbone import make_hrnet, make_pyramid
+
+DECODER_WIDTH = 128
+NUM_CLASSES = 2
+
+
+class Trunk(Protocol):
+    """What both kinds do. Maps are lists [B, C, h, w] by stride, finest (4) first."""
+
+    joined: list[int]  # channels of the maps that two breasts are joined at
+    channels: list[int]  # channels of the maps that the mask head gets, strides 4, 8, 16, 32
+
+    def early(self, image: Tensor) -> list[Tensor]:
+        """image: [B, 1, H, W], 0 to 1, H and W multiples of 32; return the maps to join, of one breast by itself."""
+        ...
+
+    def late(self, joined: list[Tensor]) -> list[Tensor]:
+        """Return the maps for the heads."""
+        ...
+
+    def class_logits(self, maps: list[Tensor]) -> Tensor:
+        """maps: what `late` returned; return [B, 2], no mass and mass."""
+        ...
+
+    def classification_modules(self) -> list[nn.Module]:
+        """Return the modules of the image-level branch alone."""
+        ...
+
+
+def make_trunk(name: str, *, pretrained: bool, weights: str) -> "HrnetTrunk | PyramidTrunk":
+    """Return the trunk on timm's model of this name; raises what `make_hrnet` and `make_pyramid` raise."""
+    kind = HrnetTrunk if name.startswith("hrnet") else PyramidTrunk
+    return kind(name, pretrained=pretrained, weights=weights)
+
+
+class HrnetTrunk(nn.Module):
+    """HRNet, its breasts joined at the three branches after stage 3 (seed 000, section 3.1)."""
+
+    def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
+        super().__init__()
+        self.net = make_hrnet(name, pretrained=pretrained, weights=weights)
+        self.joined = list(self.net.stage3_cfg["num_channels"])
+        self.channels = list(self.net.stage4_cfg["num_channels"])
+
+    def early(self, image: Tensor) -> list[Tensor]:
+        """Run stages 1 to 3; see `Trunk`."""
+        net = self.net
+        stem = net.act2(net.bn2(net.conv2(net.act1(net.bn1(net.conv1(image))))))
+        first = net.layer1(stem)
+        branches = net.stage2([move(first) for move in net.transition1])
+        moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(net.transition2)]
+        return net.stage3(moved)
+
+    def late(self, joined: list[Tensor]) -> list[Tensor]:
+        """Run stage 4; see `Trunk`."""
+        net = self.net
+        moved = [joined[i] if isinstance(move, nn.Identity) else move(joined[-1]) for i, move in enumerate(net.transition3)]
+        return net.stage4(moved)
+
+    def class_logits(self, maps: list[Tensor]) -> Tensor:
+        """Run HRNet's own head; see `Trunk`."""
+        net = self.net
+        raised = [raise_channels(branch) for raise_channels, branch in zip(net.incre_modules, maps, strict=True)]  # type: ignore[arg-type]
+        total = raised[0]
+        for lower, branch in zip(net.downsamp_modules, raised[1:], strict=True):  # type: ignore[arg-type]
+            total = branch + lower(total)
+        return net.forward_head(net.final_layer(total))  # type: ignore[misc]
+
+    def classification_modules(self) -> list[nn.Module]:
+        """See `Trunk`."""
+        net = self.net
+        return [net.incre_modules, net.downsamp_modules, net.final_layer, net.classifier]  # type: ignore[list-item]
+
+
+class PyramidTrunk(nn.Module):
+    """ResNet, DenseNet and their like: joined at every stride, then a decoder that climbs from stride 32 to 4 (the U of a U-Net)."""
+
+    def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
+        super().__init__()
+        self.net, self.joined = make_pyramid(name, pretrained=pretrained, weights=weights)
+        self.channels = [DECODER_WIDTH] * len(self.joined)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, DECODER_WIDTH, 1) for width in self.joined)
+        self.smooth = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+            for width in self.channels
+        )
+        self.classifier = nn.Linear(DECODER_WIDTH, NUM_CLASSES)
+
+    def early(self, image: Tensor) -> list[Tensor]:
+        """Run the whole of timm's model; see `Trunk`."""
+        return self.net(image)
+
+    def late(self, joined: list[Tensor]) -> list[Tensor]:
+        """Climb; see `Trunk`."""
+        maps = [lateral(given) for lateral, given in zip(self.lateral, joined, strict=True)]
+        for finer in range(len(maps) - 2, -1, -1):
+            maps[finer] = maps[finer] + functional.interpolate(maps[finer + 1], size=maps[finer].shape[-2:], mode="nearest")
+        return [smooth(given) for smooth, given in zip(self.smooth, maps, strict=True)]
+
+    def class_logits(self, maps: list[Tensor]) -> Tensor:
+        """Average the coarsest map and classify; see `Trunk`."""
+        return self.classifier(torch.mean(maps[-1], dim=(2, 3)))
+
+    def classification_modules(self) -> list[nn.Module]:
+        """See `Trunk`."""
+        return [self.classifier]
