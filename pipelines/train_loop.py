@@ -63,10 +63,10 @@ def train_loop(settings: dict[str, Any]) -> None:
     torch.set_num_threads(settings["threads"])
     archive = Archive.open(job.archive_uri).pinned(job.archive_versions)
     context = ray.train.get_context()
-    worker = _Worker(job, archive, _make_learner(job), rank=context.get_world_rank(), num_workers=context.get_world_size())
+    worker = Worker(job, archive, _make_learner(job), rank=context.get_world_rank(), num_workers=context.get_world_size())
     if job.train.synced_norms and job.train.batch_size % worker.num_workers:
         raise ValueError(
-            f"train.synced_norms: {worker.num_workers} workers cannot share a batch of {job.train.batch_size} evenly; change train.batch_size"
+            f"train.synced_norms: {worker.num_workers} workers cannot share {job.train.batch_size} images evenly; change train.batch_size"
         )
     progress, lines = worker.resume()
     images, masks = archive.table("images"), archive.table("masks")
@@ -92,7 +92,7 @@ def train_loop(settings: dict[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
-class _Worker:
+class Worker:
     """One of the group, and what it works with."""
 
     job: TrainJob
@@ -110,7 +110,8 @@ class _Worker:
         for step, (stacked, batch) in enumerate(zip(loader, left, strict=True), start=first_step):
             seeds = sample_seeds((self.job.seed, epoch, step), batch_size=len(batch))
             sizes = group_sizes(index, batch, num_workers=self.num_workers)
-            yield to_batch(stacked, group_sizes=sizes, seeds=mine(seeds), device=self.learner.device)
+            keys = index.image_key[mine(batch)]
+            yield to_batch(stacked, group_sizes=sizes, seeds=mine(seeds), image_keys=keys, device=self.learner.device)
 
     def keep_sometimes(self, tally: Tally, *, before: Progress, lines: list[dict[str, Any]], num_steps: int) -> None:
         """Keep a checkpoint in mid-epoch where the settings ask for one; `before`: the epoch's start."""

@@ -19,6 +19,7 @@ class Batch:
     auxiliary: Tensor  # [B, 1, H, W] float, 0 to 1; all-zero = no other breast
     targets: Targets
     seeds: Tensor  # [B] int64, on the CPU: of each sample's augmentation
+    image_keys: Tensor  # [B] int64, on the CPU: which images these are, for messages
 
     def parts(self, size: int) -> list["Batch"]:
         """Cut the batch into parts of at most `size` samples, every n-th to one, so that each holds positives; 0 = leave it whole.
@@ -30,7 +31,7 @@ class Batch:
 
     def _part(self, rows: slice) -> "Batch":
         named = {name: getattr(self.targets, name)[rows] for name in ("mask", "p_mass", "is_strong", "has_mask")}
-        return Batch(self.main[rows], self.auxiliary[rows], replace(self.targets, **named), self.seeds[rows])
+        return Batch(self.main[rows], self.auxiliary[rows], replace(self.targets, **named), self.seeds[rows], self.image_keys[rows])
 
 
 class Method(Protocol):

@@ -100,8 +100,13 @@ def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers:
     )
 
 
-def to_batch(stacked: dict[str, Tensor], *, group_sizes: dict[str, float], seeds: np.ndarray, device: torch.device) -> Batch:
-    """Move a stacked share to the device and scale its images to 0 to 1; seeds: [B] int64, of the samples' augmentation."""
+def to_batch(
+    stacked: dict[str, Tensor], *, group_sizes: dict[str, float], seeds: np.ndarray, image_keys: np.ndarray, device: torch.device
+) -> Batch:
+    """Move a stacked share to the device and scale its images to 0 to 1.
+
+    seeds: [B] int64, of the samples' augmentation;  image_keys: [B] int64
+    """
     moved = {name: value.to(device, non_blocking=True) for name, value in stacked.items()}
     images = {name: moved[name].to(torch.float32).unsqueeze(1).div_(65535) for name in ("main", "auxiliary")}
     return Batch(
@@ -115,6 +120,7 @@ def to_batch(stacked: dict[str, Tensor], *, group_sizes: dict[str, float], seeds
             group_sizes=group_sizes,
         ),
         seeds=torch.from_numpy(np.ascontiguousarray(seeds)),
+        image_keys=torch.from_numpy(np.ascontiguousarray(image_keys)),
     )
 
 

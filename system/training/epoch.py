@@ -92,7 +92,8 @@ def run_epoch(
         mark = time.monotonic()
         if tally.bad_in_a_row >= learner.config.max_bad_steps:
             raise TrainingDivergedError(
-                f"the loss was not finite for {tally.bad_in_a_row} steps in a row (epoch {epoch + 1}): lower train.learning_rate"
+                f"the loss was not finite for {tally.bad_in_a_row} steps in a row (epoch {epoch + 1}), last with the images of keys "
+                f"{', '.join(map(str, batch.image_keys.tolist()))}: look at them, or lower train.learning_rate"
             )
         if after_step is not None:
             after_step(tally)

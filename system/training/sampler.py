@@ -43,6 +43,12 @@ class BatchPlan:
             log.warning("no %s samples: batches hold only the other kind", "negative" if len(self.positives) else "positive")
         rng = np.random.default_rng(self.seed)
         num_positives, steps = self.positives_per_batch(), self.steps()
+        for kind, rows, wanted in (
+            ("positive", self.positives, num_positives),
+            ("negative", self.negatives, self.batch_size - num_positives),
+        ):
+            if len(rows) and steps * wanted > len(rows):
+                log.info("%d %s samples for %d places of this epoch: they are shown more than once", len(rows), kind, steps * wanted)
         first = _draw(self.positives, steps * num_positives, rng).reshape(steps, num_positives)
         second = _draw(self.negatives, steps * (self.batch_size - num_positives), rng).reshape(steps, -1)
         return np.concatenate([first, second], axis=1)

@@ -38,7 +38,7 @@ def batch(*, strong: bool, masked: bool) -> Batch:
         "class_weak": 2.0 * (not strong),
     }
     targets = Targets(torch.full((2, 1, SIZE // 4, SIZE // 4), 0.5), torch.tensor([1.0, 0.0]), *chosen, sizes)
-    return Batch(images(1), images(2), targets, torch.arange(len(targets.p_mass)))
+    return Batch(images(1), images(2), targets, torch.arange(len(targets.p_mass)), torch.arange(len(targets.p_mass)))
 
 
 def test_every_method_is_registered_under_its_own_name() -> None:

@@ -39,7 +39,7 @@ def make_batch() -> MakeBatch:
         chosen = torch.ones(count, dtype=torch.bool)
         sizes = {"mask_strong": float(count), "class_strong": float(count), "mask_weak": 0.0, "class_weak": 0.0}
         targets = Targets(mask, mask.amax(dim=(1, 2, 3)), chosen, chosen, sizes)
-        return Batch(main, auxiliary, targets, torch.arange(count) + 100 * seed)
+        return Batch(main, auxiliary, targets, torch.arange(count) + 100 * seed, torch.arange(count) + 1000)
 
     return make
 

@@ -21,7 +21,7 @@ def generator(seed: int) -> torch.Generator:
 def batch_of(main: Tensor, auxiliary: Tensor, mask: Tensor) -> Batch:
     chosen = torch.ones(len(main), dtype=torch.bool)
     targets = Targets(mask, chosen.float(), chosen, chosen, {"mask_strong": float(len(main))})
-    return Batch(main, auxiliary, targets, torch.zeros(len(main), dtype=torch.int64))
+    return Batch(main, auxiliary, targets, torch.zeros(len(main), dtype=torch.int64), torch.arange(len(main)))
 
 
 def changed_by(batch: Batch, *, config: AugmentConfig, seed: int) -> Batch:

@@ -142,7 +142,9 @@ def test_a_batch_is_scaled_to_0_and_1_and_keeps_its_targets() -> None:
     index = replace(index_of(), pixel_sha=["65535", "0", "13107", "1", "2"])
     stacked = next(iter(make_loader(SampleReader(index, pixels, cache_images=0), [np.arange(5)], num_workers=0)))
     sizes = {"mask_strong": 2.0}
-    batch = to_batch(stacked, group_sizes=sizes, seeds=np.arange(len(stacked["main"])), device=CPU)
+    batch = to_batch(
+        stacked, group_sizes=sizes, seeds=np.arange(len(stacked["main"])), image_keys=np.arange(len(stacked["main"])), device=CPU
+    )
     assert batch.main.shape == batch.auxiliary.shape == (5, 1, SIZE, SIZE)
     assert batch.main.dtype == torch.float32
     torch.testing.assert_close(batch.main[:3, 0, 0, 0], torch.tensor([1.0, 0.0, 0.2]))
