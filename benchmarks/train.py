@@ -123,7 +123,7 @@ def one_repeat(job: TrainJob, worker: Worker, *, steps: int) -> tuple[float, flo
     many = 4 * steps
     loader = rate(lambda count: list(read(job, worker, count)), job, steps=many)
     print(
-        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ours / bare {ours / bare:.3f}, loader / bare {loader / bare:.1f}"
+        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}"
     )
     return bare, ours, loader
 
