@@ -122,9 +122,7 @@ def one_repeat(job: TrainJob, worker: Worker, *, steps: int) -> tuple[float, flo
     ours = rate(lambda count: run_epoch(learner, read(job, worker, count), epoch=0, steps_per_epoch=count), job, steps=steps)
     many = 4 * steps
     loader = rate(lambda count: list(read(job, worker, count)), job, steps=many)
-    print(
-        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}"
-    )
+    print(f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}")
     return bare, ours, loader
 
 
