@@ -49,7 +49,7 @@ def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Modul
         near = get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
     try:
-        info = timm.create_model(name, features_only=True).feature_info
+        info: Any = timm.create_model(name, features_only=True).feature_info
         places = [info.reduction().index(stride) for stride in STRIDES]
     except (AttributeError, RuntimeError, ValueError) as error:
         raise ValueError(

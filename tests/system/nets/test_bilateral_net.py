@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from system.nets import BilateralTwoViewNet, NetConfig
+from system.nets.trunks import HrnetTrunk
 
 SIZE = 64
 SMALL = NetConfig(backbone="hrnet_w18_small", pretrained=False)
@@ -80,6 +81,7 @@ def test_a_missing_auxiliary_stands_for_zero_maps(net: BilateralTwoViewNet) -> N
 
 @torch.no_grad()
 def test_split_and_put_together_without_the_join_it_is_timms_own_network(hrnet: BilateralTwoViewNet) -> None:
+    assert isinstance(hrnet.trunk, HrnetTrunk)
     image, timms = images(1), hrnet.trunk.net
     branches = hrnet.trunk.early(image)
     moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(timms.transition3)]
@@ -90,6 +92,7 @@ def test_split_and_put_together_without_the_join_it_is_timms_own_network(hrnet: 
 @torch.no_grad()
 def test_stages_1_to_3_run_once_a_breast_of_a_pair(hrnet: BilateralTwoViewNet) -> None:
     sizes: list[int] = []
+    assert isinstance(hrnet.trunk, HrnetTrunk)
     hook = hrnet.trunk.net.layer1.register_forward_hook(lambda _module, given, _made: sizes.append(len(given[0])))
     hrnet.forward_pair(images(1), images(2))
     hook.remove()
