@@ -42,6 +42,9 @@ class ReportConfig(Settings):
     batch_size: int = Field(default=16, ge=1, description="reports in a training step")
     max_tokens: int = Field(default=256, ge=8, le=512, description="tokens of [CLS] description [SEP] impression [SEP]")
     max_chars: int = Field(default=4000, ge=16, description="characters kept of each section before it is cut into tokens")
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, description="share of a report's truth that is spread over both classes, since some reports are wrong"
+    )
     class_weights: bool = Field(default=False, description="weigh both classes equally in the loss, however rare masses are")
     mirrored: bool = Field(default=True, description="also teach each report with left and right exchanged, and the other breast's truth")
     section_dropout: float = Field(
@@ -68,6 +71,7 @@ class ReportConfig(Settings):
             "epochs": 24,
             "validation_share": 0.0,
             "section_dropout": 0.7,
+            "label_smoothing": 0.2,
             "learning_rate": 5e-3,
             "weight_decay": 0.1,
             "batch_size": 8,

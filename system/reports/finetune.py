@@ -91,7 +91,7 @@ def _teach(
     for batch in _batches([report.length for report in reports], config.batch_size):
         shown = _with_gaps([reports[index] for index in batch], share=config.section_dropout)
         logits = _logits(model, _tokens(tokenizer, shown, max_tokens=config.max_tokens, device=model.device))
-        loss = cross_entropy(logits, truth[batch].to(model.device), weight=weights)
+        loss = cross_entropy(logits, truth[batch].to(model.device), weight=weights, label_smoothing=config.label_smoothing)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
