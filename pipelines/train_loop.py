@@ -82,8 +82,8 @@ def train_loop(settings: dict[str, Any]) -> None:
             tally=progress.tally,
             after_step=partial(worker.keep_sometimes, before=before, lines=lines, num_steps=len(batches)),
         )
+        lines.append(_epoch_row(job, epoch, index, result, worker=worker, resumed_at_step=progress.steps_in_epoch))
         progress = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
-        lines.append(_epoch_row(job, epoch, index, result, num_workers=worker.num_workers))
         worker.keep(progress, lines)
         if worker.rank == 0:
             with Path(settings["progress"]).open("a", encoding="utf8") as file:
@@ -196,15 +196,12 @@ def _make_learner(job: TrainJob) -> Learner:
     return Learner(method, wrapped, optimizer, average, job.train, job.loss, device)
 
 
-def _epoch_row(job: TrainJob, epoch: int, index: SampleIndex, result: EpochResult, *, num_workers: int) -> dict[str, Any]:
-    row = asdict(result) | {
-        "workers": num_workers,
-        "epoch": epoch + 1,
-        "num_epochs": job.train.num_epochs,
-        "p0": job.p0.get(epoch, 0.0),
-        "samples": index.counts(),
-    }
-    return row | {"images_per_s": result.images_per_s * num_workers}
+def _epoch_row(
+    job: TrainJob, epoch: int, index: SampleIndex, result: EpochResult, *, worker: Worker, resumed_at_step: int
+) -> dict[str, Any]:
+    numbers = {"epoch": epoch + 1, "num_epochs": job.train.num_epochs, "p0": job.p0.get(epoch, 0.0), "samples": index.counts()}
+    numbers |= {"workers": worker.num_workers, "images_per_s": result.images_per_s * worker.num_workers, "resumed_at_step": resumed_at_step}
+    return asdict(result) | numbers
 
 
 def _draw(row: dict[str, Any], events: Path) -> None:

@@ -58,8 +58,11 @@ def _image_row(
 
 
 @pytest.fixture(scope="session")
-def killing() -> Killing:
-    """Return a context in which the first worker of an actor's class is killed, as the kernel does when memory is short."""
+def killing(ray_cluster: Path) -> Killing:
+    """Return a context in which the first worker of an actor's class is killed, as the kernel does when memory is short.
+
+    A worker of the session's own cluster: others on the machine are not ours to kill.
+    """
 
     @contextmanager
     def kill(actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0) -> Iterator[None]:
@@ -68,7 +71,7 @@ def killing() -> Killing:
 
         def watch() -> None:
             while not into and not over.is_set():
-                if when() and (found := _processes(actor)):
+                if when() and (found := _workers(actor, ray_cluster)):
                     time.sleep(after_s)
                     os.kill(found[0], signal.SIGKILL)
                     into.append(found[0])
@@ -85,12 +88,14 @@ def killing() -> Killing:
     return kill
 
 
-def _processes(actor: str) -> list[int]:
-    """Return the processes that have worked for the actor, once they are past its `__init__`."""
+def _workers(actor: str, cluster: Path) -> list[int]:
+    """Return the processes under the cluster's raylet that have worked for the actor, once they are past its `__init__`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             title = (folder / "cmdline").read_bytes()
             if actor.encode() in title and title.startswith(b"ray::") and b".__init__" not in title:
-                found.append(int(folder.name))
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if str(cluster).encode() in Path("/proc", parent, "cmdline").read_bytes():
+                    found.append(int(folder.name))
     return found

@@ -17,6 +17,8 @@ from system.training.config import TrainConfig
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 WOMEN = dict.fromkeys("abcdef", Split.STRONG)
 FP32 = {"batch_size": 6, "negatives_per_positive": 2, "learning_rate": 1e-3, "class_factor": 1.0, "precision": "fp32"}
+KEPT = "ray/checkpoint_*/progress.json"
+HEARD_OF_S = 2.5  # Ray asks its workers about checkpoints once a second
 ONE, TWO = (ClusterConfig(num_train_workers=number, train_cpus=1, train_gpus=0) for number in (1, 2))
 
 
@@ -70,14 +72,15 @@ def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_o
 
 
 def test_a_worker_killed_in_mid_epoch_changes_no_weight(ray_cluster, archive, tmp_path, killing):
-    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 24, "checkpoint_steps": 4})
+    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 60, "checkpoint_steps": 6})
     calm, disturbed = Stage(tmp_path / "calm", "stage1/checkpoint"), Stage(tmp_path / "disturbed", "stage1/checkpoint")
     train.run(wanted, cluster=ONE, stage=calm)
 
     killed: list[int] = []
     storage = disturbed.folder / "train"
-    with killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob("ray/checkpoint_*/progress.json"))):
+    with killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=HEARD_OF_S):
         train.run(wanted, cluster=ONE, stage=disturbed)
         assert killed, "no worker was killed while it trained"
+    assert train.epoch_rows(disturbed)[0]["resumed_at_step"] > 0
     assert weights(disturbed) == weights(calm)
     assert [row["losses"] for row in train.epoch_rows(disturbed)] == [row["losses"] for row in train.epoch_rows(calm)]
