@@ -18,7 +18,7 @@ __all__ = ["TrainJob", "epoch_line", "epoch_rows", "run"]
 
 
 def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
-    """Train until the job's last epoch and keep the last model; killed in between, it goes on after the last epoch.
+    """Train until the job's last epoch and keep the last model; killed in between, it goes on after the last checkpoint.
 
     The manifest's files are model.safetensors, model.json and epochs.jsonl; the run's folder `tensorboard` gets the same numbers.
     """

@@ -3,7 +3,8 @@
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -68,27 +69,25 @@ def train_loop(settings: dict[str, Any]) -> None:
         raise ValueError(
             f"train.synced_norms: {worker.num_workers} workers cannot share {job.train.batch_size} images evenly; change train.batch_size"
         )
-    progress, lines = worker.resume()
     images, masks = archive.table("images"), archive.table("masks")
-    for epoch in range(progress.epoch, job.train.num_epochs):
-        index = epoch_index(job, epoch, images=images, masks=masks)
-        batches = list(plan_epoch(job, index, epoch).batches())
-        before = progress.between_epochs()
-        result = run_epoch(
-            worker.learner,
-            worker.read(index, batches, epoch=epoch, first_step=progress.steps_in_epoch),
-            epoch=epoch,
-            steps_per_epoch=len(batches),
-            tally=progress.tally,
-            after_step=partial(worker.keep_sometimes, before=before, lines=lines, num_steps=len(batches)),
-        )
-        lines.append(_epoch_row(job, epoch, index, result, worker=worker, resumed_at_step=progress.steps_in_epoch))
-        progress = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
-        worker.keep(progress, lines)
-        if worker.rank == 0:
-            with Path(settings["progress"]).open("a", encoding="utf8") as file:
-                file.write(json.dumps(lines[-1]) + "\n")
-            _draw(lines[-1], Path(settings["events"]))
+    progress, lines = worker.resume()
+    with _watchers(worker.rank, progress=Path(settings["progress"]), events=Path(settings["events"])) as tell:
+        for epoch in range(progress.epoch, job.train.num_epochs):
+            index = epoch_index(job, epoch, images=images, masks=masks)
+            batches = list(plan_epoch(job, index, epoch).batches())
+            before = progress.between_epochs()
+            result = run_epoch(
+                worker.learner,
+                worker.read(index, batches, epoch=epoch, first_step=progress.steps_in_epoch),
+                epoch=epoch,
+                steps_per_epoch=len(batches),
+                tally=progress.tally,
+                after_step=partial(worker.keep_sometimes, before=before, lines=lines, num_steps=len(batches)),
+            )
+            lines.append(_epoch_row(job, epoch, index, result, worker=worker, resumed_at_step=progress.steps_in_epoch))
+            progress = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
+            worker.keep(progress, lines)
+            tell(lines[-1])
 
 
 @dataclass(frozen=True)
@@ -204,14 +203,24 @@ def _epoch_row(
     return asdict(result) | numbers
 
 
-def _draw(row: dict[str, Any], events: Path) -> None:
-    """Write the epoch's numbers where TensorBoard finds them; a group of numbers is one diagram's name before the slash."""
-    from tensorboardX import SummaryWriter  # a second to import, and rank 0's alone
+@contextmanager
+def _watchers(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Give what tells of an epoch's row: a line of JSON, and TensorBoard's scalars. Of all workers, rank 0 alone tells."""
+    if rank:
+        yield lambda _: None
+        return
+    from tensorboardX import SummaryWriter  # a second to import
 
-    with SummaryWriter(str(events)) as writer:
-        for name, value in row.items():
-            for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
-                writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row["epoch"])
+    with SummaryWriter(str(events)) as writer, progress.open("a", encoding="utf8") as file:
+
+        def tell(row: dict[str, Any]) -> None:
+            print(json.dumps(row), file=file, flush=True)
+            for name, value in row.items():
+                for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
+                    writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row["epoch"])
+            writer.flush()
+
+        yield tell
 
 
 def _card(job: TrainJob, imaging: ImagingConfig) -> ModelCard:

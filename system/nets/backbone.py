@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Modul
         near = get_close_matches(name, timm.list_models(), n=5)
         raise ValueError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
     try:
-        info: Any = timm.create_model(name, features_only=True).feature_info
+        with torch.device("meta"):  # its plan alone, no weights
+            info: Any = timm.create_model(name, features_only=True).feature_info
         places = [info.reduction().index(stride) for stride in STRIDES]
     except (AttributeError, RuntimeError, ValueError) as error:
         raise ValueError(

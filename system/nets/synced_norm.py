@@ -9,17 +9,18 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     """BatchNorm2d whose means and variances, while training, are those of all workers' images together; any device, any backend."""
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
-        """input: [B, C, H, W]; the sums are taken in float64, as torch does on a CPU."""
+        """input: [B, C, H, W]; computed in float32 at least, the sums in float64, as torch does on a CPU."""
         if not self.training or distributed.get_world_size() == 1:
             return super().forward(input)
-        count = torch.tensor(input.numel() / input.shape[1], dtype=torch.float64, device=input.device)
+        values = input.to(torch.promote_types(input.dtype, torch.float32))
+        count = torch.tensor(values.numel() / values.shape[1], dtype=torch.float64, device=values.device)
         distributed.all_reduce(count)
-        mean = all_reduce(input.sum((0, 2, 3), dtype=torch.float64)) / count
-        centred = input - mean.to(input.dtype).view(1, -1, 1, 1)
+        mean = all_reduce(values.sum((0, 2, 3), dtype=torch.float64)) / count
+        centred = values - mean.to(values.dtype).view(1, -1, 1, 1)
         variance = all_reduce((centred * centred).sum((0, 2, 3), dtype=torch.float64)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
-        scale = torch.rsqrt(variance + self.eps) * self.weight
-        return centred * scale.to(input.dtype).view(1, -1, 1, 1) + self.bias.to(input.dtype).view(1, -1, 1, 1)
+        scale = (torch.rsqrt(variance + self.eps) * self.weight).to(values.dtype)
+        return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None

@@ -1,7 +1,5 @@
 """The two kinds of body a bilateral network can have: HRNet split at stage 3, or any pyramid of timm's under a U-shaped decoder."""
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -12,36 +10,36 @@ DECODER_WIDTH = 128
 NUM_CLASSES = 2
 
 
-class Trunk(Protocol):
+class Trunk(nn.Module):
     """What both kinds do. Maps are lists [B, C, h, w] by stride, finest (4) first."""
 
     joined: list[int]  # channels of the maps that two breasts are joined at
-    channels: list[int]  # channels of the maps that the mask head gets, strides 4, 8, 16, 32
+    channels: list[int]  # channels of the maps that the heads get, strides 4, 8, 16, 32
 
     def early(self, image: Tensor) -> list[Tensor]:
         """image: [B, 1, H, W], 0 to 1, H and W multiples of 32; return the maps to join, of one breast by itself."""
-        ...
+        raise NotImplementedError
 
     def late(self, joined: list[Tensor]) -> list[Tensor]:
         """Return the maps for the heads."""
-        ...
+        raise NotImplementedError
 
     def class_logits(self, maps: list[Tensor]) -> Tensor:
         """maps: what `late` returned; return [B, 2], no mass and mass."""
-        ...
+        raise NotImplementedError
 
     def classification_modules(self) -> list[nn.Module]:
         """Return the modules of the image-level branch alone."""
-        ...
+        raise NotImplementedError
 
 
-def make_trunk(name: str, *, pretrained: bool, weights: str) -> "HrnetTrunk | PyramidTrunk":
+def make_trunk(name: str, *, pretrained: bool, weights: str) -> Trunk:
     """Return the trunk on timm's model of this name; raises what `make_hrnet` and `make_pyramid` raise."""
     kind = HrnetTrunk if name.startswith("hrnet") else PyramidTrunk
     return kind(name, pretrained=pretrained, weights=weights)
 
 
-class HrnetTrunk(nn.Module):
+class HrnetTrunk(Trunk):
     """HRNet, its breasts joined at the three branches after stage 3 (seed 000, section 3.1)."""
 
     def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
@@ -80,7 +78,7 @@ class HrnetTrunk(nn.Module):
         return [net.incre_modules, net.downsamp_modules, net.final_layer, net.classifier]  # type: ignore[list-item]
 
 
-class PyramidTrunk(nn.Module):
+class PyramidTrunk(Trunk):
     """ResNet, DenseNet and their like: joined at every stride, then a decoder that climbs from stride 32 to 4 (the U of a U-Net)."""
 
     def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:

@@ -23,26 +23,35 @@ def make_images() -> torch.Tensor:
     return spread * torch.randn((6, 1, 9, 9), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 
 
-def learn(net: nn.Module, images: torch.Tensor) -> None:
-    net(images).square().sum().backward() if images.shape[0] == 6 else (NUM_WORKERS * net(images).square().sum()).backward()
+def make_bright() -> torch.Tensor:
+    """Values far from zero in few bits, where a mean that is rounded to those bits is wrong by much of their spread."""
+    return (100 + torch.randn((6, 1, 9, 9), generator=torch.Generator().manual_seed(2))).bfloat16()
+
+
+def learnt(net: nn.Module, images: torch.Tensor, *, num_workers: int) -> dict[str, torch.Tensor]:
+    """Return gradients and running means after a step whose loss is a sum; DDP divides gradients by the workers."""
+    (num_workers * net(images).square().sum()).backward()
+    inner = net.module if isinstance(net, DistributedDataParallel) else net
+    gradients = {name: value.grad for name, value in inner.named_parameters() if value.grad is not None}
+    return gradients | dict(inner.named_buffers())
 
 
 def work(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=NUM_WORKERS)
-    net = with_synced_norms(make_net())
-    learn(DistributedDataParallel(net), make_images()[rank::NUM_WORKERS])
-    torch.save({name: value.grad for name, value in net.named_parameters()} | dict(net.named_buffers()), f"{folder}/{rank}.pt")
+    found = learnt(DistributedDataParallel(with_synced_norms(make_net())), make_images()[rank::NUM_WORKERS], num_workers=NUM_WORKERS)
+    bright = with_synced_norms(nn.Sequential(nn.BatchNorm2d(1)))(make_bright()[rank::NUM_WORKERS])
+    torch.save(found | {"bright": bright.detach()}, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
 def test_two_workers_norm_as_one(tmp_path: Path) -> None:
-    whole = make_net()
-    learn(whole, make_images())
-    expected = {name: value.grad for name, value in whole.named_parameters()} | dict(whole.named_buffers())
+    expected = learnt(make_net(), make_images(), num_workers=1)
+    bright = nn.BatchNorm2d(1)(make_bright()).detach()
 
     spawn(work, (str(tmp_path),), nprocs=NUM_WORKERS)
     for rank in range(NUM_WORKERS):
         found = torch.load(tmp_path / f"{rank}.pt")
+        torch.testing.assert_close(found.pop("bright"), bright[rank::NUM_WORKERS], rtol=1e-2, atol=1e-2)
         assert found.keys() == expected.keys()
         for name, value in expected.items():
             torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-9)
