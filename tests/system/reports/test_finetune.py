@@ -33,6 +33,14 @@ def test_each_sides_model_learns_its_own_side(encoder, tmp_path, side, expected)
     assert (margins > 0).tolist() == expected
 
 
+@pytest.mark.parametrize(("smoothing", "margin"), [(0.2, np.log(0.9 / 0.1)), (0.5, np.log(0.75 / 0.25))])
+def test_smoothed_truth_makes_no_answer_surer_than_it_is(encoder, tmp_path, smoothing, margin):
+    config = CONFIG.model_copy(update={"label_smoothing": smoothing})
+    fit(Lesson(Side.LEFT, 0, REPORTS, TRUTH, ALL_TEACH), encoder, tmp_path / "model", config=config, device="cpu")
+    answers = ask([load_classifier(tmp_path / "model")], load_tokenizer(encoder), [LEFT_MASS, NONE], max_tokens=16, batch_size=2)[0]
+    assert answers.tolist() == pytest.approx([margin, -margin], abs=0.3)
+
+
 def test_the_same_lesson_gives_the_same_weights_and_another_fold_others(encoder, tmp_path):
     short = CONFIG.model_copy(update={"epochs": 1})
     for name, fold in (("one", 0), ("two", 0), ("other", 1)):
