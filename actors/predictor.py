@@ -5,8 +5,11 @@ A plain class; pipelines/infer.py makes it an actor. It stands for all of METHOD
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +24,7 @@ from torch.nn import functional
 from system.archive.tables import PREDICTIONS
 from system.imaging import encode_png, to_network
 from system.methods import METHODS
-from system.records import Side
+from system.records import Candidate, Side
 from system.refine import RefineConfig, refine_masks, regions
 from system.settings import Settings
 from system.training.epoch import resolve_precision
@@ -30,7 +33,22 @@ log = logging.getLogger(__name__)
 
 STRIDE = 4  # of the network's maps
 REMOVAL_WARNING = 0.5  # share of a component; above it the CRF is suspected of destroying masses (METHODS 1.8)
+NOT_FINITE = "map_not_finite: the network gave no numbers; set infer.precision to fp32, or take another checkpoint"
 SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by what they went into; one per call, as actors may be called by several threads."""
+
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @contextmanager
+    def on(self, what: str) -> Iterator[None]:
+        """Count the block's time."""
+        began_s = time.perf_counter()
+        yield
+        self.seconds[what] += time.perf_counter() - began_s
 
 
 class PredictorConfig(Settings):
@@ -60,24 +78,26 @@ class Predictor:
         self.method = METHODS[self.config.method]
         self.model = self.method.load(Path(checkpoint), self.config.device)
 
-    def __call__(self, batch: Mapping[str, NDArray[Any]]) -> pa.Table:
-        """Return the rows of a batch in its order, left before right.
+    def __call__(self, batch: Mapping[str, NDArray[Any]], watch: Stopwatch | None = None) -> pa.Table:
+        """Return the rows of a batch in its order, left before right. May be called by several threads at once.
 
         batch: columns study_id, view, {left,right}_id ("" = that breast is missing), {left,right}_key,
         {left,right}_pixels (bytes, uint16 [H, W], or None), error (text or None)
+        watch: gets the seconds under `network` and `refine`
         """
+        watch = watch or Stopwatch()
         pairs = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         rows: list[dict[str, Any]] = []
         for start in range(0, len(pairs), self.config.batch_pairs):
-            rows += self._predict(pairs[start : start + self.config.batch_pairs])
+            rows += self._predict(pairs[start : start + self.config.batch_pairs], watch)
         return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
-    def _predict(self, pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _predict(self, pairs: list[dict[str, Any]], watch: Stopwatch) -> list[dict[str, Any]]:
         """Return the rows of at most batch_pairs pairs."""
         pixels = self._stack(pairs)
         present = [(i, name) for i, pair in enumerate(pairs) for name in SIDES if pair[f"{name}_id"]]
         readable = [(i, name) for i, name in present if pairs[i]["error"] is None]
-        found = self._look(pixels, readable) if readable else {}
+        found = self._look(pixels, readable, watch) if readable else {}
         return [_identity(pairs[i], name) | found.get((i, name), {"error": pairs[i]["error"]}) for i, name in present]
 
     def _stack(self, pairs: list[dict[str, Any]]) -> NDArray[np.uint16]:
@@ -91,15 +111,19 @@ class Predictor:
         return pixels
 
     @torch.inference_mode()
-    def _look(self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
+    def _look(self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]], watch: Stopwatch) -> dict[tuple[int, str], dict[str, Any]]:
         """Run network and refinement; returns the findings of each readable image, named by pair and side."""
-        probability, p_image = self._forward(pixels)
-        place = torch.tensor([list(SIDES).index(name) * self.config.batch_pairs + i for i, name in readable])
-        views = pixels.reshape(-1, *pixels.shape[2:])[place.numpy()]
-        maps = probability[place.to(probability.device)]
-        findings = self._refine(maps, views)
-        p_images = p_image[place.to(p_image.device)].cpu().tolist()
-        return {key: {"p_image": p, **found} for key, p, found in zip(readable, p_images, findings, strict=True)}
+        place = np.array([list(SIDES).index(name) * self.config.batch_pairs + i for i, name in readable])
+        with watch.on("network"):
+            probability, p_image = self._forward(pixels)
+            maps, p_images = probability[place], p_image[place].cpu().tolist()
+            finite = torch.isfinite(maps).flatten(1).all(dim=1).cpu()  # waits for the device, so that its work is counted here
+        with watch.on("refine"):
+            views = pixels.reshape(-1, *pixels.shape[2:])[place]
+            findings = self._refine(torch.nan_to_num(maps), views)
+        looked = zip(p_images, findings, finite.tolist(), strict=True)
+        rows = [{"p_image": p, **found} if is_number else {"error": NOT_FINITE} for p, found, is_number in looked]
+        return dict(zip(readable, rows, strict=True))
 
     def _forward(self, pixels: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
         """Return probability maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
@@ -119,25 +143,22 @@ class Predictor:
         gray = torch.from_numpy(to_network(views)).to(full.device) * 255
         refined = refine_masks(full, gray, mask_threshold=self.config.mask_threshold, config=config)
         self._warn_of_removal(refined.removed)
-        small = maps.cpu().numpy()
+        small, full = maps.cpu().numpy(), full.cpu().numpy()
+        candidates = regions(full, floor=config.candidate_floor, min_px=config.min_candidate_px)
+        peaks = full.max(axis=(1, 2))
         return [
-            self._findings(small[i], full=whole, mask=refined.mask[i], removed=float(refined.removed[i]))
-            for i, whole in enumerate(full.cpu().numpy())
+            {"peak": float(peaks[i]), "crf_removed": float(refined.removed[i])}
+            | self._findings(small[i], mask=refined.mask[i], candidates=candidates[i])
+            for i in range(len(small))
         ]
 
-    def _findings(
-        self, small: NDArray[np.float32], *, full: NDArray[np.float32], mask: NDArray[np.bool_], removed: float
-    ) -> dict[str, Any]:
-        """Return one image's columns. small: map at stride 4;  full, mask: canonical [H, W]."""
-        config = self.config.refine
-        candidates = regions(full, floor=config.candidate_floor, min_px=config.min_candidate_px)
+    def _findings(self, small: NDArray[np.float32], *, mask: NDArray[np.bool_], candidates: list[Candidate]) -> dict[str, Any]:
+        """Return one image's columns. small: map at stride 4;  mask: canonical [H, W]."""
         area_px = int(mask.sum())
         kept = self.config.keep_maps == "all" or area_px > 0
         return {
             "score": candidates[0].score if candidates else 0.0,
-            "peak": float(full.max()),
             "mask_area_px": area_px,
-            "crf_removed": removed,
             "candidates": json.dumps([asdict(candidate) for candidate in candidates]),
             "map_png": encode_png(quantise(small, bits=16 if self.config.keep_maps == "all" else 8)) if kept else None,
             "mask_png": encode_png(reduce_mask(mask) * np.uint8(255)) if area_px else None,

@@ -1,8 +1,15 @@
-"""Infer: run a checkpoint over bilateral pairs and keep one row per image, with map, mask and candidates."""
+"""Infer: run a checkpoint over bilateral pairs and keep one row per image, with map, mask and candidates.
 
+Pairs are cut into shards; a shard is decoded by a task, answered and written by an actor (actors/shard_predictor.py). A killed driver
+goes on with the shards whose files are not there.
+"""
+
+import hashlib
+import json
 import logging
 import math
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -11,18 +18,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray.data
-from ray.data import ActorPoolStrategy
+from ray.data import ActorPoolStrategy, DataContext
 
-from actors.predictor import REMOVAL_WARNING, Predictor, PredictorConfig
+from actors.predictor import PredictorConfig
+from actors.shard_predictor import ShardFacts, ShardPredictor, shard_name
+from pipelines.infer_summary import Progress, summarise
 from system.archive import Archive
 from system.archive.tables import PREDICTIONS
-from system.nets import read_card
+from system.nets import read_card, weights_digest
 from system.refine import InferConfig
-from system.runs import Manifest, Stage
+from system.runs import Manifest, Stage, code_digest
 
 log = logging.getLogger(__name__)
 
-BLOCKS_PER_PREDICTOR = 8  # enough that reading, network and writing overlap also on small archives
+SHARDS_PER_PREDICTOR = 8  # enough that reading, network and writing overlap also on small archives
 _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "right_id", "right_key", "right_sha"]
 
 
@@ -40,21 +49,28 @@ def run(  # noqa: PLR0913 - what is inferred, from where, by what, where to
 
     pairs: archive.pairs.PAIRS;  checkpoint: folder of nets.write_model;  mask_threshold: probability that counts as even odds
     keep_maps: masked = 8-bit maps of images with a mask (weak inference), all = 16-bit maps of every image (evaluation)
+    stage: files part_000000.parquet and so on, of PREDICTIONS; metrics as infer_summary says. Raises ValueError when no node has the GPUs.
     """
+    if done := stage.manifest():
+        return done
+    archive = Archive.open(archive_uri)
+    settings = _predictor_config(archive, checkpoint=checkpoint, config=config, mask_threshold=mask_threshold, keep_maps=keep_maps)
+    shards = split_shards(pairs, image_bytes=2 * settings.height_px * settings.width_px, config=config)
 
     def infer(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        archive = Archive.open(archive_uri)
-        settings = _predictor_config(archive, checkpoint=checkpoint, config=config, mask_threshold=mask_threshold, keep_maps=keep_maps)
-        start = time.monotonic()
-        if len(pairs):
-            predictions = _stream(pairs, archive=archive, checkpoint=checkpoint, config=config, settings=settings)
-            predictions.write_parquet(str(attempt.resolve()))
-        files = _in_order_of_keys(attempt)
-        metrics = _summary(files, duration_s=time.monotonic() - start)
+        files = [attempt / shard_name(number) for number in range(len(shards))]
+        left = [shard for shard, path in zip(shards, files, strict=True) if not path.exists()]
+        if len(left) < len(shards):
+            log.info("%s: %d of %d shards are there from an earlier start", stage.name, len(shards) - len(left), len(shards))
+        began_s, progress = time.time(), Progress(stage.name, num_pairs=sum(_num_pairs(shard) for shard in left))
+        if left:
+            for facts in _stream(left, attempt.resolve(), archive=archive, checkpoint=checkpoint, config=config, settings=settings):
+                progress.add(facts)
+        metrics = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
         log.info("%s: %s", stage.name, metrics)
         return files, {"rows": metrics["images"], "config": settings.model_dump(mode="json"), "metrics": metrics}
 
-    return stage.once(infer)
+    return stage.once(infer, inputs=_digest(settings, archive, shards, checkpoint=checkpoint))
 
 
 def read_predictions(stage: Stage) -> pa.Table:
@@ -66,20 +82,23 @@ def read_predictions(stage: Stage) -> pa.Table:
 def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
     """Read the pixels of pairs; what cannot be read becomes text in `error`.
 
-    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null) and error
+    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null), error and read_s
     """
     rows = batch.to_pylist()
     pixels: dict[str, list[bytes | None]] = {"left": [], "right": []}
     errors: list[str | None] = []
+    seconds: list[float] = []
     for row in rows:
+        began_s = time.perf_counter()
         read = {name: _read(archive, row[f"{name}_sha"]) for name in pixels}
         failed = [f"{name} breast: {found}" for name, found in read.items() if isinstance(found, str)]
         errors.append("; ".join(failed) or None)
         for name, found in read.items():
             pixels[name].append(None if failed or not isinstance(found, bytes) else found)
+        seconds.append(time.perf_counter() - began_s)
     for name, column in pixels.items():
         batch = batch.drop_columns([f"{name}_sha"]).append_column(f"{name}_pixels", pa.array(column, pa.binary()))
-    return batch.append_column("error", pa.array(errors, pa.string()))
+    return batch.append_column("error", pa.array(errors, pa.string())).append_column("read_s", pa.array(seconds, pa.float64()))
 
 
 def _read(archive: Archive, sha: str) -> bytes | str | None:
@@ -122,62 +141,76 @@ def _predictor_config(
     )
 
 
-def _stream(pairs: pa.Table, *, archive: Archive, checkpoint: Path, config: InferConfig, settings: PredictorConfig) -> ray.data.Dataset:
-    """Return pair rows → pixels (tasks) → predictions (actors), not yet executed."""
-    image_bytes = 2 * settings.height_px * settings.width_px
-    return (
-        ray.data.from_arrow(split_blocks(pairs, image_bytes=image_bytes, config=config))
-        .map_batches(
-            partial(decode_pairs, archive=archive),
-            batch_size=config.batch_pairs,
-            batch_format="pyarrow",
-            num_cpus=config.decode_cpus,
-        )
-        .map_batches(
-            Predictor,
-            fn_constructor_args=(str(checkpoint.resolve()), settings.model_dump(mode="json")),
-            batch_size=config.batch_pairs,
-            batch_format="numpy",
-            compute=ActorPoolStrategy(size=config.num_predictors),
-            num_cpus=config.predictor_cpus,
-            num_gpus=config.predictor_gpus,
-        )
-    )
+def split_shards(pairs: pa.Table, *, image_bytes: int, config: InferConfig) -> list[pa.Table]:
+    """Cut sorted pairs into shards of whole batches, so that a pair always meets the same others in its batch.
 
-
-def split_blocks(pairs: pa.Table, *, image_bytes: int, config: InferConfig) -> list[pa.Table]:
-    """Cut sorted pairs into blocks of whole batches, so that a pair always meets the same others in its batch.
-
-    The last block is filled up with pairs of no breast, which give no rows.
+    Each row knows its shard and how many rows that has. The last shard is filled up with pairs of no breast, which give no rows.
     """
     pairs = pairs.select(_COLUMNS).sort_by("pair_key")
     missing = -len(pairs) % config.batch_pairs
     nobody = {name: 0 if pa.types.is_integer(pairs.schema.field(name).type) else "" for name in _COLUMNS}
     pairs = pa.concat_tables([pairs, pa.Table.from_pylist([nobody] * missing, schema=pairs.schema)]).combine_chunks()
     num_batches = len(pairs) // config.batch_pairs
-    by_memory = config.block_bytes // (2 * image_bytes * config.batch_pairs)
-    by_share = math.ceil(num_batches / (BLOCKS_PER_PREDICTOR * config.num_predictors))
+    by_memory = config.shard_bytes // (2 * image_bytes * config.batch_pairs)
+    by_share = math.ceil(num_batches / (SHARDS_PER_PREDICTOR * config.num_predictors))
     size = config.batch_pairs * max(1, min(by_memory, by_share))
-    return [pairs.slice(start, size) for start in range(0, len(pairs), size)]
+    shards = [pairs.slice(start, size) for start in range(0, len(pairs), size)]
+    return [
+        shard.append_column("shard", pa.repeat(number, len(shard))).append_column("shard_rows", pa.repeat(len(shard), len(shard)))
+        for number, shard in enumerate(shards)
+    ]
 
 
-def _in_order_of_keys(attempt: Path) -> list[Path]:
-    """Rename what was written to part_00000.parquet …, by first key, so that shard numbers mean the same in every run."""
-    written = {path: pq.ParquetFile(path).read(["image_key"])["image_key"] for path in attempt.glob("*.parquet")}
-    filled = sorted((keys[0].as_py(), path) for path, keys in written.items() if len(keys))
-    return [path.rename(attempt / f"part_{number:05d}.parquet") for number, (_, path) in enumerate(filled)]
+def _num_pairs(shard: pa.Table) -> int:
+    return sum(bool(left or right) for left, right in zip(shard["left_id"].to_pylist(), shard["right_id"].to_pylist(), strict=True))
 
 
-def _summary(files: list[Path], *, duration_s: float) -> dict[str, Any]:
-    """Return the counts a reader wants to see; duration_s includes the start of the actors."""
-    columns = ["mask_area_px", "crf_removed", "error"]
-    rows = pa.concat_tables([PREDICTIONS.empty_table().select(columns), *(pq.ParquetFile(path).read(columns) for path in files)])
-    area_px, removed = (rows[name].fill_null(0).to_numpy() for name in columns[:2])
-    return {
-        "images": len(rows),
-        "errors": len(rows) - rows["error"].null_count,
-        "masked": int((area_px > 0).sum()),
-        "crf_warnings": int((removed > REMOVAL_WARNING).sum()),
-        "duration_s": round(duration_s, 3),
-        "images_per_s": round(len(rows) / duration_s, 2),
-    }
+def _stream(
+    shards: list[pa.Table], folder: Path, *, archive: Archive, checkpoint: Path, config: InferConfig, settings: PredictorConfig
+) -> Iterator[ShardFacts]:
+    """Send shards through pixels (tasks) and predictions (actors), and give what each came to as its file is there."""
+    _check_gpus(config)
+    context = DataContext.get_current().copy()
+    context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
+    with DataContext.current(context):
+        facts = (
+            ray.data.from_arrow(shards)
+            .map_batches(partial(decode_pairs, archive=archive), batch_size=None, batch_format="pyarrow", num_cpus=config.decode_cpus)
+            .map_batches(
+                ShardPredictor,
+                fn_constructor_args=(str(checkpoint.resolve()), settings.model_dump(mode="json"), str(folder)),
+                batch_size=None,
+                batch_format="numpy",
+                compute=_pool(config),
+                num_cpus=config.predictor_cpus,
+                num_gpus=config.predictor_gpus or None,
+            )
+        )
+        for row in facts.iter_rows():
+            yield ShardFacts(**row)
+
+
+def _pool(config: InferConfig) -> ActorPoolStrategy:
+    size = (
+        {"min_size": config.num_predictors, "max_size": config.max_predictors} if config.max_predictors else {"size": config.num_predictors}
+    )
+    calls = config.calls_at_once
+    return ActorPoolStrategy(**size, max_concurrent_calls_per_actor=calls, enable_true_multi_threading=calls > 1)
+
+
+def _check_gpus(config: InferConfig) -> None:
+    """Raise ValueError where Ray would wait for ever for a GPU that no node has."""
+    if config.predictor_gpus and not ray.cluster_resources().get("GPU"):
+        raise ValueError(
+            f"infer.predictor_gpus is {config.predictor_gpus:g}, but no node of the cluster has a GPU: set it to 0 to run on CPUs, "
+            "or start where there is one"
+        )
+
+
+def _digest(settings: PredictorConfig, archive: Archive, shards: list[pa.Table], *, checkpoint: Path) -> str:
+    """Return what stands for all that decides the rows: code, settings, weights, archive, and which pairs stand in which shard."""
+    digest = hashlib.sha256(json.dumps([code_digest(), settings.model_dump(mode="json"), archive.uri, archive.key_fingerprint]).encode())
+    digest.update(weights_digest(checkpoint).encode())
+    for shard in shards:
+        digest.update(json.dumps(shard.to_pydict(), sort_keys=True).encode())
+    return digest.hexdigest()

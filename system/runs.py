@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SCHEMA_VERSION = 1
+_INPUTS = "inputs.txt"  # in an attempt that may be taken up again
 PACKAGES = ("system", "actors", "pipelines", "tune_spaces")
 
 
@@ -70,20 +71,25 @@ class Stage:
         raise FileNotFoundError(f"stage {self.name} wrote no {name}")
 
     @contextmanager
-    def attempt(self) -> Iterator[Path]:
+    def attempt(self, *, inputs: str = "") -> Iterator[Path]:
         """Give a fresh attempt folder; attempts that never got a manifest are removed first.
 
+        inputs: a digest of all that decides what is written, for a stage whose files are each written whole: an abandoned attempt of
+        the same inputs is taken up again with the files it has. A writer that outlived its driver does no harm there: it writes the same.
         Raises ValueError when the stage is finished: what it wrote is never written again.
         """
         if self.manifest():
             raise ValueError(f"stage {self.name} is finished and stays as it is: read it, or start a new run")
         self.folder.mkdir(parents=True, exist_ok=True)
-        abandoned = list(self.folder.glob("attempt_*"))
-        number = max((int(old.name.removeprefix("attempt_")) for old in abandoned), default=0) + 1
+        abandoned = sorted(self.folder.glob("attempt_*"), key=_number_of)
+        again = next((old for old in reversed(abandoned) if inputs and _inputs_of(old) == inputs), None)
         for old in abandoned:
-            shutil.rmtree(old)
-        folder = self.folder / f"attempt_{number:03d}"
-        folder.mkdir()
+            if old != again:
+                shutil.rmtree(old)
+        folder = again or self.folder / f"attempt_{_number_of(abandoned[-1]) + 1 if abandoned else 1:03d}"
+        folder.mkdir(exist_ok=True)
+        if inputs:
+            write_atomically(folder / _INPUTS, inputs)
         yield folder
 
     def finish(self, attempt: Path, files: list[Path], **facts: Any) -> Manifest:
@@ -98,16 +104,25 @@ class Stage:
         write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False, sort_keys=True))
         return manifest
 
-    def once(self, do: Callable[[Path], tuple[list[Path], dict[str, Any]]]) -> Manifest:
+    def once(self, do: Callable[[Path], tuple[list[Path], dict[str, Any]]], *, inputs: str = "") -> Manifest:
         """Return the manifest of a finished stage, or do the stage now.
 
-        do: given the fresh attempt folder, returns the files written and the manifest's other facts.
+        do: given the attempt folder, returns the files written and the manifest's other facts;  inputs: as `attempt` takes them
         """
         if done := self.manifest():
             return done
-        with self.attempt() as folder:
+        with self.attempt(inputs=inputs) as folder:
             files, facts = do(folder)
             return self.finish(folder, files, **facts)
+
+
+def _number_of(attempt: Path) -> int:
+    return int(attempt.name.removeprefix("attempt_"))
+
+
+def _inputs_of(attempt: Path) -> str:
+    path = attempt / _INPUTS
+    return path.read_text(encoding="utf8") if path.exists() else ""
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -2,6 +2,16 @@
 
 from system.nets.btv import BilateralTwoViewNet, NetConfig, NetOutput
 from system.nets.synced_norm import with_synced_norms
-from system.nets.weights import ModelCard, read_card, read_weights, write_model
+from system.nets.weights import ModelCard, read_card, read_weights, weights_digest, write_model
 
-__all__ = ["BilateralTwoViewNet", "ModelCard", "NetConfig", "NetOutput", "read_card", "read_weights", "with_synced_norms", "write_model"]
+__all__ = [
+    "BilateralTwoViewNet",
+    "ModelCard",
+    "NetConfig",
+    "NetOutput",
+    "read_card",
+    "read_weights",
+    "weights_digest",
+    "with_synced_norms",
+    "write_model",
+]

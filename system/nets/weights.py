@@ -1,5 +1,6 @@
 """A trained network on disk: safetensors for the numbers, JSON for what they mean; nothing is unpickled."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -38,6 +39,12 @@ def read_card(folder: Path) -> ModelCard:
     if not path.exists():
         raise FileNotFoundError(f"no model in {folder.name}: expected {CARD} and {WEIGHTS}")
     return ModelCard(**json.loads(path.read_text(encoding="utf8")))
+
+
+def weights_digest(folder: Path) -> str:
+    """Return the sha256 of the weights' file: what the network is, whatever its folder is called."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:

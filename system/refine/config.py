@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from system.settings import Settings
 
@@ -45,9 +45,20 @@ class InferConfig(Settings):
 
     refine: RefineConfig = RefineConfig()
     batch_pairs: int = Field(default=8, ge=1)  # pairs in one forward pass; the last one is padded, so that shapes never change
-    block_bytes: int = Field(default=64 * 1024**2, ge=1)  # decoded pixels in one Ray Data block at most, where a batch allows it
+    shard_bytes: int = Field(default=64 * 1024**2, ge=1)  # decoded pixels of the pairs written together, at most, where a batch allows it
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
     decode_cpus: float = Field(default=0.5, gt=0)  # logical CPUs of a task that reads pixels
     num_predictors: int = Field(default=1, ge=1)  # actors that hold the network
+    max_predictors: int = Field(
+        default=0, ge=0
+    )  # above num_predictors: the pool grows up to it while resources are free; 0 = it never does
+    calls_at_once: int = Field(default=1, ge=1)  # shards one actor works on; 2 hides CRF, PNG and disk behind a GPU
     predictor_cpus: float = Field(default=1.0, gt=0)  # logical CPUs of one; its torch threads are this rounded down, at least 1
     predictor_gpus: float = Field(default=0.0, ge=0)  # GPUs of one: 0 = run on the CPU, 0.25 and 0.5 share a GPU
+
+    @field_validator("max_predictors")
+    @classmethod
+    def _no_fewer_than_the_pool_starts_with(cls, most: int, info: ValidationInfo) -> int:
+        if 0 < most < (fewest := info.data.get("num_predictors", 1)):
+            raise ValueError(f"must be 0 or at least num_predictors, {fewest}")
+        return most

@@ -1,4 +1,4 @@
-"""Components of a probability map as candidates."""
+"""Components of probability maps as candidates."""
 
 import numpy as np
 
@@ -6,31 +6,28 @@ from system.records import Candidate
 from system.refine.components import find_boxes, label_components
 
 
-def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[Candidate]:
-    """Return the 8-connected components of the map at or above `floor` with at least `min_px` pixels, highest score first.
+def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[list[Candidate]]:
+    """Return each map's 8-connected components at or above `floor` with at least `min_px` pixels, highest score first.
 
-    probability: [H, W] float, 0 to 1. The centroid is weighted by probability.
+    probability: [B, H, W] float, 0 to 1. The centroid is weighted by probability.
     """
-    above = probability >= floor
-    if not above.any():
-        return []
-    labels, num_found = label_components(above)
-    y, x = np.nonzero(labels)
-    member, value = labels[y, x], probability[y, x].astype(np.float64)
-    area_px = np.bincount(member, minlength=num_found + 1)
-    mass = np.bincount(member, weights=value, minlength=num_found + 1)
-    mean_x = np.bincount(member, weights=value * x, minlength=num_found + 1)
-    mean_y = np.bincount(member, weights=value * y, minlength=num_found + 1)
+    found: list[list[Candidate]] = [[] for _ in probability]
+    labels, num_found = label_components(probability >= floor)
+    place = np.nonzero(labels)
+    member, value = labels[place], probability[place].astype(np.float64)
+    area_px, mass, mean_y, mean_x = (
+        np.bincount(member, weights=weights, minlength=num_found + 1) for weights in (None, value, value * place[1], value * place[2])
+    )
     score = np.zeros(num_found + 1)
     np.maximum.at(score, member, value)
-    found = [
-        Candidate(
-            box_px=(cols.start, rows.start, cols.stop, rows.stop),
-            score=float(score[number]),
-            area_px=int(area_px[number]),
-            centroid_px=(float(mean_x[number] / mass[number]), float(mean_y[number] / mass[number])),
-        )
-        for number, (rows, cols) in enumerate(find_boxes(labels), start=1)
-        if area_px[number] >= min_px
-    ]
-    return sorted(found, key=lambda candidate: (-candidate.score, candidate.box_px))
+    for number, (image, rows, cols) in enumerate(find_boxes(labels), start=1):
+        if area_px[number] >= min_px:
+            found[image.start].append(
+                Candidate(
+                    box_px=(cols.start, rows.start, cols.stop, rows.stop),
+                    score=float(score[number]),
+                    area_px=int(area_px[number]),
+                    centroid_px=(float(mean_x[number] / mass[number]), float(mean_y[number] / mass[number])),
+                )
+            )
+    return [sorted(candidates, key=lambda candidate: (-candidate.score, candidate.box_px)) for candidates in found]

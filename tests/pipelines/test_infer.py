@@ -1,7 +1,13 @@
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -17,6 +23,7 @@ from system.refine import CrfParams, InferConfig, RefineConfig
 from system.runs import Stage
 
 SIZE = 64
+PATIENCE_S = 180
 CONFIG = InferConfig(
     batch_pairs=2,
     refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4),
@@ -24,6 +31,22 @@ CONFIG = InferConfig(
     predictor_cpus=0.5,
     decode_cpus=0.25,
 )
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+import pyarrow.parquet as pq
+import ray
+from pipelines import infer
+from system.refine import InferConfig
+from system.runs import Stage
+
+pairs, archive, checkpoint, run, config = sys.argv[1:]
+ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 1024**2)
+infer.run(pq.read_table(pairs), archive_uri=archive, checkpoint=Path(checkpoint), config=InferConfig.model_validate_json(config),
+          stage=Stage(Path(run), "predictions"), mask_threshold=0.4, keep_maps="all")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -83,21 +106,21 @@ def test_what_cannot_be_read_is_named_by_side_and_code(archive):
     assert decoded["left_pixels"].null_count == decoded["right_pixels"].null_count == 3
 
 
-def test_blocks_hold_whole_batches_of_pairs_in_order_of_their_keys(archive):
+def test_shards_hold_whole_batches_of_pairs_in_order_of_their_keys(archive):
     pairs = table([pair(archive, number) for number in (3, 1, 2)])
-    blocks = infer.split_blocks(pairs, image_bytes=2 * SIZE * SIZE, config=CONFIG)
-    assert [len(block) for block in blocks] == [2, 2]
-    keys = pa.concat_tables(blocks)["pair_key"].to_pylist()
+    shards = infer.split_shards(pairs, image_bytes=2 * SIZE * SIZE, config=CONFIG)
+    assert [len(shard) for shard in shards] == [2, 2]
+    keys = pa.concat_tables(shards)["pair_key"].to_pylist()
     assert keys[:3] == sorted(pairs["pair_key"].to_pylist())
-    assert blocks[-1]["left_id"].to_pylist()[-1] == ""
+    assert shards[-1]["left_id"].to_pylist()[-1] == ""
 
 
-def test_blocks_stay_below_their_bytes(archive):
+def test_shards_stay_below_their_bytes(archive):
     pairs = table([pair(archive, 1) | {"pair_key": number} for number in range(400)])
     image_bytes = 2 * SIZE * SIZE
-    config = CONFIG.model_copy(update={"block_bytes": 8 * image_bytes})  # 4 pairs
-    assert {len(block) for block in infer.split_blocks(pairs, image_bytes=image_bytes, config=config)} == {4}
-    assert {len(block) for block in infer.split_blocks(pairs, image_bytes=image_bytes, config=CONFIG)} == {50}
+    config = CONFIG.model_copy(update={"shard_bytes": 8 * image_bytes})  # 4 pairs
+    assert {len(shard) for shard in infer.split_shards(pairs, image_bytes=image_bytes, config=config)} == {4}
+    assert {len(shard) for shard in infer.split_shards(pairs, image_bytes=image_bytes, config=CONFIG)} == {50}
 
 
 def test_a_checkpoint_of_another_size_is_refused_before_anything_runs(archive, checkpoint, tmp_path):
@@ -128,7 +151,7 @@ def test_every_image_gets_one_row_and_a_corrupt_file_costs_its_pair_only(ray_clu
     assert all(row == expected[row["image_id"]] for row in found.to_pylist() if not row["error"])
     assert (manifest.rows, manifest.metrics["errors"]) == (11, 2)
     assert manifest.metrics["images_per_s"] > 0
-    assert sorted(manifest.files) == [f"part_{number:05d}.parquet" for number in range(len(manifest.files))]
+    assert sorted(manifest.files) == [f"part_{number:06d}.parquet" for number in range(len(manifest.files))]
     assert infer_into(stage, table(rows), archive=archive, checkpoint=checkpoint) == manifest  # done is done
 
 
@@ -136,3 +159,80 @@ def test_no_pairs_give_a_finished_stage_without_rows(archive, checkpoint, tmp_pa
     stage = Stage(tmp_path, "predictions")
     assert infer_into(stage, PAIRS.empty_table(), archive=archive, checkpoint=checkpoint).rows == 0
     assert infer.read_predictions(stage).schema == PREDICTIONS
+
+
+@pytest.fixture(scope="module")
+def many(archive, tmp_path_factory):
+    """Forty pairs in twenty shards."""
+    path = tmp_path_factory.mktemp("pairs") / "pairs.parquet"
+    pq.write_table(table([pair(archive, number) for number in range(100, 140)]), path)
+    return path
+
+
+SHARDED = CONFIG.model_copy(update={"shard_bytes": 1})
+
+
+@pytest.fixture(scope="module")
+def calm(ray_cluster, archive, checkpoint, many, tmp_path_factory):
+    stage = Stage(tmp_path_factory.mktemp("calm"), "predictions")
+    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+    return stage
+
+
+@pytest.mark.ray
+def test_killing_a_predictor_midway_changes_no_byte(calm, archive, checkpoint, many, tmp_path, killing):
+    stage, killed = Stage(tmp_path, "predictions"), []
+    with killing("(ShardPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
+        infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+        assert killed, "no predictor was killed while there was work"
+    assert contents(stage) == contents(calm)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_driver_goes_on_with_the_shards_that_are_missing(calm, archive, checkpoint, many, tmp_path, ray_environment):
+    stage = Stage(tmp_path, "predictions")
+    command = [sys.executable, "-c", DRIVER, many, archive.uri, checkpoint, tmp_path, SHARDED.model_dump_json()]
+    driver = subprocess.Popen([str(word) for word in command], env=dict(ray_environment))
+    kill_when(driver, lambda: len(written(stage)) >= 3)
+    before = {path.name: path.stat().st_mtime_ns for path in written(stage)}
+    assert stage.manifest() is None
+
+    manifest = infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+    assert contents(stage) == contents(calm)
+    assert {path.name: path.stat().st_mtime_ns for path in stage.paths() if path.name in before} == before
+    assert manifest.metrics["shards_from_earlier_starts"] == len(before) < 20
+    assert manifest.metrics["images"] == 80
+
+
+@pytest.mark.ray
+def test_two_calls_at_once_and_a_growing_pool_give_the_same_bytes(calm, archive, checkpoint, many, tmp_path):
+    config = SHARDED.model_copy(update={"calls_at_once": 2, "max_predictors": 2})
+    stage = Stage(tmp_path, "predictions")
+    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=config)
+    assert contents(stage) == contents(calm)
+
+
+@pytest.mark.ray
+def test_gpus_that_no_node_has_are_refused_instead_of_waited_for(ray_cluster, archive, checkpoint, tmp_path):
+    config = CONFIG.model_copy(update={"predictor_gpus": 0.5})
+    with pytest.raises(ValueError, match=r"infer\.predictor_gpus is 0\.5, but no node of the cluster has a GPU: set it to 0"):
+        infer_into(Stage(tmp_path, "predictions"), table([pair(archive, 1)]), archive=archive, checkpoint=checkpoint, config=config)
+
+
+def written(stage):
+    return sorted(stage.folder.glob("attempt_*/part_*.parquet"))
+
+
+def contents(stage):
+    return {path.name: path.read_bytes() for path in stage.paths()}
+
+
+def kill_when(driver, condition):
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert driver.poll() is None, "the driver ended before it could be killed"
+        assert time.monotonic() < deadline, "the moment to be killed in never came"
+        time.sleep(0.01)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait(PATIENCE_S)

@@ -134,3 +134,29 @@ def test_the_code_digest_follows_the_sources_of_our_packages_and_nothing_else(tm
     changed = code_digest()
     (tmp_path / "pipelines/train.py").rename(tmp_path / "pipelines/retrain.py")
     assert len({first, changed, code_digest()}) == 3
+
+
+def test_an_abandoned_attempt_of_the_same_inputs_is_taken_up_with_what_it_has(stage: Stage) -> None:
+    with stage.attempt(inputs="a") as folder:
+        write(folder, "part_0")
+    with stage.attempt(inputs="a") as again:
+        assert again == folder
+        assert (again / "part_0").exists()
+        stage.finish(again, [*write(again, "part_1"), again / "part_0"])
+    assert [path.name for path in stage.paths()] == ["part_0", "part_1"]
+
+
+@pytest.mark.parametrize("inputs", ["b", ""])
+def test_an_abandoned_attempt_of_other_or_unknown_inputs_is_not_taken_up(stage: Stage, inputs: str) -> None:
+    with stage.attempt(inputs="a") as folder:
+        write(folder, "part_0")
+    with stage.attempt(inputs=inputs) as fresh:
+        assert fresh.name == "attempt_002"
+        assert not folder.exists()
+
+
+def test_an_attempt_that_said_nothing_of_its_inputs_is_never_taken_up(stage: Stage) -> None:
+    with stage.attempt() as folder:
+        write(folder, "part_0")
+    with stage.attempt(inputs="a") as fresh:
+        assert fresh != folder

@@ -42,7 +42,7 @@ def test_upsampling_is_the_nets_own():
 def test_candidates_are_those_of_the_inference():
     smooth = upsample(np.random.default_rng(1).random((10, 8), dtype=np.float32), shape=(80, 64))
     found = components(smooth >= 0.6, min_px=20)
-    expected = regions(smooth, floor=0.6, min_px=20)
+    (expected,) = regions(smooth[None], floor=0.6, min_px=20)
     assert len(expected) > 3
     assert sorted(zip(highest(smooth, found).tolist(), found.area_px.tolist(), strict=True)) == sorted(
         (candidate.score, candidate.area_px) for candidate in expected

@@ -1,0 +1,101 @@
+"""The shard predictor: answers a shard of pairs with one whole Parquet file and tells what that took.
+
+A shard is what is redone after a fault. Its file has the shard's number for a name and is written aside and renamed, so that whoever does
+a shard again, and however often, ends with the same files; those that are there need not be done again.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from actors.predictor import Predictor, Stopwatch
+
+
+@dataclass(frozen=True)
+class ShardFacts:
+    """What one shard came to."""
+
+    shard: int
+    num_pairs: int
+    num_images: int
+    actor: str  # who did it
+    began_s: float  # seconds since the epoch
+    ended_s: float
+    read_s: float  # of decoding, summed over the tasks that did it
+    network_s: float
+    refine_s: float  # CRF, masks, candidates, PNG of maps and masks
+    write_s: float
+    pixel_bytes: int  # decoded
+    written_bytes: int
+
+
+class ShardPredictor:
+    """Turns shards of decoded pairs into files of tables.PREDICTIONS."""
+
+    def __init__(self, checkpoint: str, config: Mapping[str, Any], folder: str) -> None:
+        """Load the network. checkpoint, config: as Predictor takes them;  folder: where the files go."""
+        self.predictor = Predictor(checkpoint, config)
+        self.folder = Path(folder)
+        self.name = uuid.uuid4().hex
+
+    def __call__(self, batch: Mapping[str, NDArray[Any]]) -> pa.Table:
+        """Write a shard's rows and return its ShardFacts as one row.
+
+        batch: a whole shard; columns as Predictor takes them, and shard, shard_rows (pairs and padding that belong to it), read_s
+        Raises ValueError when the batch is not one whole shard: its file would lack rows.
+        """
+        began_s, watch = time.time(), Stopwatch()
+        shard = _whole_shard(batch)
+        rows = self.predictor(batch, watch)
+        with watch.on("write"):
+            path = self._write(rows, shard)
+        facts = ShardFacts(
+            shard=shard,
+            num_pairs=sum(bool(left or right) for left, right in zip(batch["left_id"], batch["right_id"], strict=True)),
+            num_images=len(rows),
+            actor=self.name,
+            began_s=began_s,
+            ended_s=time.time(),
+            read_s=float(np.sum(batch["read_s"])),
+            network_s=watch.seconds["network"],
+            refine_s=watch.seconds["refine"],
+            write_s=watch.seconds["write"],
+            pixel_bytes=sum(len(pixels) for side in ("left", "right") for pixels in batch[f"{side}_pixels"] if pixels is not None),
+            written_bytes=path.stat().st_size,
+        )
+        return pa.Table.from_pylist([asdict(facts)])
+
+    def _write(self, rows: pa.Table, shard: int) -> Path:
+        path = self.folder / shard_name(shard)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
+        with temporary.open("wb") as file:
+            pq.write_table(rows, file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        return path
+
+
+def shard_name(shard: int) -> str:
+    """Return the name of a shard's file."""
+    return f"part_{shard:06d}.parquet"
+
+
+def _whole_shard(batch: Mapping[str, NDArray[Any]]) -> int:
+    """Return the number of the shard that the batch is."""
+    shards, expected = np.unique(batch["shard"]), int(batch["shard_rows"][0])
+    if len(shards) != 1 or len(batch["shard"]) != expected:
+        raise ValueError(
+            f"a batch holds {len(batch['shard'])} rows of {len(shards)} shards, expected the {expected} of one: Ray Data cut or joined "
+            "blocks; set infer.shard_bytes lower"
+        )
+    return int(shards[0])

@@ -1,0 +1,84 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from actors.predictor import NOT_FINITE, Predictor
+from actors.shard_predictor import ShardPredictor, shard_name
+from system.archive.tables import PREDICTIONS
+from system.methods import METHODS
+from system.nets import ModelCard, NetConfig, write_model
+from system.records import image_key
+
+SIZE = 64
+SETTINGS = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "precision": "fp32", "keep_maps": "all"}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(5)
+    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
+    folder = tmp_path_factory.mktemp("checkpoint")
+    card = ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True)
+    write_model(folder, METHODS["btv"].build(net).state_dict(), card)
+    return str(folder)
+
+
+def shard(number, *, rows=2, expected=2):
+    """A shard of pairs of which the last lacks its right breast."""
+    pixels = np.random.default_rng(number).integers(1, 60000, (SIZE, SIZE)).astype(np.uint16).tobytes()
+    batch = {
+        name: np.empty(rows, dtype=object) for name in ("study_id", "view", "left_id", "right_id", "left_pixels", "right_pixels", "error")
+    }
+    for row in range(rows):
+        last = row == rows - 1
+        values = (f"s{row}", "CC", f"l{row}", "" if last else f"r{row}", pixels, None if last else pixels, None)
+        for name, value in zip(batch, values, strict=True):
+            batch[name][row] = value
+    batch["left_key"] = np.array([image_key(name) for name in batch["left_id"]])
+    batch["right_key"] = np.array([image_key(name) if name else 0 for name in batch["right_id"]])
+    return batch | {"shard": np.full(rows, number), "shard_rows": np.full(rows, expected), "read_s": np.full(rows, 0.25)}
+
+
+def test_a_shard_becomes_one_file_of_what_the_predictor_says(checkpoint, tmp_path):
+    facts = ShardPredictor(checkpoint, SETTINGS, str(tmp_path))(shard(7)).to_pylist()
+    assert [path.name for path in tmp_path.iterdir()] == ["part_000007.parquet"]
+    written = pq.ParquetFile(tmp_path / shard_name(7)).read()
+    assert written.schema == PREDICTIONS
+    assert written.equals(Predictor(checkpoint, SETTINGS)(shard(7)))
+    (row,) = facts
+    assert (row["shard"], row["num_pairs"], row["num_images"], row["read_s"]) == (7, 2, 3, 0.5)
+    assert row["pixel_bytes"] == 3 * 2 * SIZE * SIZE
+    assert row["written_bytes"] == (tmp_path / shard_name(7)).stat().st_size
+    assert 0 < row["network_s"] + row["refine_s"] + row["write_s"] <= row["ended_s"] - row["began_s"]
+
+
+def test_a_shard_done_again_ends_with_the_same_bytes(checkpoint, tmp_path):
+    predictor = ShardPredictor(checkpoint, SETTINGS, str(tmp_path))
+    predictor(shard(7))
+    first = (tmp_path / shard_name(7)).read_bytes()
+    predictor(shard(7))
+    assert (tmp_path / shard_name(7)).read_bytes() == first
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("batch", [shard(7, expected=4), shard(7) | {"shard": np.array([7, 8])}])
+def test_a_part_of_a_shard_is_never_written_as_the_whole(checkpoint, tmp_path, batch):
+    with pytest.raises(ValueError, match=r"expected the [24] of one: Ray Data cut or joined blocks; set infer\.shard_bytes lower"):
+        ShardPredictor(checkpoint, SETTINGS, str(tmp_path))(batch)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_map_that_is_no_number_is_an_error_row_and_not_a_map_without_masses(checkpoint, monkeypatch):
+    predictor = Predictor(checkpoint, SETTINGS)
+    forward = METHODS["btv"].predict
+
+    def broken(model, left, right):
+        logits, *others = forward(model, left, right)
+        logits[1] = torch.nan
+        return logits, *others
+
+    monkeypatch.setattr(METHODS["btv"], "predict", broken)
+    rows = predictor(shard(7)).to_pylist()
+    assert [row["error"] for row in rows] == [None, None, NOT_FINITE]
+    assert [row["score"] is None for row in rows] == [False, False, True]
