@@ -74,7 +74,9 @@ class Predictor:
         self.config = PredictorConfig.model_validate(config)
         if self.config.method not in METHODS:
             raise ValueError(f"unknown method {self.config.method!r}: choose one of {', '.join(METHODS)}")
-        torch.set_num_threads(self.config.num_threads)
+        # One thread while loading: Ray loads in one thread and calls in another, and the threads of two OpenMP teams spend a quarter of
+        # their time asleep, because libgomp does not let more of them than there are cores wait actively.
+        torch.set_num_threads(1)
         self.method = METHODS[self.config.method]
         self.model = self.method.load(Path(checkpoint), self.config.device)
 
@@ -86,6 +88,7 @@ class Predictor:
         watch: gets the seconds under `network` and `refine`
         """
         watch = watch or Stopwatch()
+        torch.set_num_threads(self.config.num_threads)
         pairs = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
         rows: list[dict[str, Any]] = []
         for start in range(0, len(pairs), self.config.batch_pairs):

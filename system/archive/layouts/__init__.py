@@ -4,6 +4,7 @@ layout.py     what a layout supplies, and the records it speaks in
 report_table.py  reports.csv or reports.parquet
 tables_in.py  CSV files that others wrote
 dicom.py      a folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/
+views.py      DICOM, PNG and PGM in any arrangement, nothing known of them
 mini_mias.py  the mini-MIAS films in their original form
 cbis_ddsm.py  CBIS-DDSM: digitised films, masses and calcifications outlined
 inbreast.py   INbreast: full-field images with outlines
@@ -17,11 +18,13 @@ from system.archive.layouts.dicom import DicomFolder
 from system.archive.layouts.inbreast import InBreast
 from system.archive.layouts.layout import Layout, SourceItem, SourceReport
 from system.archive.layouts.mini_mias import MiniMias
+from system.archive.layouts.views import ViewFolder
 from system.archive.layouts.vindr_mammo import VinDrMammo
 
 LAYOUTS: dict[str, Layout] = {
     "dicom": DicomFolder(name="dicom", report_source="hospital"),
     "phantom": DicomFolder(name="phantom", report_source="phantom"),
+    "views": ViewFolder(),
     "mini-mias": MiniMias(),
     "cbis-ddsm": CbisDdsm(),
     "inbreast": InBreast(),

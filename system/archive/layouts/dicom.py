@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.layout import SourceItem, SourceReport, inside
 from system.archive.layouts.report_table import read_report_file
 from system.archive.layouts.tables_in import one_of, read_rows, to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
@@ -41,7 +41,7 @@ class DicomFolder:
 
     def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
         """Return one image; refused when truth.csv and the header disagree about side or view."""
-        path = _inside(_image_folder(source), item.name)
+        path = inside(_image_folder(source), item.name)
         image = read_dicom(path, config=config)
         for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
             if listed and listed != found:
@@ -52,7 +52,7 @@ class DicomFolder:
         """Return the listed mask, or an empty one where truth.csv says that there is no mass."""
         if not item.masks:
             return np.zeros(image.pixels.shape, bool)
-        mask = read_plain(_inside(source / "masks", item.masks[0])) > 0
+        mask = read_plain(inside(source / "masks", item.masks[0])) > 0
         if not mask.any():
             raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
         return mask
@@ -71,14 +71,6 @@ def _may_be_image(path: Path, *, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in parts)
     beside = parts[0] == "masks" or path.name in NOT_IMAGES
     return path.is_file() and not hidden and not beside
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """Return the path of a listed file that must lie in the folder."""
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ImageRefused("not_found", "a listed file is not in the source folder")
-    return path
 
 
 def _read_truth(source: Path) -> dict[str, SourceItem]:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from system.imaging import DicomConfig, SourceImage
+from system.imaging import DicomConfig, ImageRefused, SourceImage
 from system.records import Side
 
 
@@ -75,3 +75,11 @@ class Layout(Protocol):
     def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return the reports. sides: item name -> breast, of the images that could be read."""
         ...
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a listed file, which must lie in the folder. Raises ImageRefused not_found."""
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise ImageRefused("not_found", "a listed file is not in the source folder")
+    return path

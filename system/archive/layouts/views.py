@@ -1,0 +1,85 @@
+"""A folder of views as somebody has them, DICOM, PNG and PGM in any arrangement: what `mammoloop predict` reads.
+
+**           any file names
+views.csv    file, study, side (L, R), view (CC, MLO); needed for PNG and PGM files, which do not say what they show
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from system.archive.layouts.layout import SourceItem, SourceReport, inside
+from system.archive.layouts.tables_in import one_of, read_rows
+from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
+from system.records import Side, ViewPosition
+
+LIST = "views.csv"
+PLAIN = (".png", ".pgm")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewFolder:
+    """Views without reports and without truth."""
+
+    name: str = "views"
+    report_source: str = "hospital"
+
+    def items(self, source: Path) -> list[SourceItem]:
+        """Return every file, hidden ones left out, with its row of views.csv, ordered by path."""
+        listed = _read_list(source / LIST)
+        found = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+        seen = {name for name in found if name != LIST and not any(part.startswith(".") for part in name.split("/"))}
+        return [listed.get(name, SourceItem(name)) for name in sorted(seen | listed.keys())]
+
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
+        """Return the picture."""
+        return [source / item.name]
+
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
+        """Return one image; refused when views.csv and a DICOM header disagree, or a PNG or PGM is not listed."""
+        path = inside(source, item.name)
+        if path.suffix.lower() in PLAIN:
+            return _plain(path, item)
+        image = read_dicom(path, config=config)
+        for what, said, found in (("side", item.side, image.side), ("view", item.view, image.view)):
+            if said and said != found:
+                raise ImageRefused("view", f"{LIST} says {what} {said!r}, the header {found.value!r}")
+        return image
+
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is never a truth
+        """Return an empty mask; no item of this layout has a truth."""
+        return np.zeros(image.pixels.shape, bool)
+
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002
+        """Return none."""
+        return []
+
+
+def _plain(path: Path, item: SourceItem) -> SourceImage:
+    if not item.side:
+        raise ImageRefused("view", f"a PNG or PGM does not say what it shows: list it in {LIST} with file, study, side and view")
+    return SourceImage(
+        pixels=read_plain(path).astype(np.float32),
+        side=Side(item.side),
+        view=ViewPosition(item.view),
+        spacing_mm=0.0,
+        patient="",
+        study=item.study,
+        image=item.name,
+    )
+
+
+def _read_list(path: Path) -> dict[str, SourceItem]:
+    """Return the items of views.csv by file; none when it is absent."""
+    items: dict[str, SourceItem] = {}
+    for line, row in read_rows(path, columns=("file", "study", "side", "view")) if path.exists() else []:
+        where = f"{path.name} line {line}"
+        if row["file"] in items:
+            raise ValueError(f"{where}: a file is listed twice: keep one row")
+        if not row["study"]:
+            raise ValueError(f"{where}: study is empty: give the images of one examination the same word")
+        side = one_of(row["side"], tuple(Side), where=f"{where}, side")
+        view = one_of(row["view"], tuple(ViewPosition), where=f"{where}, view")
+        items[row["file"]] = SourceItem(name=row["file"], study=row["study"], side=side, view=view)
+    return items
