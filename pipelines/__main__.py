@@ -4,7 +4,7 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,7 +20,7 @@ Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
 Changes = Annotated[list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")]
 ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
-LayoutName = Annotated[str, typer.Option("--layout", help="dicom, phantom, mini-mias, cbis-ddsm, inbreast, vindr-mammo or cmmd")]
+LayoutName = Annotated[str, typer.Option("--layout", help="dicom, phantom, views, mini-mias, cbis-ddsm, inbreast, vindr-mammo or cmmd")]
 Out = Annotated[Path, typer.Option(help="folder of the run")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
 
@@ -198,6 +198,64 @@ def selftrain(
     with session(config.cluster, quiet=quiet):
         systems = stage.run(archive, out, config=config)
     present(out, systems, archive_uri=archive, config=config)
+
+
+@app.command()
+def infer(
+    run: Annotated[Path, typer.Option(help="folder of a run whose model for the round is trained", exists=True, file_okay=False)],
+    number: Annotated[int, typer.Option("--round", min=1, help="round whose weak images are to be inferred")],
+    quiet: Quiet = False,
+) -> None:
+    """Do one round's inference over the weak images, with the run's own settings, and say what it came to.
+
+    The loop does so itself; alone it serves to do this part on other machines, or to see how fast it is. Killed, it goes on where it was.
+
+    Example: `mammoloop infer --run run --round 1`
+    """
+    from pipelines import selftrain as stage
+    from pipelines.cluster import session
+    from pipelines.console import console
+    from pipelines.infer_summary import summary_table
+
+    _set_up_logging(quiet=quiet)
+    config = stage.config_of(run)
+    with session(config.cluster, quiet=quiet):
+        predictions = stage.infer_alone(run, number, config=config)
+    console().print(summary_table(predictions))
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Option(help="a run's checkpoint stage, or a folder with model.json", exists=True, file_okay=False)],
+    images: Annotated[Path, typer.Option(help="folder of DICOM files, or of PNG and PGM with views.csv", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option(help="folder of the findings")],
+    layout: Annotated[str, typer.Option(help="views, or a data set's as ingest names it")] = "views",
+    overlays: Annotated[
+        Literal["found", "all", "none"], typer.Option(help="pictures of images with candidates, of all, of none")
+    ] = "found",
+    floor: Annotated[float, typer.Option(min=0, max=1, help="probability at which a candidate begins; 0 = as the run chose")] = 0.0,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Look for masses in a folder of mammograms: candidates.csv, candidates.coco.json (source pixels), images.csv, overlays/.
+
+    Left and right breast of one study and view are looked at together. DICOM files say what they show; PNG and PGM files are listed
+    in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs one line with the reason.
+
+    Example: `mammoloop predict --checkpoint demo/run/round_02/checkpoint --images films --out findings --preset demo`
+    """
+    from pipelines import predict as stage
+    from pipelines.cluster import session
+    from pipelines.console import console
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    detector = stage.detector_of(checkpoint, config=config, floor=floor)
+    with session(config.cluster, quiet=quiet):
+        found = stage.run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
+    console().print(found.table())
+    typer.echo(f"candidates begin at probability {detector.candidate_floor:.3g}, {detector.reason}; findings in {out}")
 
 
 @app.command()

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray.data
@@ -22,7 +21,8 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from actors.predictor import PredictorConfig
 from actors.shard_predictor import ShardFacts, ShardPredictor, shard_name
-from pipelines.infer_summary import Progress, summarise
+from pipelines.decode import decode_pairs
+from pipelines.infer_summary import Progress, in_words, summarise
 from system.archive import Archive
 from system.archive.tables import PREDICTIONS
 from system.nets import read_card, weights_digest
@@ -67,7 +67,7 @@ def run(  # noqa: PLR0913 - what is inferred, from where, by what, where to
             for facts in _stream(left, attempt.resolve(), archive=archive, checkpoint=checkpoint, config=config, settings=settings):
                 progress.add(facts)
         metrics = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
-        log.info("%s: %s", stage.name, metrics)
+        log.info("%s: %s", stage.name, in_words(metrics))
         return files, {"rows": metrics["images"], "config": settings.model_dump(mode="json"), "metrics": metrics}
 
     return stage.once(infer, inputs=_digest(settings, archive, shards, checkpoint=checkpoint))
@@ -77,44 +77,6 @@ def read_predictions(stage: Stage) -> pa.Table:
     """Return all rows of a finished stage, by image_key; for sets that fit in memory (validation, test)."""
     tables = [pq.ParquetFile(path).read() for path in stage.paths()]
     return pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("image_key")
-
-
-def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
-    """Read the pixels of pairs; what cannot be read becomes text in `error`.
-
-    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null), error and read_s
-    """
-    rows = batch.to_pylist()
-    pixels: dict[str, list[bytes | None]] = {"left": [], "right": []}
-    errors: list[str | None] = []
-    seconds: list[float] = []
-    for row in rows:
-        began_s = time.perf_counter()
-        read = {name: _read(archive, row[f"{name}_sha"]) for name in pixels}
-        failed = [f"{name} breast: {found}" for name, found in read.items() if isinstance(found, str)]
-        errors.append("; ".join(failed) or None)
-        for name, found in read.items():
-            pixels[name].append(None if failed or not isinstance(found, bytes) else found)
-        seconds.append(time.perf_counter() - began_s)
-    for name, column in pixels.items():
-        batch = batch.drop_columns([f"{name}_sha"]).append_column(f"{name}_pixels", pa.array(column, pa.binary()))
-    return batch.append_column("error", pa.array(errors, pa.string())).append_column("read_s", pa.array(seconds, pa.float64()))
-
-
-def _read(archive: Archive, sha: str) -> bytes | str | None:
-    """Return a view's uint16 pixels as bytes, None for a missing breast, or the code of what is wrong."""
-    if not sha:
-        return None
-    try:
-        pixels = archive.pixels(sha)
-    except FileNotFoundError:
-        return "pixels_missing"
-    except ValueError:
-        return "pixels_damaged"
-    except OSError as error:
-        return f"pixels_unreadable ({type(error).__name__})"
-    expected = (archive.imaging.height_px, archive.imaging.width_px)
-    return pixels.tobytes() if pixels.dtype == np.uint16 and pixels.shape == expected else "pixel_size"
 
 
 def _predictor_config(

@@ -9,14 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from rich.table import Table
 
 from actors.predictor import REMOVAL_WARNING
 from actors.shard_predictor import ShardFacts
 from system.archive.tables import PREDICTIONS
+from system.runs import Stage
 
 log = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 10.0
+STAGES = ("read", "network", "refine", "write")  # in the order a pair goes through them
 MIB = 1024**2
 
 
@@ -74,7 +77,6 @@ def summarise(files: list[Path], facts: list[ShardFacts], *, began_s: float, end
     columns = ["mask_area_px", "crf_removed", "error"]
     rows = pa.concat_tables([PREDICTIONS.empty_table().select(columns), *(pq.ParquetFile(path).read(columns) for path in files)])
     area_px, removed = (rows[name].fill_null(0).to_numpy() for name in columns[:2])
-    stages = ("read_s", "network_s", "refine_s", "write_s")
     return {
         "images": len(rows),
         "errors": len(rows) - rows["error"].null_count,
@@ -85,8 +87,40 @@ def summarise(files: list[Path], facts: list[ShardFacts], *, began_s: float, end
         "images_per_s": round(images_per_s(facts), 2),
         "wait_share": round(wait_share(facts), 3),
         "predictors": len({shard.actor for shard in facts}),
-        "seconds": {name.removesuffix("_s"): round(sum(getattr(shard, name) for shard in facts), 3) for name in stages},
+        "seconds": {name: round(sum(getattr(shard, f"{name}_s") for shard in facts), 3) for name in STAGES},
         "pixel_mib": round(sum(shard.pixel_bytes for shard in facts) / MIB, 1),
         "written_mib": round(sum(shard.written_bytes for shard in facts) / MIB, 1),
         "shards_from_earlier_starts": len(files) - len(facts),
     }
+
+
+def in_words(metrics: dict[str, Any]) -> str:
+    """Return what `summarise` found as a line."""
+    counts = f"{metrics['images']} images, {metrics['masked']} with a mask, {metrics['errors']} could not be read"
+    speed = f"{metrics['images_per_s']:.1f} images/s after {metrics['start_s']:.1f} s of start"
+    return f"{counts}; {speed}, predictors waited {metrics['wait_share']:.0%}"
+
+
+def summary_table(stage: Stage) -> Table:
+    """Return a finished inference's numbers for the terminal."""
+    manifest = stage.manifest()
+    assert manifest is not None, "the stage is finished"
+    found = manifest.metrics
+    table = Table(title=f"Inference, {stage.name}", title_justify="left")
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    lines = {
+        "images": found["images"],
+        "with a mask": found["masked"],
+        "could not be read": found["errors"],
+        "lost more than half of a component to the CRF": found["crf_warnings"],
+        "images/s, once started": found["images_per_s"],
+        "seconds in all / until the first pair": f"{found['duration_s']:.1f} / {found['start_s']:.1f}",
+        "predictors, and their share of waiting": f"{found['predictors']}, {found['wait_share']:.0%}",
+        "seconds by stage, over all workers": ", ".join(f"{name} {found['seconds'][name]:.1f}" for name in STAGES),
+        "MiB decoded / written": f"{found['pixel_mib']} / {found['written_mib']}",
+        "files": len(manifest.files),
+    }
+    for what, value in lines.items():
+        table.add_row(what, str(value))
+    return table

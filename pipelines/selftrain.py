@@ -18,7 +18,7 @@ from pipelines import evaluate, infer, label, mine, retrain, train
 from pipelines.thresholds import Thresholds, choose
 from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table
-from system.config import RunConfig, as_yaml
+from system.config import RunConfig, as_yaml, resolve
 from system.records import Split
 from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
@@ -26,6 +26,7 @@ from system.runs import Stage, write_atomically
 
 log = logging.getLogger(__name__)
 SUPERVISED, CONTROL = "supervised", "as many more supervised steps"
+ARCHIVE = "archive"  # the stage that pins it
 
 
 @dataclass(frozen=True)
@@ -89,17 +90,8 @@ def stage_one(here: Run) -> Stage:
 
 def find_samples(here: Run, number: int, *, latest: System) -> Stage:
     """Infer the weak images with the latest model and compare its masks with the reports."""
-    predictions, pools = here.stage(f"round_{number:02d}/predictions"), here.stage(f"round_{number:02d}/pools")
+    predictions, pools = infer_round(here, number, latest=latest), here.stage(f"round_{number:02d}/pools")
     images = here.archive.table("images")
-    infer.run(
-        _pairs(images, Split.WEAK),
-        archive_uri=here.archive.uri,
-        checkpoint=model_folder(latest.checkpoint),
-        config=here.config.infer,
-        stage=predictions,
-        mask_threshold=latest.thresholds.mask_threshold,
-        keep_maps="masked",
-    )
     rounds = here.config.rounds
     mine.run(
         predictions,
@@ -112,6 +104,46 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
         truth=_truth(here.archive, images),
     )
     return pools
+
+
+def infer_round(here: Run, number: int, *, latest: System) -> Stage:
+    """Run the latest model over the weak images (METHODS 1.4, step 1)."""
+    predictions = here.stage(f"round_{number:02d}/predictions")
+    infer.run(
+        _pairs(here.archive.table("images"), Split.WEAK),
+        archive_uri=here.archive.uri,
+        checkpoint=model_folder(latest.checkpoint),
+        config=here.config.infer,
+        stage=predictions,
+        mask_threshold=latest.thresholds.mask_threshold,
+        keep_maps="masked",
+    )
+    return predictions
+
+
+def infer_alone(out: Path, number: int, *, config: RunConfig) -> Stage:
+    """Do a round's inference and nothing else; the rest of the run must be there up to it. Needs a running Ray.
+
+    config: as `config_of` reads it from the run;  number: from 1.  Raises FileNotFoundError for a round whose model is not trained yet.
+    """
+    out = out.resolve()
+    before = "stage1" if number == 1 else f"round_{number - 1:02d}"
+    with _claimed(out, config):
+        here = _reopen(out, config)
+        trained = here.stage(f"{before}/checkpoint")
+        if not trained.manifest():
+            raise FileNotFoundError(
+                f"round {number} needs the model of {before}, which {out.name} does not have: go on with `mammoloop selftrain`"
+            )
+        return infer_round(here, number, latest=measure(here, before, train_stage=trained))
+
+
+def config_of(out: Path) -> RunConfig:
+    """Return the settings that a run was started with. Raises FileNotFoundError where there is no run."""
+    kept = out / "config.yaml"
+    if not kept.exists():
+        raise FileNotFoundError(f"{out.name} holds no run: it has no config.yaml; start one with `mammoloop selftrain`")
+    return resolve(RunConfig(), text=kept.read_text(encoding="utf8"))
 
 
 def retrain_round(here: Run, number: int, *, pools: Stage, latest: System) -> Stage:
@@ -180,10 +212,18 @@ def _claimed(out: Path, config: RunConfig) -> Iterator[None]:
 def _pin(out: Path, archive_uri: str, config: RunConfig) -> Run:
     """Fix the archive's versions at the first start; a restart reads the same ones."""
     archive = Archive.open(archive_uri)
-    pinned = Stage(out, "archive").once(lambda _: ([], {"archive_versions": archive.versions()}))
-    here = Run(out, config, archive.pinned(pinned.archive_versions))
+    Stage(out, ARCHIVE).once(lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}}))
+    here = _reopen(out, config, archive_uri=archive.uri)
     check_no_leak(here.archive.table("images"))
     return here
+
+
+def _reopen(out: Path, config: RunConfig, *, archive_uri: str = "") -> Run:
+    """Return a run whose archive is pinned already. archive_uri: where it lies now, when it was moved."""
+    pinned = Stage(out, ARCHIVE).manifest()
+    if not pinned:
+        raise FileNotFoundError(f"{out.name} has not come to its archive yet: go on with `mammoloop selftrain`")
+    return Run(out, config, Archive.open(archive_uri or pinned.config["uri"]).pinned(pinned.archive_versions))
 
 
 def _job(here: Run, name: str, *, seed: int) -> TrainJob:

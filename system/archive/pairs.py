@@ -1,5 +1,7 @@
 """The bilateral pair, the unit of inference: the same view of both breasts of one study."""
 
+from collections import Counter
+
 import pyarrow as pa
 
 from system.records import Side, image_key
@@ -21,22 +23,25 @@ PAIRS = pa.schema(
 _NO_IMAGE = {"image_id": "", "image_key": 0, "pixel_sha": ""}
 
 
-def pair_table(images: pa.Table) -> pa.Table:
+def pair_table(images: pa.Table, *, repeats: bool = False) -> pa.Table:
     """Return one row per study and view, sorted by pair_key; of repeated images of one breast and view the lowest image_id counts.
 
-    images: rows of the archive's `images`
+    images: rows of the archive's `images`;  repeats: the second images of a breast and view make a pair of their own, and so on
     """
-    found: dict[tuple[str, str], dict[str, dict]] = {}
+    found: dict[tuple[str, str, int], dict[str, dict]] = {}
+    seen: Counter[tuple[str, str, str]] = Counter()
     columns = ["image_id", "image_key", "pixel_sha", "patient_id", "study_id", "side", "view"]
     for image in images.select(columns).sort_by("image_id").to_pylist():
-        found.setdefault((image["study_id"], image["view"]), {}).setdefault(image["side"], image)
-    rows = [_pair(study_id, view, sides) for (study_id, view), sides in found.items()]
+        breast = (image["study_id"], image["view"], image["side"])
+        found.setdefault((*breast[:2], seen[breast]), {})[image["side"]] = image
+        seen[breast] += 1
+    rows = [_pair(study_id, view, repeat, sides) for (study_id, view, repeat), sides in found.items() if repeats or not repeat]
     return pa.Table.from_pylist(rows, schema=PAIRS).sort_by("pair_key")
 
 
-def _pair(study_id: str, view: str, sides: dict[str, dict]) -> dict:
+def _pair(study_id: str, view: str, repeat: int, sides: dict[str, dict]) -> dict:
     row = {
-        "pair_key": image_key(f"{study_id}/{view}"),
+        "pair_key": image_key(f"{study_id}/{view}" + (f"/{repeat}" if repeat else "")),
         "study_id": study_id,
         "patient_id": next(iter(sides.values()))["patient_id"],
         "view": view,

@@ -9,6 +9,7 @@ page.py            the run's page
 templates/         its Jinja2 template
 """
 
+from system.figures.overlays import png_of, with_findings
 from system.figures.page import write_page
 from system.figures.report import (
     NAN,
@@ -35,6 +36,8 @@ __all__ = [
     "RunReport",
     "headline_table",
     "label_table",
+    "png_of",
     "pool_table",
+    "with_findings",
     "write_page",
 ]

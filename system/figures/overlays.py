@@ -1,10 +1,13 @@
 """Mammograms with the truth's outline and a probability map laid over them, as small RGB pictures."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
+
+from system.records import Box
 
 TRUTH_COLOUR = (255, 214, 10)
 _LOW, _HIGH = np.array([30, 90, 220], dtype=np.float32), np.array([255, 60, 30], dtype=np.float32)  # map at 0 and at its ceiling
@@ -31,6 +34,25 @@ def with_map(image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, h
     strength = np.clip(fine / max(ceiling, 1e-6), 0, 1)[..., None]
     mixed = base + 0.75 * strength * (_LOW + strength * (_HIGH - _LOW) - base)
     return _outlined(mixed.round().astype(np.uint8), truth)
+
+
+def with_findings(image: np.ndarray, probability: np.ndarray, boxes: Sequence[tuple[Box, float]], *, mirrored: bool) -> np.ndarray:
+    """Return the image with the map over it and a box with its score around each finding: [H, W, 3] uint8.
+
+    The colours run up to the map's own highest probability.
+
+    image: [H, W] uint16;  probability: [h, w] float, 0 to 1;  boxes: canonical px and score;  mirrored: turn the picture as its file has it
+    """
+    nothing = np.zeros(image.shape, dtype=bool)
+    picture = Image.fromarray(with_map(image, nothing, probability, height_px=image.shape[0], ceiling=float(probability.max())))
+    width_px = image.shape[1]
+    picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture
+    pen = ImageDraw.Draw(picture)
+    for (x0, y0, x1, y1), score in boxes:
+        left, right = (width_px - x1, width_px - x0) if mirrored else (x0, x1)
+        pen.rectangle((left - 1, y0 - 1, right, y1), outline=TRUTH_COLOUR)
+        pen.text((left, y1 + 2), f"{score:.2f}", fill=TRUTH_COLOUR)
+    return np.asarray(picture)
 
 
 def png_of(picture: np.ndarray) -> bytes:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from pipelines import infer
+from pipelines.decode import decode_pairs
 from system.archive import Archive
 from system.archive.pairs import PAIRS
 from system.archive.tables import PREDICTIONS
@@ -90,7 +91,7 @@ def damage(archive, sha):
 
 def test_decoding_gives_the_stored_pixels_and_nothing_for_a_missing_breast(archive):
     row = pair(archive, 1, right=False)
-    decoded = infer.decode_pairs(table([row]), archive=archive).to_pylist()[0]
+    decoded = decode_pairs(table([row]), archive=archive).to_pylist()[0]
     assert decoded["left_pixels"] == archive.pixels(row["left_sha"]).tobytes()
     assert decoded["right_pixels"] is None
     assert decoded["error"] is None
@@ -101,7 +102,7 @@ def test_what_cannot_be_read_is_named_by_side_and_code(archive):
     absent["left_sha"] = "0" * 64
     damage(archive, damaged["right_sha"])
     other["right_sha"] = archive.put_pixels(np.ones((8, 8), dtype=np.uint16))
-    decoded = infer.decode_pairs(table([absent, damaged, other]), archive=archive)
+    decoded = decode_pairs(table([absent, damaged, other]), archive=archive)
     assert decoded["error"].to_pylist() == ["left breast: pixels_missing", "right breast: pixels_damaged", "right breast: pixel_size"]
     assert decoded["left_pixels"].null_count == decoded["right_pixels"].null_count == 3
 

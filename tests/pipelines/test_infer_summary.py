@@ -1,10 +1,13 @@
+import io
 import logging
 
 import pytest
+from rich.console import Console
 
 from actors.shard_predictor import ShardFacts
 from pipelines import infer_summary
-from pipelines.infer_summary import Progress, images_per_s, summarise, wait_share
+from pipelines.infer_summary import Progress, images_per_s, summarise, summary_table, wait_share
+from system.runs import Stage
 
 
 def facts(actor="a", *, began_s, ended_s, num_images=10):
@@ -47,3 +50,15 @@ def test_progress_speaks_now_and_then(caplog, monkeypatch):
         for _ in range(3):
             progress.add(facts(began_s=0, ended_s=1))
     assert [record.message for record in caplog.records] == ["round_01/predictions: 10 of 20 pairs, 20.0 images/s"]
+
+
+def test_the_table_says_what_a_finished_inference_came_to(tmp_path):
+    stage = Stage(tmp_path, "round_01/predictions")
+    metrics = summarise([], [facts(began_s=12, ended_s=14)], began_s=10, ended_s=15)
+    stage.once(lambda _: ([], {"metrics": metrics}))
+    paper = io.StringIO()
+    Console(width=120, file=paper).print(summary_table(stage))
+    printed = paper.getvalue()
+    assert "Inference, round_01/predictions" in printed
+    assert "5.0 / 2.0" in printed
+    assert "read 0.5, network 0.2, refine 0.1, write 0.1" in printed

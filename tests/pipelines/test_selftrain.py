@@ -1,4 +1,4 @@
-"""The loop as a user starts it: killed in stage 1, in infer and in retrain, it ends with the undisturbed run's numbers."""
+"""The loop as a user starts it: killed in stage 1, in infer (then done alone) and in retrain, it ends with the calm run's numbers."""
 
 import os
 import shutil
@@ -47,6 +47,12 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
     assert Stage(killed / "run", "stage1/checkpoint").manifest() is None
     _kill_when(_start(killed, settings, ray_environment), lambda: any((killed / "run/round_01/predictions").glob("attempt_*")))
     assert Stage(killed / "run", "round_01/predictions").manifest() is None
+    alone = [sys.executable, "-m", "pipelines", "infer", "--run", "run", "--round"]
+    early = subprocess.run([*alone, "2"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=False)
+    assert early.returncode == 2
+    assert "round 2 needs the model of round_01, which run does not have" in early.stderr
+    done = subprocess.run([*alone, "1"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True)
+    assert "Inference, round_01/predictions" in done.stdout
     _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/round_01/checkpoint") >= 1)
     assert Stage(killed / "run", "round_01/checkpoint").manifest() is None
     assert _start(killed, settings, ray_environment).wait(PATIENCE_S) == 0
@@ -54,6 +60,7 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
     for part in ("stage1", "round_01"):
         assert _weights(killed, part) == _weights(calm, part)
         assert _metrics(killed, part) == _metrics(calm, part)
+    assert _predictions(killed) == _predictions(calm)
     assert _pools(killed) == _pools(calm)
     assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), "nothing was mined: this shows little"
     assert (killed / "run/report/index.html").exists()
@@ -88,6 +95,10 @@ def _epochs(stage: Path) -> int:
 
 def _weights(out: Path, part: str) -> bytes:
     return Stage(out / "run", f"{part}/checkpoint").path("model.safetensors").read_bytes()
+
+
+def _predictions(out: Path) -> list[bytes]:
+    return [path.read_bytes() for path in Stage(out / "run", "round_01/predictions").paths()]
 
 
 def _pools(out: Path) -> dict[str, Any]:

@@ -48,6 +48,14 @@ def test_of_a_repeated_image_the_lowest_id_counts():
     assert row["left_id"] == "b"
 
 
+def test_repeats_make_pairs_of_their_own_where_every_image_is_to_be_seen():
+    views = images(("a", "s", "L", "CC"), ("b", "s", "L", "CC"), ("c", "s", "R", "CC"), ("d", "s", "L", "CC"))
+    rows = pair_table(views, repeats=True).to_pylist()
+    assert sorted((row["left_id"], row["right_id"]) for row in rows) == [("a", "c"), ("b", ""), ("d", "")]
+    assert len({row["pair_key"] for row in rows}) == 3
+    assert pair_table(views)["pair_key"].to_pylist() == [row["pair_key"] for row in rows if row["left_id"] == "a"]
+
+
 def test_rows_are_sorted_by_key():
     keys = pair_table(images(*((f"i{number}", f"s{number}", "L", "CC") for number in range(20))))["pair_key"].to_pylist()
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from system.figures.overlays import TRUTH_COLOUR, with_map, with_truth
+from system.figures.overlays import TRUTH_COLOUR, with_findings, with_map, with_truth
 
 IMAGE = np.full((40, 30), 30000, dtype=np.uint16)
 TRUTH = np.zeros((40, 30), dtype=bool)
@@ -32,3 +32,15 @@ def test_the_map_is_reddest_at_its_ceiling():
     coloured = with_map(np.zeros_like(IMAGE), nothing, probability, height_px=40, ceiling=0.5).astype(int)
     assert coloured[5, 5, 0] > coloured[5, 5, 2]
     assert coloured[35, 5, 2] > coloured[35, 5, 0] > 0
+
+
+def test_a_findings_box_lies_just_around_it_and_turns_with_a_mirrored_picture():
+    box, nowhere = (3, 10, 9, 16), np.zeros((10, 8))
+    plain, mirrored = (with_findings(IMAGE, nowhere, [(box, 0.5)], mirrored=turned) for turned in (False, True))
+    drawn = (plain == TRUTH_COLOUR).all(axis=-1)
+    assert drawn[9, 2:10].all()
+    assert drawn[9:17, 2].all()
+    assert drawn[9:17, 9].all()
+    assert not drawn[10:16, 3:9].any()
+    turned = (mirrored == TRUTH_COLOUR).all(axis=-1)
+    np.testing.assert_array_equal(turned[9:17], drawn[9:17, ::-1])
