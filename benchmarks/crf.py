@@ -1,8 +1,18 @@
-"""Print error x time of the dense CRF's backends: `python benchmarks/crf.py`, under 20 s on one core."""
+"""Error x time of the dense CRF's backends.
 
+python benchmarks/crf.py                    one CPU core, about a minute; pydensecrf where the extra is installed
+python benchmarks/crf.py --device cuda      the grid's times on a GPU, in batches of 16
+
+Errors are the largest difference to exact mean field in any pixel, over PARAMETERS x IMAGES x three draws. Times are of a typical map, two
+masses an image, and of the worst, where no pixel is negligible; medians, at the default parameters.
+"""
+
+import argparse
 import importlib.util
+import statistics
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,48 +29,120 @@ PARAMETERS = {
     "scaled to 128 px wide": CrfParams().scaled(0.16),
     "strong appearance": CrfParams(position_sigma_px=15, intensity_sigma=10, appearance_weight=6),
 }
-TIMED = [(160, 128, 16), (1024, 800, 2)]  # height px, width px, images
+EXACT_HEIGHT_PX, EXACT_WIDTH_PX = 64, 72
+NUM_DRAWS = 3
+TARGET_ERROR, TARGET_RATIO, TARGET_GPU_MS = 0.03, 1.5, 3.0
+Picture = tuple[Tensor, Tensor]
+"""Maps [B, H, W], 0 to 1, and images [B, H, W], 0 to 255."""
 
 
-def picture(rng: np.random.Generator, *, height: int, width: int, num_images: int) -> tuple[Tensor, Tensor]:
-    """Return maps [B, H, W] with two blobs each and smooth images [B, H, W], 0 to 255, in which the blobs are brighter."""
+def blobs(rng: np.random.Generator, *, height: int, width: int, num_images: int) -> Picture:
+    """Return maps with two blobs each, and smooth images in which the blobs are brighter."""
     y, x = np.mgrid[:height, :width]
     maps, images = [], []
     for _ in range(num_images):
         radius = min(height, width) / 16
-        blobs = [np.hypot(y - height * rng.uniform(0.25, 0.75), x - width * rng.uniform(0.25, 0.75)) / radius for _ in range(2)]
-        near = np.exp(-(np.minimum(*blobs) ** 2) / 2)
+        centres = [np.hypot(y - height * rng.uniform(0.25, 0.75), x - width * rng.uniform(0.25, 0.75)) / radius for _ in range(2)]
+        near = np.exp(-(np.minimum(*centres) ** 2) / 2)
         texture = 40 * np.sin(y / height * 9) * np.cos(x / width * 7) + rng.normal(0, 8, (height, width))
-        images.append(np.clip(90 + texture + 60 * near, 0, 255))
-        maps.append(np.clip(0.9 * near + rng.normal(0, 0.05, (height, width)) * (near > 0.05), 0, 1))
-    return torch.tensor(np.stack(maps), dtype=torch.float32), torch.tensor(np.stack(images), dtype=torch.float32)
+        images.append(90 + texture + 60 * near)
+        maps.append(0.9 * near + rng.normal(0, 0.05, (height, width)) * (near > 0.05))
+    return _tensors(maps, images)
 
 
-def milliseconds(prob: Tensor, image: Tensor, *, backend: str) -> float:
-    """Return the time of one image at the default parameters, best of three."""
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        dense_crf(prob, image, CrfParams(), backend=backend)
-        best = min(best, time.perf_counter() - start)
-    return 1000 * best / len(prob)
+def edges(rng: np.random.Generator, *, height: int, width: int, num_images: int) -> Picture:
+    """Return maps that pass from 0 to 0.95 beside an edge of the image."""
+    y, x = np.mgrid[:height, :width]
+    maps, images = [], []
+    for _ in range(num_images):
+        turn = rng.uniform(0, np.pi)
+        distance = np.cos(turn) * (x - width / 2) + np.sin(turn) * (y - height / 2)
+        images.append(np.where(distance > rng.uniform(-8, 8), 180, 60) + rng.normal(0, 5, (height, width)))
+        maps.append(0.95 / (1 + np.exp(-(distance + rng.uniform(-6, 6)) / rng.uniform(1, 5))))
+    return _tensors(maps, images)
+
+
+def noise(rng: np.random.Generator, *, height: int, width: int, num_images: int) -> Picture:
+    """Return maps and images of which every pixel is drawn alone: the hardest case, and the worst in time."""
+    shape = (num_images, height, width)
+    return _tensors(rng.uniform(0, 1, shape), rng.uniform(0, 255, shape))
+
+
+IMAGES: dict[str, Callable[..., Picture]] = {"blobs": blobs, "edges": edges, "noise": noise}
+
+
+def _tensors(maps, images) -> Picture:
+    prob, image = np.clip(maps, 0, 1), np.clip(images, 0, 255)
+    return torch.from_numpy(prob.astype(np.float32)), torch.from_numpy(image.astype(np.float32))
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    device = parser.parse_args().device
+    if device == "cuda":
+        tell_gpu_times()
+        return
     torch.set_num_threads(1)
-    fast = ["grid", *(["pydensecrf"] if importlib.util.find_spec("pydensecrf") else [])]
-    prob, image = picture(np.random.default_rng(0), height=64, width=72, num_images=4)
-    print("largest error against exact mean field, 4 images of 64 x 72")
-    for name, params in PARAMETERS.items():
-        exact = dense_crf(prob, image, params, backend="exact")
-        errors = {backend: (dense_crf(prob, image, params, backend=backend) - exact).abs().max().item() for backend in fast}
-        print(f"  {name:24}" + "".join(f"{backend} {error:.4f}  " for backend, error in errors.items()))
-    print("ms an image, one thread, two blobs an image")
-    print(f"  64 x 72      exact {milliseconds(prob, image, backend='exact'):8.1f}  grid {milliseconds(prob, image, backend='grid'):8.1f}")
-    for height, width, num_images in TIMED:
-        prob, image = picture(np.random.default_rng(1), height=height, width=width, num_images=num_images)
-        print(f"  {height} x {width:4}  " + "  ".join(f"{backend} {milliseconds(prob, image, backend=backend):8.1f}" for backend in fast))
+    others = ["pydensecrf"] if importlib.util.find_spec("pydensecrf") else []
+    tell_errors(["grid", *others])
+    tell_times(["grid", *others])
+    if not others:
+        print("pydensecrf is not installed: pip install 'mammoloop[pydensecrf]'")
+
+
+def tell_errors(backends: list[str]) -> None:
+    """Print the largest error of each backend for each kind of image and each set of parameters."""
+    print(f"largest error against exact mean field, {NUM_DRAWS} draws of images of {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX} px")
+    worst = dict.fromkeys(backends, 0.0)
+    for kind, draw in IMAGES.items():
+        for name, params in PARAMETERS.items():
+            prob, image = draw(np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=NUM_DRAWS)
+            exact = dense_crf(prob, image, params, backend="exact")
+            errors = {backend: (dense_crf(prob, image, params, backend=backend) - exact).abs().max().item() for backend in backends}
+            worst = {backend: max(worst[backend], error) for backend, error in errors.items()}
+            print(f"  {kind:6} {name:24}" + "".join(f"{backend} {error:.4f}  " for backend, error in errors.items()))
+    print(
+        "  all" + " " * 28 + "".join(f"{backend} {error:.4f}  " for backend, error in worst.items()) + f"(target for grid {TARGET_ERROR})"
+    )
+
+
+def tell_times(backends: list[str]) -> None:
+    """Print ms an image on one thread."""
+    print("ms an image, one thread")
+    prob, image = blobs(np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=4)
+    print(f"  {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX}, typical      exact {milliseconds(prob, image, backend='exact'):8.1f}")
+    for kind, draw in (("typical", blobs), ("worst", noise)):
+        for height, width, num_images in ((160, 128, 16), (1024, 800, 2)):
+            prob, image = draw(np.random.default_rng(1), height=height, width=width, num_images=num_images)
+            times = {backend: milliseconds(prob, image, backend=backend) for backend in backends}
+            ratio = f"grid / pydensecrf {times['grid'] / times['pydensecrf']:.2f} (target {TARGET_RATIO})" if "pydensecrf" in times else ""
+            print(f"  {height} x {width}, {kind}".ljust(24) + "  ".join(f"{name} {ms:8.1f}" for name, ms in times.items()) + f"  {ratio}")
+
+
+def tell_gpu_times() -> None:
+    """Print ms an image in batches of 16 at 1024 x 800."""
+    if not torch.cuda.is_available():
+        raise SystemExit("there is no GPU here: run without --device cuda")
+    for kind, draw in (("typical", blobs), ("worst", noise)):
+        prob, image = (part.cuda() for part in draw(np.random.default_rng(1), height=1024, width=800, num_images=16))
+        print(
+            f"{torch.cuda.get_device_name()}, 16 x 1024 x 800, {kind}: grid {milliseconds(prob, image, backend='grid'):.2f} ms an image "
+            f"(target {TARGET_GPU_MS} for a typical map), {torch.cuda.max_memory_allocated() / 1024**2:.0f} MiB at most"
+        )
+
+
+def milliseconds(prob: Tensor, image: Tensor, *, backend: str) -> float:
+    """Return the time of one image at the default parameters: the median of five after a warm-up."""
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        dense_crf(prob, image, CrfParams(), backend=backend)
+        if prob.is_cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return 1000 * statistics.median(times[1:]) / len(prob)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from system.refine.active import active_crops, settle_inactive
 from system.refine.config import CrfParams
 from system.refine.mean_field import Filter, Kernel, mean_field
 
-CELLS_PER_SIGMA = 2.0
+CELLS_PER_SIGMA = 2.0  # along x and y; this and the next for an appearance weight of USUAL_WEIGHT, more for a heavier one
+GRAY_CELLS_PER_SIGMA = 3.2
+USUAL_WEIGHT = 3.0
 INTENSITY_VARIANCE = 1 / 3  # cells^2 that linear splat and slice add along an axis of arbitrary values, 1/6 each
 MAX_MATRIX_PX = 256  # up to this side a full Gaussian matrix is faster than a truncated convolution
 TRUNCATE_SIGMAS = 4.0
@@ -59,11 +61,14 @@ class BilateralGrid:
     def __init__(self, image: Tensor, params: CrfParams) -> None:
         """image: [N, h, w] float, 0 to 255."""
         num, height, width = image.shape
-        y_cell, y_blur = _axis(height, params.position_sigma_px, like=image)
-        x_cell, x_blur = _axis(width, params.position_sigma_px, like=image)
-        gray_cell = image / (params.intensity_sigma / CELLS_PER_SIGMA)
-        num_gray = int(255 * CELLS_PER_SIGMA / params.intensity_sigma) + 2
-        sigma_cells = math.sqrt(CELLS_PER_SIGMA**2 - INTENSITY_VARIANCE)
+        # The kernel's error falls with the square of the cells, and every iteration multiplies it by the weight.
+        finer = math.sqrt(max(1.0, params.appearance_weight / USUAL_WEIGHT))
+        gray_cells = finer * GRAY_CELLS_PER_SIGMA
+        y_cell, y_blur = _axis(height, params.position_sigma_px, cells=finer * CELLS_PER_SIGMA, like=image)
+        x_cell, x_blur = _axis(width, params.position_sigma_px, cells=finer * CELLS_PER_SIGMA, like=image)
+        gray_cell = image / (params.intensity_sigma / gray_cells)
+        num_gray = int(255 * gray_cells / params.intensity_sigma) + 2
+        sigma_cells = math.sqrt(gray_cells**2 - INTENSITY_VARIANCE)
         self.blurs = (y_blur, x_blur, _gaussian_matrix(num_gray, sigma_cells, like=image))
         self.shape = (num, len(y_blur), len(x_blur), num_gray)
         self.index, self.weight = self._corners(y_cell, x_cell, gray_cell)
@@ -93,12 +98,12 @@ class BilateralGrid:
         return corners.mul_(self.weight).sum(dim=(0, 1, 2))
 
 
-def _axis(length_px: int, sigma_px: float, *, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each pixel's place along an axis in cells [length] and the blur between its cells [cells, cells].
+def _axis(length_px: int, sigma_px: float, *, cells: float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return each pixel's place along an axis in cells [length] and the blur between its cells; cells: per sigma.
 
     Cells are never finer than pixels. Linear splat and slice blur by f (1 - f) each at a fraction f of a cell, so the rest is blurred less.
     """
-    cell_px = max(sigma_px / CELLS_PER_SIGMA, 1.0)
+    cell_px = max(sigma_px / cells, 1.0)
     place = torch.arange(length_px, dtype=like.dtype, device=like.device) / cell_px
     fractions = [(i / cell_px) % 1 for i in range(length_px)]
     added = 2 * sum(f * (1 - f) for f in fractions) / length_px
