@@ -23,7 +23,7 @@ def paper() -> RunConfig:
         reports=ReportConfig(fit_gpus=0.5, labeler_gpus=0.5),
         stage1=TrainConfig(loader_workers=6),
         rounds=rounds.model_copy(update={"train": rounds.train.model_copy(update={"loader_workers": 6})}),
-        infer=InferConfig(num_predictors=4, predictor_gpus=0.5),
+        infer=InferConfig(num_predictors=4, predictor_gpus=0.5, calls_at_once=2),
         cluster=ClusterConfig(num_train_workers=4, train_cpus=8, train_gpus=1),
     )
 
@@ -48,7 +48,7 @@ def workstation() -> RunConfig:
         update={
             "ingest": IngestConfig(imaging=ImagingConfig(height_px=512, width_px=416)),
             "net": NetConfig(backbone="hrnet_w18"),
-            "infer": InferConfig(refine=refine, num_predictors=1, predictor_gpus=0.5),
+            "infer": InferConfig(refine=refine, num_predictors=1, predictor_gpus=0.5, calls_at_once=2),
             "reports": base.reports.model_copy(update={"fits_at_once": 2}),
             "cluster": ClusterConfig(address="local", num_train_workers=1, train_cpus=4, train_gpus=1),
         }
