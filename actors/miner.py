@@ -6,7 +6,7 @@ A plain class; pipelines/mine.py makes it a named, detached actor. What it knows
 import logging
 from pathlib import Path
 
-from system.mining import LATEST, Moves, Pools, Shard, write_pool
+from system.mining import LATEST, Amendment, Moves, Pools, Shard, write_pool
 from system.mining.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -23,10 +23,12 @@ class Miner:
         if "://" in journal_uri:
             raise ValueError(f"the miner's journal must be a folder that every node sees, got {journal_uri}: mount the storage")
         self._folder = Path(journal_uri)
-        self._journal = Journal(self._folder)
+        self._journal = Journal(self._folder / "journal")
         self._pools = Pools()
-        taken = [self._pools.accept(shard) for shard in self._journal.replay()]
-        log.info("miner: %d shards from the journal, rounds %s held", len(taken), self._pools.rounds())
+        count = 0
+        for count, message in enumerate(self._journal.replay(), start=1):  # noqa: B007 - counted for the log
+            self._pools.accept(message) if isinstance(message, Shard) else self._pools.amend(message)
+        log.info("miner: %d messages from the journal, rounds %s held", count, self._pools.rounds())
 
     def offer(self, shard: Shard) -> bool:
         """Take a shard in, for good; return False where it changes nothing (a repeat, an older attempt)."""
@@ -34,6 +36,13 @@ class Miner:
             return False
         self._journal.append(shard)
         return self._pools.accept(shard)
+
+    def amend(self, amendment: Amendment) -> bool:
+        """Take withdrawn labels or readers' verdicts in, for good; return False where it changes nothing."""
+        if not self._pools.wants_words(amendment):
+            return False
+        self._journal.append(amendment)
+        return self._pools.amend(amendment)
 
     def pool(self, p0: float, *, round_number: int = LATEST) -> str:
         """Return the path of the pool's Arrow IPC file (system.mining.POOL)."""

@@ -3,7 +3,7 @@
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import islice
@@ -18,7 +18,7 @@ import ray
 from numpy.typing import NDArray
 
 from actors.miner import Miner
-from system.mining import Columns, P0Schedule, Shard, p0_text, pool_name, purity, read_pool
+from system.mining import Amendment, Columns, P0Schedule, Shard, p0_text, pool_name, purity, read_pool
 from system.records import Split
 from system.runs import Manifest, Stage
 
@@ -41,12 +41,14 @@ def run(  # noqa: PLR0913 - what a round is made of
     num_epochs: int,
     stage: Stage,
     round: int,  # noqa: A002 - the word of the paper and of the stages' names
+    later: Sequence[Amendment] = (),
     truth: pa.Table = NO_TRUTH,
 ) -> Manifest:
     """Write one pool per distinct p0 of the round's epochs; needs a running Ray.
 
     predictions: finished, of this round;  labels: study_id, side, p_mass;  images: the archive's table, to keep out what may not teach
-    stage: files pool_p0_*.arrow (system.mining.POOL), metrics per p0: counts, moved, purity;  round: from 1
+    stage: files pool_p0_*.arrow (system.mining.POOL), metrics per p0: counts, moved, reasons, purity;  round: from 1
+    later: what was said of the images since the run was pinned (system.mining.later)
     truth: TRUTH, for the pools' purity where it is known
     """
 
@@ -54,12 +56,15 @@ def run(  # noqa: PLR0913 - what a round is made of
         with miner_of(stage.run) as miner:
             shards = _shards(predictions, run=stage.run, round_number=round, labels=labels, images=images)
             offered = _offer(miner, shards)
-            files, facts = [], {"counts": {}, "moved": {}, "purity": {}}
+            offered |= {f"later_{words.kind}s": len(words) for words in later}
+            ray.get([miner.amend.remote(words) for words in later])
+            files, facts = [], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
             for p0 in schedule.values(num_epochs):
                 files.append(_snapshot(miner, attempt, p0=p0, round_number=round))
                 counts, moves = ray.get([ask.remote(p0, round_number=round) for ask in (miner.counts, miner.moved)])
                 facts["counts"][p0_text(p0)] = counts
                 facts["moved"][p0_text(p0)] = moves.counts()
+                facts["reasons"][p0_text(p0)] = moves.reasons()
                 facts["purity"][p0_text(p0)] = _purity(files[-1], truth)
                 log.info("round %d, p0 %s: %s", round, p0_text(p0), counts)
         config = {"schedule": schedule.model_dump(), "num_epochs": num_epochs, "round": round}

@@ -19,6 +19,7 @@ from pipelines.thresholds import Thresholds, choose
 from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table
 from system.config import RunConfig, as_yaml, resolve
+from system.mining import Amendment, labels_since, verdicts_of
 from system.records import Split
 from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
@@ -101,6 +102,7 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
         num_epochs=rounds.train.num_epochs,
         stage=pools,
         round=number,
+        later=_said_since(here, images, number),
         truth=_truth(here.archive, images),
     )
     return pools
@@ -260,6 +262,15 @@ def _truth(archive: Archive, images: pa.Table) -> pa.Table:
     return pa.table(
         {"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())}
     )
+
+
+def _said_since(here: Run, images: pa.Table, number: int) -> list[Amendment]:
+    """Return what the archive has learned of the run's images since it was pinned: no sample outlives its report, none a reader's word."""
+    now = Archive.open(here.archive.uri)
+    return [
+        labels_since(here.archive.table("labels"), now.table("labels"), images, round_number=number),
+        verdicts_of(now.table("verdicts"), images, round_number=number),
+    ]
 
 
 def _num_steps(stage: Stage) -> int:

@@ -1,11 +1,11 @@
-"""Keep every accepted shard on the run's storage, so that a restarted miner stands where the lost one stood.
+"""Keep every message the miner has accepted on the run's storage, so that a restarted miner stands where the lost one stood.
 
-A shard's columns are written first (`shards/*.arrow`, temp + fsync + rename), then one line in `journal.jsonl` (fsync).
-A line is what makes a shard count; one torn by a crash is cut off, its sender was never answered and offers again.
+One entry per message, written whole under the next free number (entries.py). Whoever finds that number taken is no longer the run's only
+miner and stops: two miners can never both go on.
 """
 
+import io
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,71 +13,49 @@ from typing import Any
 
 import pyarrow as pa
 
+from system.mining.amendments import Amendment, Kind
+from system.mining.entries import Entries, sync_folder
 from system.mining.pools import Columns, Shard
 
-log = logging.getLogger(__name__)
+SCHEMA_VERSION = 2
+_COLUMNS = {
+    "shard": ("image_key", "y", "score", "has_mask"),
+    "amendment": ("image_key", "y", "order", "masked"),
+}
+_FACTS = b"mammoloop"  # key of the entry's facts in the metadata of its schema
 
-SCHEMA_VERSION = 1
-_SHARD = pa.schema([("image_key", pa.int64()), ("y", pa.float32()), ("score", pa.float32()), ("has_mask", pa.bool_())])
+Message = Shard | Amendment
+
+
+class Superseded(RuntimeError):
+    """Another miner, or another driver, has taken over."""
 
 
 class Journal:
     """An append-only journal with one writer: the miner of a run."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._path = folder / "journal.jsonl"
-        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        """folder: of this journal alone."""
+        self._entries = Entries(folder)
+        self._length = 0  # entries read or written by this journal
 
-    def append(self, shard: Shard) -> None:
-        """Make a shard survive any crash from here on."""
-        name = f"shards/round_{shard.round:02d}_shard_{shard.shard:05d}_attempt_{shard.attempt:03d}.arrow"
-        columns = shard.columns
-        arrays = [pa.array(array) for array in columns.arrays()]
-        write_whole(self._folder / name, lambda file: _write_table(file, pa.Table.from_arrays(arrays, schema=_SHARD)))
-        entry = {"schema": SCHEMA_VERSION, "kind": "shard", "round": shard.round, "shard": shard.shard, "attempt": shard.attempt}
-        entry |= {"file": name, "rows": len(columns), "source": shard.source, "digest": shard.digest()}
-        self._append_line(json.dumps(entry))
+    def append(self, message: Message) -> None:
+        """Make a message survive any crash from here on. Raises Superseded where another miner has written since."""
+        if not self._entries.put_new(self._length, _packed(message)):
+            raise Superseded(
+                f"journal entry {self._length} was written by another miner: this one is not the run's any more; start the run again, once"
+            )
+        self._length += 1
 
-    def replay(self) -> Iterator[Shard]:
-        """Give the shards in the order they were accepted, after cutting off a torn last line."""
-        for number, entry in enumerate(self._entries(), start=1):
-            if entry.get("schema") != SCHEMA_VERSION or entry.get("kind") != "shard":
-                raise ValueError(
-                    f"journal line {number} is {entry.get('kind')!r} of schema {entry.get('schema')}, this is schema {SCHEMA_VERSION}: "
-                    "read it with the version that wrote it"
-                )
-            shard = self._read(entry)
-            if shard.digest() != entry["digest"]:
-                raise ValueError(f"{entry['file']} is not what journal line {number} recorded: restore it or remove the miner folder")
-            yield shard
-
-    def _read(self, entry: dict[str, Any]) -> Shard:
-        with pa.memory_map(str(self._folder / entry["file"])) as source:
-            table = pa.ipc.open_file(source).read_all()
-            columns = Columns(*(table.column(name).to_numpy().copy() for name in _SHARD.names))
-        return Shard(entry["round"], entry["shard"], entry["attempt"], entry["source"], columns)
-
-    def _entries(self) -> list[dict[str, Any]]:
-        if not self._path.exists():
-            return []
-        lines = self._path.read_bytes().splitlines(keepends=True)
-        entries = [_parse(line) for line in lines]
-        if entries and entries[-1] is None:
-            log.warning("journal: cut off a torn last line of %d bytes", len(lines[-1]))
-            os.truncate(self._path, sum(map(len, lines[:-1])))
-            entries.pop()
-        for number, entry in enumerate(entries, start=1):
-            if entry is None:
-                raise ValueError(f"journal line {number} of {len(lines)} cannot be read: restore the file or remove the miner folder")
-        return [entry for entry in entries if entry is not None]
-
-    def _append_line(self, line: str) -> None:
-        with self._path.open("ab") as file:
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        _sync_folder(self._folder)
+    def replay(self) -> Iterator[Message]:
+        """Give the messages in the order they were accepted, and stand at the end. Raises ValueError for a hole or a damaged entry."""
+        numbers = self._entries.numbers()
+        if numbers != list(range(len(numbers))):
+            missing = next(number for number, found in enumerate(numbers) if number != found)
+            raise ValueError(f"journal entry {missing} of {numbers[-1] + 1} is missing: restore it, or remove the run's miner folder")
+        for number in numbers:
+            yield _unpacked(self._entries.get(number), number=number)
+        self._length = len(numbers)
 
 
 def write_whole(path: Path, write: Callable[[pa.OSFile], None]) -> None:
@@ -88,26 +66,45 @@ def write_whole(path: Path, write: Callable[[pa.OSFile], None]) -> None:
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _write_table(file: pa.OSFile, table: pa.Table) -> None:
-    with pa.ipc.new_file(file, table.schema) as writer:
+def _packed(message: Message) -> bytes:
+    """Return a message as an Arrow IPC file whose metadata say what the columns are not."""
+    facts: dict[str, Any] = {"schema": SCHEMA_VERSION, "digest": message.digest(), "round": message.round}
+    if isinstance(message, Shard):
+        kind, arrays = "shard", message.columns.arrays()
+        facts |= {"shard": message.shard, "attempt": message.attempt, "source": message.source}
+    else:
+        kind, arrays = "amendment", message.arrays()
+        facts |= {"of": message.kind}
+    table = pa.table(dict(zip(_COLUMNS[kind], arrays, strict=True)))
+    table = table.replace_schema_metadata({_FACTS: json.dumps(facts | {"kind": kind})})
+    buffer = io.BytesIO()
+    with pa.ipc.new_file(buffer, table.schema) as writer:
         writer.write_table(table)
+    return buffer.getvalue()
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n"):
-        return None
+def _unpacked(data: bytes, *, number: int) -> Message:
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
+        facts = json.loads((table.schema.metadata or {})[_FACTS])
+    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+        raise _damaged(number) from error
+    if facts["schema"] != SCHEMA_VERSION:
+        raise ValueError(
+            f"journal entry {number} has schema {facts['schema']}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it"
+        )
+    arrays = [table.column(name).to_numpy().copy() for name in _COLUMNS[facts["kind"]]]
+    if facts["kind"] == "shard":
+        message: Message = Shard(facts["round"], facts["shard"], facts["attempt"], facts["source"], Columns(*arrays))
+    else:
+        message = Amendment(Kind(facts["of"]), facts["round"], *arrays)
+    if message.digest() != facts["digest"]:
+        raise _damaged(number)
+    return message
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _damaged(number: int) -> ValueError:
+    return ValueError(f"journal entry {number} is not what was written: restore it, or remove the run's miner folder")

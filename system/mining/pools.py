@@ -3,17 +3,21 @@
 The state holds no quadrant: it follows from the columns and p0, so it can be asked for any p0 and can't go stale.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from system.mining.amendments import Amendment, Amendments, Kind
 from system.mining.rules import quadrants
 from system.records import Quadrant
 
 POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that teach; TN and UNUSED are thrown away
 LATEST = 0  # instead of a round's number: the newest round offered; rounds count from 1
+_NOBODY = np.empty(0, np.int64)
 _NUM_ROUNDS_KEPT = 2  # the round being mined and the one it is compared with
 
 
@@ -57,6 +61,15 @@ class Shard:
         return digest.hexdigest()
 
 
+class Reason(IntEnum):
+    """Why an image left its quadrant."""
+
+    LABEL = 1  # its report is read otherwise, corrected or withdrawn
+    MAP = 2  # the network draws a mask where it drew none, or none where it drew one
+    BOTH = 3
+    VERDICT = 4  # a reader has spoken
+
+
 @dataclass(frozen=True, slots=True)
 class Moves:
     """Images that stand in another quadrant than a round before."""
@@ -64,11 +77,17 @@ class Moves:
     keys: NDArray[np.int64]  # [N]
     before: NDArray[np.uint8]  # [N] records.Quadrant
     after: NDArray[np.uint8]  # [N] records.Quadrant
+    reason: NDArray[np.uint8]  # [N] Reason
 
     def counts(self) -> dict[str, int]:
         """Return how many images went each way, e.g. {"FN>TP": 12}; ways nobody went are left out."""
         ways, numbers = np.unique(np.stack([self.before, self.after]), axis=1, return_counts=True)
         return {f"{Quadrant(a).name}>{Quadrant(b).name}": int(n) for a, b, n in zip(*ways.tolist(), numbers, strict=True)}
+
+    def reasons(self) -> dict[str, int]:
+        """Return how many images went for each reason, e.g. {"map": 9, "verdict": 3}; what moved nobody is left out."""
+        found, numbers = np.unique(self.reason, return_counts=True)
+        return {Reason(reason).name.lower(): int(number) for reason, number in zip(found.tolist(), numbers, strict=True)}
 
 
 class Pools:
@@ -76,6 +95,7 @@ class Pools:
 
     def __init__(self) -> None:
         self._rounds: dict[int, dict[int, Shard]] = {}
+        self._later = {kind: Amendments() for kind in Kind}
 
     def accept(self, shard: Shard) -> bool:
         """Take a shard in and say whether it changed anything; a repeat, an older attempt or a retired round does not."""
@@ -103,6 +123,16 @@ class Pools:
             )
         return False
 
+    def amend(self, amendment: Amendment) -> bool:
+        """Take later words in and say whether any is new. They show in what is asked for from now on, never in what was answered."""
+        is_news = self.wants_words(amendment)
+        self._later[amendment.kind].add(amendment)
+        return is_news
+
+    def wants_words(self, amendment: Amendment) -> bool:
+        """Say whether amending would change anything. Raises ValueError for a malformed message."""
+        return self._later[amendment.kind].wants(amendment)
+
     def rounds(self) -> list[int]:
         """Return the rounds held, oldest first."""
         return sorted(self._rounds)
@@ -119,7 +149,7 @@ class Pools:
         return {number: shard.source for number, shard in sorted(self._rounds[self.newest(round_number)].items())}
 
     def columns(self, round_number: int = LATEST) -> tuple[Columns, NDArray[np.int32]]:
-        """Return a round's images by rising key, and the shard each lies in ([N] int32).
+        """Return a round's images by rising key with the y that counts, and the shard each lies in ([N] int32).
 
         An image found in several shards (an earlier attempt had cut its files elsewhere) is taken from the newest attempt.
         """
@@ -127,31 +157,72 @@ class Pools:
         whole = Columns(*(np.concatenate(parts) for parts in zip(*(shard.columns.arrays() for shard in shards), strict=True)))
         numbers = np.repeat(np.array([s.shard for s in shards], np.int32), [len(s.columns) for s in shards])
         _, first = np.unique(whole.keys, return_index=True)
-        return whole.take(first), numbers[first]
+        return self._amended(whole.take(first), self.newest(round_number)), numbers[first]
+
+    def parts(self, round_number: int = LATEST) -> Iterator[tuple[int, Columns]]:
+        """Give the same images shard by shard, by rising number, in no order within.
+
+        Much cheaper where all shards are of one attempt, which holds each image once: nothing needs to be brought together.
+        """
+        current = self.newest(round_number)
+        shards = self._rounds[current]
+        if len({shard.attempt for shard in shards.values()}) == 1:
+            for number in sorted(shards):
+                yield number, self._amended(shards[number].columns, current)
+            return
+        columns, numbers = self.columns(current)
+        for number in sorted(shards):
+            yield number, columns.take(numbers == number)
+
+    def _amended(self, columns: Columns, round_number: int) -> Columns:
+        """Return the columns with the y that counts."""
+        y = columns.y
+        for later in self._later.values():  # labels, then verdicts
+            keys, said = later.last(round_number)
+            if len(keys):
+                place, found = _places(columns.keys, within=keys)
+                y = np.where(found, said[place], y)
+        return Columns(columns.keys, y, columns.score, columns.has_mask)
 
     def counts(self, *, p0: float, round_number: int = LATEST) -> dict[str, int]:
         """Return how many images stand in each quadrant at p0, by the quadrant's name."""
-        columns, _ = self.columns(round_number)
-        numbers = np.bincount(quadrants(columns.y, columns.has_mask, p0=p0), minlength=len(Quadrant))
+        parts = [quadrants(columns.y, columns.has_mask, p0=p0) for _, columns in self.parts(round_number)]
+        numbers = np.sum([np.bincount(part, minlength=len(Quadrant)) for part in parts], axis=0)
         return {quadrant.name: int(numbers[quadrant]) for quadrant in Quadrant}
 
     def moves(self, *, p0: float, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before; none in the first round."""
         current = self.newest(round_number)
         after, _ = self.columns(current)
-        if current - 1 not in self._rounds:
-            return compare(after, after, p0=p0)
-        before, _ = self.columns(current - 1)
-        return compare(before, after, p0=p0)
+        judged, _ = self._later[Kind.VERDICT].last(current)
+        before = after if current - 1 not in self._rounds else self.columns(current - 1)[0]
+        return compare(before, after, p0=p0, judged=judged)
 
 
-def compare(before: Columns, after: Columns, *, p0: float) -> Moves:
-    """Return the images in both rounds that stand elsewhere after than before. Keys must be unique in each."""
+def compare(before: Columns, after: Columns, *, p0: float, judged: NDArray[np.int64] = _NOBODY) -> Moves:
+    """Return the images in both rounds that stand elsewhere after than before, and why. Keys must be unique in each.
+
+    judged: images on which a reader has spoken; where her word changed the label, it is the reason
+    """
     keys, rows_before, rows_after = np.intersect1d(before.keys, after.keys, assume_unique=True, return_indices=True)
     was = quadrants(before.y, before.has_mask, p0=p0)[rows_before]
     now = quadrants(after.y, after.has_mask, p0=p0)[rows_after]
     moved = was != now
-    return Moves(keys[moved], was[moved], now[moved])
+    label = _label(before.y[rows_before], p0=p0) != _label(after.y[rows_after], p0=p0)
+    mask = before.has_mask[rows_before] != after.has_mask[rows_after]
+    reason = np.where(label & np.isin(keys, judged), np.uint8(Reason.VERDICT), Reason.LABEL * label.view(np.uint8) + Reason.MAP * mask)
+    return Moves(keys[moved], was[moved], now[moved], reason[moved].astype(np.uint8))
+
+
+def _label(y: NDArray[np.float32], *, p0: float) -> NDArray[np.uint8]:
+    """Return what the reports say: the quadrants there would be if every image had a mask."""
+    return quadrants(y, np.ones(len(y), bool), p0=p0)
+
+
+def _places(keys: NDArray[np.int64], *, within: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return where each key is, and whether it is there at all; within: rising, not empty."""
+    places = np.minimum(np.searchsorted(within, keys), len(within) - 1)
+    return places, within[places] == keys
 
 
 def _check(shard: Shard) -> None:

@@ -1,6 +1,6 @@
 """Write a pool as one Arrow IPC file that trainers map into memory; the images of TP carry their map and mask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +34,24 @@ def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number
     run: the folder that the shards' sources are relative to. The file has one record batch per predictions file, rows by rising key.
     """
     number = pools.newest(round_number)
-    columns, shards = pools.columns(number)
-    quadrant = quadrants(columns.y, columns.has_mask, p0=p0)
-    used = np.isin(quadrant, POOLED)
-    columns, shards, quadrant = columns.take(used), shards[used], quadrant[used]
+    members = dict(_members(pools, p0=p0, round_number=number))
     sources = pools.sources(number)
-    digest = _digest([*columns.arrays(), quadrant, shards], sources)
-    path = folder / f"round_{number:02d}_p0_{p0_text(p0)}_{digest}.arrow"
+    path = folder / f"round_{number:02d}_p0_{p0_text(p0)}_{_digest(members, sources)}.arrow"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        tables = _tables(columns, quadrant, shards, {shard: run / source for shard, source in sources.items()})
+        tables = (_table(columns, quadrant, run / sources[shard]) for shard, (columns, quadrant) in members.items())
         write_whole(path, lambda file: _write(file, tables))
     return path
+
+
+def _members(pools: Pools, *, p0: float, round_number: int) -> Iterator[tuple[int, tuple[Columns, NDArray[np.uint8]]]]:
+    """Give each shard's members of the pool by rising key, and their quadrants; shards without any are left out."""
+    for shard, columns in pools.parts(round_number):
+        quadrant = quadrants(columns.y, columns.has_mask, p0=p0)
+        used = np.flatnonzero(np.isin(quadrant, POOLED))
+        used = used[np.argsort(columns.keys[used])]
+        if used.size:
+            yield shard, (columns.take(used), quadrant[used])
 
 
 def read_pool(path: Path) -> pa.Table:
@@ -57,13 +63,6 @@ def _write(file: pa.OSFile, tables: Iterator[pa.Table]) -> None:
     with pa.ipc.new_file(file, POOL) as writer:
         for table in tables:
             writer.write_table(table.combine_chunks())
-
-
-def _tables(columns: Columns, quadrant: NDArray[np.uint8], shards: NDArray[np.int32], sources: dict[int, Path]) -> Iterator[pa.Table]:
-    for shard, source in sources.items():
-        rows = np.flatnonzero(shards == shard)
-        if rows.size:
-            yield _table(columns.take(rows), quadrant[rows], source)
 
 
 def _table(columns: Columns, quadrant: NDArray[np.uint8], source: Path) -> pa.Table:
@@ -94,8 +93,10 @@ def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, source: Pa
     return positions
 
 
-def _digest(arrays: list[NDArray], sources: dict[int, str]) -> str:
+def _digest(members: Mapping[int, tuple[Columns, NDArray[np.uint8]]], sources: dict[int, str]) -> str:
     digest = xxhash.xxh3_64(repr(sorted(sources.items())).encode())
-    for array in arrays:
-        digest.update(array.tobytes())
+    for shard, (columns, quadrant) in members.items():
+        digest.update(shard.to_bytes(4))
+        for array in (*columns.arrays(), quadrant):
+            digest.update(array.tobytes())
     return digest.hexdigest()

@@ -1,13 +1,22 @@
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.miner import Miner
 from system.archive.tables import PREDICTIONS
-from system.mining import Columns, Shard, read_pool
+from system.mining import Amendment, Columns, Kind, Pools, Shard, read_pool
+from system.mining.journal import Superseded
 
 
 def shard(run: Path, number: int, *, round_number: int = 1, num_rows: int = 20) -> Shard:
@@ -63,3 +72,166 @@ def test_a_run_may_be_moved_with_its_miner(tmp_path: Path) -> None:
 def test_a_journal_that_is_no_folder_is_refused() -> None:
     with pytest.raises(ValueError, match="must be a folder that every node sees, got s3://bucket/run/miner"):
         Miner("s3://bucket/run/miner")
+
+
+def words(*keys: int, y: float, kind: Kind = Kind.VERDICT, round_number: int = 1, order: int = 1) -> Amendment:
+    columns = np.array(keys, np.int64), np.full(len(keys), y, np.float32), np.full(len(keys), order, np.int64), np.zeros(len(keys), bool)
+    return Amendment(kind, round_number, *columns)
+
+
+def test_later_words_show_in_the_next_snapshot_only_and_survive_the_miner(tmp_path: Path) -> None:
+    miner = Miner(str(tmp_path / "miner"))
+    miner.offer(shard(tmp_path, 0))
+    before = Path(miner.pool(0.75))
+    taught, content = read_pool(before).column("image_key").to_pylist(), before.read_bytes()
+    gone = words(*taught[:2], y=float("nan"), kind=Kind.LABEL)
+    assert miner.amend(gone)
+    assert not miner.amend(gone)
+    assert read_pool(Path(miner.pool(0.75))).column("image_key").to_pylist() == taught[2:]
+    assert before.read_bytes() == content
+    assert read_pool(Path(Miner(str(tmp_path / "miner")).pool(0.75))).column("image_key").to_pylist() == taught[2:]
+
+
+def test_a_miner_that_was_replaced_takes_nothing_more(tmp_path: Path) -> None:
+    old = Miner(str(tmp_path / "miner"))
+    old.offer(shard(tmp_path, 0))
+    new = Miner(str(tmp_path / "miner"))
+    new.offer(shard(tmp_path, 1))
+    with pytest.raises(Superseded):
+        old.amend(words(1, y=0.0))
+    with pytest.raises(Superseded):
+        old.offer(shard(tmp_path, 2))
+    assert sum(Miner(str(tmp_path / "miner")).counts(0.75).values()) == 40
+
+
+def _shard(number: int, round_number: int, attempt: int) -> Shard:
+    keys = np.arange(3, dtype=np.int64) + 3 * number
+    y = np.array([0.99, 0.8, 0.01], np.float32)[(keys + round_number) % 3]
+    return Shard(round_number, number, attempt, f"{round_number}/{attempt}/{number}", Columns(keys, y, y, (keys + attempt) % 2 == 0))
+
+
+MESSAGES: list[Shard | Amendment] = [
+    *[_shard(number, round_number, attempt) for number in (0, 1) for round_number in (1, 2, 3) for attempt in (1, 2)],
+    *[
+        words(0, 4, y=y, kind=kind, round_number=number, order=order)
+        for kind in Kind
+        for number in (1, 3)
+        for order, y in ((1, 0.99), (2, 0.01))
+    ],
+    words(1, 2, y=float("nan"), kind=Kind.LABEL, round_number=2),
+    words(5, y=float("nan"), order=9),
+]
+
+
+class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
+    """Whatever is told in whatever order, how often the miner dies in between: it answers as after one clean pass of the same messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.miner = Miner(str(self.folder / "miner"))
+        self.told: set[int] = set()
+
+    @rule(number=st.integers(0, len(MESSAGES) - 1))
+    def tell(self, number: int) -> None:
+        message = MESSAGES[number]
+        self.miner.offer(message) if isinstance(message, Shard) else self.miner.amend(message)
+        self.told.add(number)
+
+    @rule()
+    def die(self) -> None:
+        (self.folder / "miner" / "journal" / "half.part").write_bytes(b"half an entry")
+        self.miner = Miner(str(self.folder / "miner"))
+
+    @rule(number=st.integers(0, len(MESSAGES) - 1))
+    def die_after_writing_before_answering(self, number: int) -> None:
+        message = MESSAGES[number]
+        pools = self.miner._pools
+        if pools.wants(message) if isinstance(message, Shard) else pools.wants_words(message):
+            self.miner._journal.append(message)
+            self.told.add(number)
+        self.die()
+
+    @invariant()
+    def it_answers_as_after_one_clean_pass(self) -> None:
+        clean = Pools()
+        for number in sorted(self.told):
+            message = MESSAGES[number]
+            clean.accept(message) if isinstance(message, Shard) else clean.amend(message)
+        for round_number in clean.rounds():
+            for p0 in (0.95, 0.75):
+                assert self.miner.counts(p0, round_number=round_number) == clean.counts(p0=p0, round_number=round_number)
+        if clean.rounds():
+            found, expected = self.miner.moved(0.75), clean.moves(p0=0.75)
+            assert (found.counts(), found.reasons()) == (expected.counts(), expected.reasons())
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+AnyOrderRepeatsAndDeaths.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+test_any_order_any_repeats_and_any_deaths_give_the_pools_of_one_clean_pass = AnyOrderRepeatsAndDeaths.TestCase
+
+
+CLUSTER = """
+import os, signal, sys, threading, time
+from pathlib import Path
+
+import ray
+from ray.cluster_utils import Cluster
+
+sys.path.insert(0, sys.argv[2])
+from test_miner import shard
+from actors.miner import Miner
+from pipelines.mine import miner_of
+from system.mining import read_pool
+
+run = Path(sys.argv[1])
+fast = {f"health_check_{name}": value for name, value in
+        {"period_ms": 200, "timeout_ms": 1000, "failure_threshold": 3, "initial_delay_ms": 0}.items()}
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": fast})
+ray.init(cluster.address, log_to_driver=False)
+node = cluster.add_node(num_cpus=1)
+shards = [shard(run, number) for number in range(40)]
+read, over = [], threading.Event()
+
+with miner_of(run) as miner:
+    def train():
+        while not over.is_set():
+            if sum(ray.get(miner.counts.remote(0.75)).values()):
+                read.append(read_pool(Path(ray.get(miner.pool.remote(0.75)))).num_rows)
+    reader = threading.Thread(target=train)
+    ray.get(miner.offer.remote(shards[0]))
+    reader.start()
+    for number, one in enumerate(shards):
+        if number == 10:
+            os.kill(ray.get(miner.__ray_call__.remote(lambda _: os.getpid())), signal.SIGKILL)
+        if number == 25:
+            cluster.remove_node(node, allow_graceful=False)
+            node = cluster.add_node(num_cpus=1)
+        ray.get(miner.offer.remote(one))
+    over.set()
+    reader.join()
+    found, pool = ray.get(miner.counts.remote(0.75)), Path(ray.get(miner.pool.remote(0.75))).read_bytes()
+
+calm = Miner(str(run / "calm"))
+for one in shards:
+    calm.offer(one)
+assert found == calm.counts(0.75), (found, calm.counts(0.75))
+assert pool == Path(calm.pool(0.75)).read_bytes()
+assert read and read == sorted(read) and len(set(read)) > 3, read
+print("as calm")
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_killing_the_miner_and_its_node_while_shards_arrive_and_a_trainer_reads_loses_nothing(
+    tmp_path: Path, ray_environment: Mapping[str, str]
+) -> None:
+    command = [sys.executable, "-c", CLUSTER, str(tmp_path), str(Path(__file__).parent)]
+    done = subprocess.run(command, env=dict(ray_environment), capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "as calm" in done.stdout.splitlines()

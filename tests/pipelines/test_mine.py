@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,8 @@ import ray
 from actors.miner import Miner
 from pipelines import mine
 from system.archive.tables import PREDICTIONS, SCHEMAS
-from system.mining import P0Schedule, Shard, read_pool
-from system.records import image_key
+from system.mining import P0Schedule, Shard, labels_since, read_pool, verdicts_of
+from system.records import Quadrant, image_key
 from system.runs import Stage
 
 SIDES = ("L", "R")
@@ -29,7 +30,7 @@ def make_images(num_studies: int, *, split: str = "weak") -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMAS["images"])
 
 
-def make_labels(p_mass: dict[tuple[str, str], float]) -> pa.Table:
+def make_labels(p_mass: Mapping[tuple[str, str], float | None]) -> pa.Table:
     rows = [{"study_id": study, "side": side, "p_mass": p, "model": "m"} for (study, side), p in p_mass.items()]
     return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
 
@@ -135,6 +136,7 @@ def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None
     }
     assert first.metrics["moved"] == {"0.95": {}, "0.85": {}}
     assert second.metrics["moved"] == {"0.95": {"FN>TP": 1, "FP>TN": 1}, "0.85": {"FN>TP": 1, "FP>TN": 1, "TP>FN": 1}}
+    assert second.metrics["reasons"] == {"0.95": {"map": 2}, "0.85": {"map": 3}}
     assert second.metrics["purity"]["0.95"] == {
         "TP": {"share": 0.5, "known": 2},
         "FP": {"share": None, "known": 0},
@@ -142,6 +144,23 @@ def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None
     }
     pool = read_pool(Stage(tmp_path, "round_01/pools").path("pool_p0_0.85.arrow")).to_pandas().set_index("image_id")
     assert pool["map_png"].dropna().to_dict() == {"s0LCC": b"s0LCC", "s1LMLO": b"s1LMLO"}
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_withdrawn_report_and_a_readers_verdict_change_the_pools_of_the_round_in_which_they_come(tmp_path: Path) -> None:
+    images, predictions = make_images(2), Stage(tmp_path, "predictions")
+    write_predictions(predictions, images, masked={"s0LCC", "s0LMLO"})
+    before, now = (make_labels(LABELS | {("s0", "L"): y}) for y in (0.99, None))
+    said = dict.fromkeys(SCHEMAS["verdicts"].names, "") | {"image_id": "s0LCC", "verdict": "mass", "at": "2026-01-01T00:00:00Z"}
+    verdicts = pa.Table.from_pylist([said], schema=SCHEMAS["verdicts"])
+    later = [labels_since(before, now, images, round_number=1), verdicts_of(verdicts, images, round_number=1)]
+    stage = Stage(tmp_path, "pools")
+    manifest = mine.run(predictions, labels=before, images=images, schedule=P0Schedule(), num_epochs=1, stage=stage, round=1, later=later)
+    assert (manifest.metrics["later_labels"], manifest.metrics["later_verdicts"]) == (2, 1)
+    pool = read_pool(stage.path("pool_p0_0.95.arrow")).to_pandas().set_index("image_id")
+    assert "s0LMLO" not in pool.index
+    assert (pool.loc["s0LCC", "y"], pool.loc["s0LCC", "quadrant"]) == (1.0, Quadrant.TP)
 
 
 @pytest.mark.ray
@@ -174,4 +193,4 @@ def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp
     assert counts == clean.counts(0.95)
     assert Path(pool).name == Path(clean.pool(0.95)).name
     assert read_pool(Path(pool)).equals(read_pool(Path(clean.pool(0.95))))
-    assert len((tmp_path / "miner" / "journal.jsonl").read_text().splitlines()) == len(shards)
+    assert len(list((tmp_path / "miner" / "journal").iterdir())) == len(shards)

@@ -1,11 +1,11 @@
-import json
-import logging
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from system.mining.journal import Journal
+from system.mining.amendments import Amendment, Kind
+from system.mining.journal import Journal, Superseded
 from system.mining.pools import Columns, Shard
 
 
@@ -16,80 +16,93 @@ def shard(number: int, *, num_rows: int = 3, attempt: int = 1) -> Shard:
     return Shard(1, number, attempt, f"part_{number}.parquet", Columns(keys, y, y * np.float32(0.5), keys % 2 == 0))
 
 
+def verdict() -> Amendment:
+    keys = np.array([4, 2], np.int64)
+    return Amendment(Kind.VERDICT, 2, keys, np.array([1, np.nan], np.float32), keys * 100, np.array([True, False]))
+
+
+def write(folder: Path, *messages: Shard | Amendment) -> None:
+    journal = Journal(folder)
+    assert list(journal.replay()) == []
+    for message in messages:
+        journal.append(message)
+
+
+def read(folder: Path) -> list[Shard | Amendment]:
+    return list(Journal(folder).replay())
+
+
 def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
-    written = [shard(1), shard(0), shard(1, attempt=2), shard(2, num_rows=0)]
-    for one in written:
-        Journal(tmp_path).append(one)
-    found = list(Journal(tmp_path).replay())
-    assert [(one.round, one.shard, one.attempt, one.source) for one in found] == [
-        (1, 1, 1, "part_1.parquet"),
-        (1, 0, 1, "part_0.parquet"),
-        (1, 1, 2, "part_1.parquet"),
-        (1, 2, 1, "part_2.parquet"),
-    ]
-    for one, other in zip(found, written, strict=True):
-        for array, expected in zip(one.columns.arrays(), other.columns.arrays(), strict=True):
-            assert array.dtype == expected.dtype
-            np.testing.assert_array_equal(array, expected)
+    written = [shard(1), shard(0), verdict(), shard(1, attempt=2), shard(2, num_rows=0)]
+    write(tmp_path, *written)
+    found = read(tmp_path)
+    assert [message.digest() for message in found] == [message.digest() for message in written]
+    first, words = found[0], found[2]
+    assert isinstance(first, Shard)
+    assert (first.round, first.shard, first.attempt, first.source) == (1, 1, 1, "part_1.parquet")
+    for array, expected in zip(first.columns.arrays(), shard(1).columns.arrays(), strict=True):
+        assert array.dtype == expected.dtype
+        np.testing.assert_array_equal(array, expected)
+    assert isinstance(words, Amendment)
+    assert (words.kind, words.round, words.keys.tolist(), words.masked.tolist()) == (Kind.VERDICT, 2, [4, 2], [True, False])
 
 
 def test_a_new_journal_is_empty(tmp_path: Path) -> None:
-    assert list(Journal(tmp_path / "miner").replay()) == []
+    assert read(tmp_path / "miner") == []
 
 
-@pytest.mark.parametrize("kept", [1, 20, -1])
-def test_a_torn_last_line_is_cut_off_and_the_journal_goes_on(tmp_path: Path, kept: int, caplog: pytest.LogCaptureFixture) -> None:
-    journal = Journal(tmp_path)
-    journal.append(shard(0))
-    whole = (tmp_path / "journal.jsonl").read_bytes()
-    journal.append(shard(1))
-    second = (tmp_path / "journal.jsonl").read_bytes()[len(whole) :]
-    (tmp_path / "journal.jsonl").write_bytes(whole + second[:kept])
-    with caplog.at_level(logging.WARNING):
-        assert [one.shard for one in Journal(tmp_path).replay()] == [0]
-    assert "cut off a torn last line" in caplog.text
-    Journal(tmp_path).append(shard(1))
-    assert [one.shard for one in Journal(tmp_path).replay()] == [0, 1]
+def test_a_journal_goes_on_where_the_last_one_stood(tmp_path: Path) -> None:
+    write(tmp_path, shard(0))
+    second = Journal(tmp_path)
+    assert len(list(second.replay())) == 1
+    second.append(shard(1))
+    assert len(read(tmp_path)) == 2
 
 
-def test_a_last_line_of_noughts_is_torn_too(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    with (tmp_path / "journal.jsonl").open("ab") as file:
-        file.write(b"\0" * 30 + b"\n")
-    assert [one.shard for one in Journal(tmp_path).replay()] == [0]
+def test_of_two_miners_on_one_journal_the_one_that_was_overtaken_stops(tmp_path: Path) -> None:
+    old, new = Journal(tmp_path), Journal(tmp_path)
+    assert list(old.replay()) == list(new.replay()) == []
+    old.append(shard(0))
+    with pytest.raises(Superseded, match="journal entry 0 was written by another miner"):
+        new.append(shard(1))
+    takes_over = Journal(tmp_path)
+    assert len(list(takes_over.replay())) == 1
+    takes_over.append(shard(1))
+    with pytest.raises(Superseded, match="journal entry 1 was written by another miner"):
+        old.append(shard(2))
+    assert len(read(tmp_path)) == 2
 
 
-def test_a_broken_line_in_the_middle_is_no_accident_of_a_crash(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    whole = (tmp_path / "journal.jsonl").read_bytes()
-    (tmp_path / "journal.jsonl").write_bytes(b"{ half\n" + whole)
-    with pytest.raises(ValueError, match="journal line 1 of 2 cannot be read"):
-        list(Journal(tmp_path).replay())
+def test_a_missing_entry_is_no_accident_of_a_crash(tmp_path: Path) -> None:
+    write(tmp_path, shard(0), shard(1), shard(2))
+    (tmp_path / "00000001.arrow").unlink()
+    with pytest.raises(ValueError, match="journal entry 1 of 3 is missing: restore it"):
+        read(tmp_path)
 
 
-def test_a_shard_file_without_its_line_does_not_count(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    (tmp_path / "journal.jsonl").unlink()
-    assert list(Journal(tmp_path).replay()) == []
+@pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:200], lambda data: b""])
+def test_a_damaged_entry_is_refused(tmp_path: Path, damage) -> None:
+    write(tmp_path, shard(0))
+    path = tmp_path / "00000000.arrow"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match="journal entry 0 is not what was written: restore it"):
+        read(tmp_path)
 
 
-def test_a_shard_file_that_was_exchanged_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    Journal(tmp_path).append(shard(1))
-    first, second = sorted((tmp_path / "shards").iterdir())
-    first.write_bytes(second.read_bytes())
-    with pytest.raises(ValueError, match="is not what journal line 1 recorded"):
-        list(Journal(tmp_path).replay())
+def test_an_entry_whose_numbers_were_changed_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, shard(0))
+    path = tmp_path / "00000000.arrow"
+    table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
+    table = table.set_column(1, "y", pa.array([0.1, 0.2, 0.3], pa.float32())).replace_schema_metadata(table.schema.metadata)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ValueError, match="journal entry 0 is not what was written"):
+        read(tmp_path)
 
 
-def test_a_journal_of_another_schema_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    path = tmp_path / "journal.jsonl"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 9}) + "\n")
-    with pytest.raises(ValueError, match="journal line 1 is 'shard' of schema 9, this is schema 1"):
-        list(Journal(tmp_path).replay())
-
-
-def test_nothing_half_written_keeps_its_name(tmp_path: Path) -> None:
-    Journal(tmp_path).append(shard(0))
-    assert [path.name for path in (tmp_path / "shards").iterdir()] == ["round_01_shard_00000_attempt_001.arrow"]
+def test_a_journal_of_another_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("system.mining.journal.SCHEMA_VERSION", 9)
+        write(tmp_path, shard(0))
+    with pytest.raises(ValueError, match="journal entry 0 has schema 9, this is schema 2"):
+        read(tmp_path)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from system.mining.pools import Columns, Pools, Shard
+from system.mining.amendments import Amendment, Kind
+from system.mining.pools import Columns, Pools, Reason, Shard
 from system.records import Quadrant
 
 
@@ -85,6 +86,49 @@ def test_moves_name_the_images_that_left_their_quadrant() -> None:
     assert moves.before.tolist() == [Quadrant.FN, Quadrant.FP, Quadrant.FN]
     assert moves.after.tolist() == [Quadrant.TP, Quadrant.TN, Quadrant.TP]
     assert moves.counts() == {"FN>TP": 2, "FP>TN": 1}
+
+
+def words(kind: Kind, *rows: tuple[int, float], round_number: int = 2, order: int = 1, masked: bool = False) -> Amendment:
+    """Rows of key and y."""
+    keys, y = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
+    return Amendment(kind, round_number, keys, y, np.full(len(rows), order, np.int64), np.full(len(rows), masked))
+
+
+def test_a_withdrawn_report_and_a_verdict_move_rows_from_their_round_on() -> None:
+    held = pools(*[shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True), (4, 0.5, True), round_number=number) for number in (1, 2)])
+    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 2, "FP": 1, "FN": 0, "TN": 0}
+    assert held.amend(words(Kind.LABEL, (1, np.nan)))
+    assert held.amend(words(Kind.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is no image of this round
+    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 2, "FN": 0, "TN": 0}
+    assert held.counts(p0=0.95, round_number=1)["TP"] == 2
+    assert not held.amend(words(Kind.LABEL, (1, np.nan)))
+
+
+def test_a_verdict_beats_a_label_and_is_never_overridden_by_a_later_round() -> None:
+    held = pools(shard(0, (1, 0.01, True)), shard(0, (1, 0.01, True), round_number=2))
+    held.amend(words(Kind.VERDICT, (1, 1.0), round_number=1, order=5))
+    held.amend(words(Kind.LABEL, (1, 0.01), round_number=2, order=9))
+    assert held.counts(p0=0.95)["TP"] == 1
+    held.accept(shard(0, (1, 0.02, True), round_number=3))
+    assert held.counts(p0=0.95)["TP"] == 1
+
+
+def test_an_image_that_a_reader_has_outlined_is_in_no_pool() -> None:
+    held = pools(shard(0, (1, 0.99, True)))
+    held.amend(words(Kind.VERDICT, (1, 1.0), round_number=1, masked=True))
+    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 0, "FP": 0, "FN": 0, "TN": 0}
+
+
+def test_moves_say_why() -> None:
+    first = shard(0, (1, 0.99, False), (2, 0.99, True), (3, 0.99, True), (4, 0.99, True), (5, 0.99, True), (6, 0.99, True))
+    second = shard(0, (1, 0.99, True), (2, 0.5, True), (3, 0.01, False), (4, 0.99, True), (5, 0.99, True), (6, 0.99, False), round_number=2)
+    held = pools(first, second)
+    held.amend(words(Kind.LABEL, (4, np.nan)))
+    held.amend(words(Kind.VERDICT, (5, 0.0), (6, 1.0)))  # what the reader says of 6 is what its report said: the map moved it
+    moves = held.moves(p0=0.95)
+    expected = {1: Reason.MAP, 2: Reason.LABEL, 3: Reason.BOTH, 4: Reason.LABEL, 5: Reason.VERDICT, 6: Reason.MAP}
+    assert dict(zip(moves.keys.tolist(), moves.reason.tolist(), strict=True)) == expected
+    assert moves.reasons() == {"label": 2, "map": 2, "both": 1, "verdict": 1}
 
 
 def test_nothing_has_moved_in_the_first_round() -> None:

@@ -1,0 +1,54 @@
+"""What the archive has learned since a run was pinned to it: labels of corrected and withdrawn reports, and readers' verdicts."""
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from system.mining.amendments import Amendment, Kind
+
+VERDICTS = {"mass": 1.0, "no mass": 0.0, "unsure": float("nan")}
+"""A reader's word, and the probability of a mass that it stands for; an image she is unsure of teaches nothing."""
+
+_BREAST = ["study_id", "side"]
+
+
+def labels_since(before: pa.Table, now: pa.Table, images: pa.Table, *, round_number: int) -> Amendment:
+    """Return the images whose breast has another label than when the run began, because its report was corrected, or withdrawn.
+
+    A breast that is only read by newer report models keeps the run's label.
+    before, now: rows of the archive's `labels`;  images: of its `images`
+    """
+    had, has = (table.select([*_BREAST, "p_mass", "report_version"]).to_pandas() for table in (before, now))
+    both = had.merge(has, on=_BREAST, suffixes=("_before", ""))
+    versions = ["report_version_before", "report_version"]
+    both[versions] = both[versions].fillna(0)  # labels of before versions were kept
+    withdrawn = both["p_mass"].isna() & both["p_mass_before"].notna()
+    changed = both[withdrawn | (both["report_version"] > both["report_version_before"])]
+    rows = images.select(["image_key", *_BREAST]).to_pandas().merge(changed, on=_BREAST)
+    nobody = np.zeros(len(rows), bool)
+    return _amendment(Kind.LABEL, round_number, rows, y=rows["p_mass"], order=rows["report_version"], masked=nobody)
+
+
+def verdicts_of(verdicts: pa.Table, images: pa.Table, *, round_number: int) -> Amendment:
+    """Return readers' verdicts on the archive's images. verdicts: rows of `verdicts`, `at` in ISO 8601.
+
+    Raises ValueError for a word that is no verdict.
+    """
+    said = verdicts.to_pandas()
+    if strange := sorted(set(said["verdict"]) - set(VERDICTS)):
+        raise ValueError(f"{strange[0]!r} is no verdict: the archive's verdicts must be one of {', '.join(VERDICTS)}")
+    rows = images.select(["image_key", "image_id"]).to_pandas().merge(said, on="image_id")
+    y = rows["verdict"].map(VERDICTS).astype(np.float32)
+    at = pd.to_datetime(rows["at"], utc=True, format="ISO8601").astype("datetime64[ns, UTC]").astype(np.int64)
+    return _amendment(Kind.VERDICT, round_number, rows, y=y, order=at, masked=(y == 1) & (rows["mask_sha"].fillna("") != ""))
+
+
+def _amendment(kind: Kind, round_number: int, rows: pd.DataFrame, *, y, order, masked) -> Amendment:
+    return Amendment(
+        kind,
+        round_number,
+        keys=rows["image_key"].to_numpy(np.int64),
+        y=np.asarray(y, np.float32),
+        order=np.asarray(order, np.int64),
+        masked=np.asarray(masked, np.bool_),
+    )

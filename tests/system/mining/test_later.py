@@ -1,0 +1,78 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from system.archive.tables import SCHEMAS
+from system.mining import labels_since, verdicts_of
+from system.mining.amendments import Kind
+
+
+def table(name: str, *rows: dict) -> pa.Table:
+    return pa.Table.from_pylist([dict.fromkeys(SCHEMAS[name].names) | row for row in rows], schema=SCHEMAS[name])
+
+
+IMAGES = table(
+    "images",
+    *[
+        {"image_id": f"{study}{side}{view}", "image_key": key, "study_id": study, "side": side, "view": view}
+        for key, (study, side, view) in enumerate((study, side, view) for study in "abc" for side in "LR" for view in ("CC", "MLO"))
+    ],
+)
+
+
+def label(study: str, side: str, p_mass: float | None, *, version: int = 1, model: str = "m") -> dict:
+    return {"study_id": study, "side": side, "p_mass": p_mass, "model": model, "report_version": version}
+
+
+def test_a_withdrawn_report_takes_both_views_labels_back() -> None:
+    before = table("labels", label("a", "L", 0.9), label("a", "R", 0.1), label("b", "L", None))
+    now = table("labels", label("a", "L", None), label("a", "R", 0.1), label("b", "L", None))
+    found = labels_since(before, now, IMAGES, round_number=2)
+    assert (found.kind, found.round, found.keys.tolist()) == (Kind.LABEL, 2, [0, 1])
+    assert np.isnan(found.y).all()
+
+
+def test_a_corrected_report_gives_its_new_label() -> None:
+    before = table("labels", label("a", "L", 0.9), label("b", "R", None))
+    now = table("labels", label("a", "L", 0.2, version=2), label("b", "R", 0.8, version=3))
+    found = labels_since(before, now, IMAGES, round_number=1)
+    assert found.keys.tolist() == [0, 1, 6, 7]
+    assert found.y.tolist() == pytest.approx([0.2, 0.2, 0.8, 0.8])
+    assert found.order.tolist() == [2, 2, 3, 3]
+
+
+def test_a_report_read_again_by_newer_models_keeps_the_runs_label() -> None:
+    before, now = table("labels", label("a", "L", 0.9)), table("labels", label("a", "L", 0.7, model="n"))
+    assert len(labels_since(before, now, IMAGES, round_number=1)) == 0
+
+
+def verdict(image: str, word: str, at: str, *, mask: str = "") -> dict:
+    return {"image_id": image, "verdict": word, "at": at, "mask_sha": mask, "reader": "r"}
+
+
+def test_verdicts_stand_for_probabilities_and_times() -> None:
+    said = table(
+        "verdicts",
+        verdict("aLCC", "mass", "2026-03-01T10:00:00Z", mask="abc"),
+        verdict("bRCC", "no mass", "2026-03-01T10:00:01+00:00"),
+        verdict("cLMLO", "unsure", "2026-03-01T11:00:00+01:00"),
+        verdict("elsewhere", "mass", "2026-03-01T10:00:00Z"),
+    )
+    found = verdicts_of(said, IMAGES, round_number=1)
+    assert found.kind is Kind.VERDICT
+    assert dict(zip(found.keys.tolist(), found.masked.tolist(), strict=True)) == {0: True, 6: False, 9: False}
+    y = dict(zip(found.keys.tolist(), found.y.tolist(), strict=True))
+    assert (y[0], y[6], np.isnan(y[9])) == (1.0, 0.0, True)
+    at = dict(zip(found.keys.tolist(), found.order.tolist(), strict=True))
+    assert at[6] - at[0] == 10**9
+    assert at[9] == at[0]
+
+
+def test_nothing_said_is_an_empty_message() -> None:
+    assert len(verdicts_of(table("verdicts"), IMAGES, round_number=1)) == 0
+    assert len(labels_since(table("labels"), table("labels"), IMAGES, round_number=1)) == 0
+
+
+def test_a_word_that_is_no_verdict_is_refused() -> None:
+    with pytest.raises(ValueError, match="'cancer' is no verdict: the archive's verdicts must be one of mass, no mass, unsure"):
+        verdicts_of(table("verdicts", verdict("aLCC", "cancer", "2026-03-01T10:00:00Z")), IMAGES, round_number=1)
