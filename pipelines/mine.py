@@ -18,7 +18,7 @@ import ray
 from numpy.typing import NDArray
 
 from actors.miner import Miner
-from system.mining import Amendment, Columns, P0Schedule, Shard, p0_text, pool_name, purity, read_pool
+from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name, purity, read_pool
 from system.records import Split
 from system.runs import Manifest, Stage
 
@@ -28,6 +28,8 @@ NAMESPACE = "mammoloop"
 MinerHandle = Any  # an actors.miner.Miner made remote; Ray's own types for that contradict each other
 TRUTH = pa.schema([("image_key", pa.int64()), ("has_mass", pa.bool_())])
 NO_TRUTH = TRUTH.empty_table()
+NO_OUTLINES = OUTLINED.empty_table()
+OUTLINED_FILE = "outlined.parquet"
 _COLUMNS = ["image_key", "study_id", "side", "score", "mask_area_px", "error"]
 _MESSAGES_AT_ONCE = 16  # shards under way to the miner
 
@@ -42,13 +44,14 @@ def run(  # noqa: PLR0913 - what a round is made of
     stage: Stage,
     round: int,  # noqa: A002 - the word of the paper and of the stages' names
     later: Sequence[Amendment] = (),
+    outlined: pa.Table = NO_OUTLINES,
     truth: pa.Table = NO_TRUTH,
 ) -> Manifest:
     """Write one pool per distinct p0 of the round's epochs; needs a running Ray.
 
     predictions: finished, of this round;  labels: study_id, side, p_mass;  images: the archive's table, to keep out what may not teach
-    stage: files pool_p0_*.arrow (system.mining.POOL), metrics per p0: counts, moved, reasons, purity;  round: from 1
-    later: what was said of the images since the run was pinned (system.mining.later)
+    stage: files pool_p0_*.arrow (system.mining.POOL) and outlined.parquet, metrics per p0: counts, moved, reasons, purity;  round: from 1
+    later: what was said of the images since the run was pinned;  outlined: OUTLINED, images that teach as annotated ones from now on
     truth: TRUTH, for the pools' purity where it is known
     """
 
@@ -58,7 +61,8 @@ def run(  # noqa: PLR0913 - what a round is made of
             offered = _offer(miner, shards)
             offered |= {f"later_{words.kind}s": len(words) for words in later}
             ray.get([miner.amend.remote(words) for words in later])
-            files, facts = [], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
+            pq.write_table(outlined, attempt / OUTLINED_FILE)
+            files, facts = [attempt / OUTLINED_FILE], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
             for p0 in schedule.values(num_epochs):
                 files.append(_snapshot(miner, attempt, p0=p0, round_number=round))
                 counts, moves = ray.get([ask.remote(p0, round_number=round) for ask in (miner.counts, miner.moved)])

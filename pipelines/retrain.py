@@ -1,5 +1,6 @@
 """Retrain on the fully labelled data and the pools of a round, from the latest model (seed 000, section 3.3)."""
 
+from pipelines.mine import OUTLINED_FILE
 from pipelines.train import TrainJob
 from pipelines.train import run as train
 from system.config import ClusterConfig
@@ -13,4 +14,5 @@ def run(job: TrainJob, *, pools: Stage, schedule: P0Schedule, cluster: ClusterCo
         return done
     p0 = {epoch: schedule.at(epoch) for epoch in range(job.train.num_epochs)}
     snapshots = {epoch: str(pools.path(pool_name(value)).resolve()) for epoch, value in p0.items()}
-    return train(job.model_copy(update={"pools": snapshots, "p0": p0}), cluster=cluster, stage=stage)
+    changes = {"pools": snapshots, "p0": p0, "outlined": str(pools.path(OUTLINED_FILE).resolve())}
+    return train(job.model_copy(update=changes), cluster=cluster, stage=stage)

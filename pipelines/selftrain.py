@@ -19,7 +19,7 @@ from pipelines.thresholds import Thresholds, choose
 from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table
 from system.config import RunConfig, as_yaml, resolve
-from system.mining import Amendment, labels_since, verdicts_of
+from system.mining import labels_since, outlined_by_readers, verdicts_of
 from system.records import Split
 from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
@@ -92,8 +92,9 @@ def stage_one(here: Run) -> Stage:
 def find_samples(here: Run, number: int, *, latest: System) -> Stage:
     """Infer the weak images with the latest model and compare its masks with the reports."""
     predictions, pools = infer_round(here, number, latest=latest), here.stage(f"round_{number:02d}/pools")
-    images = here.archive.table("images")
-    rounds = here.config.rounds
+    images, rounds = here.archive.table("images"), here.config.rounds
+    now = Archive.open(here.archive.uri)  # what has been said since the run was pinned: no sample outlives its report, none a reader's word
+    verdicts = now.table("verdicts")
     mine.run(
         predictions,
         labels=here.archive.table("labels"),
@@ -102,7 +103,11 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
         num_epochs=rounds.train.num_epochs,
         stage=pools,
         round=number,
-        later=_said_since(here, images, number),
+        later=[
+            labels_since(here.archive.table("labels"), now.table("labels"), images, round_number=number),
+            verdicts_of(verdicts, images, round_number=number),
+        ],
+        outlined=outlined_by_readers(verdicts, images),
         truth=_truth(here.archive, images),
     )
     return pools
@@ -262,15 +267,6 @@ def _truth(archive: Archive, images: pa.Table) -> pa.Table:
     return pa.table(
         {"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())}
     )
-
-
-def _said_since(here: Run, images: pa.Table, number: int) -> list[Amendment]:
-    """Return what the archive has learned of the run's images since it was pinned: no sample outlives its report, none a reader's word."""
-    now = Archive.open(here.archive.uri)
-    return [
-        labels_since(here.archive.table("labels"), now.table("labels"), images, round_number=number),
-        verdicts_of(now.table("verdicts"), images, round_number=number),
-    ]
 
 
 def _num_steps(stage: Stage) -> int:

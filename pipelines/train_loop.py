@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import ray.train
 import torch
 from pydantic import Field
@@ -30,7 +31,7 @@ from system.training.config import TrainConfig
 from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
 from system.training.epoch import EpochResult, Learner, bare, run_epoch
 from system.training.sampler import BatchPlan, sample_seeds, share_of
-from system.training.samples import SampleIndex, keep_share, make_index, pool_rows, strong_rows
+from system.training.samples import SampleIndex, keep_share, make_index, outlined_rows, pool_rows, strong_rows
 from system.training.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class TrainJob(Settings):
     start: str = ""  # folder of the checkpoint to go on from; empty = from `net`
     pools: dict[int, str] = Field(default={})  # epoch → pool snapshot; empty = strong data alone
     p0: dict[int, float] = Field(default={})  # epoch → p0 in force, for log lines
+    outlined: str = ""  # Parquet file of mining.OUTLINED: weak images in which readers have outlined a mass; empty = none
 
 
 def train_loop(settings: dict[str, Any]) -> None:
@@ -150,8 +152,10 @@ class Worker:
 
 
 def epoch_index(job: TrainJob, epoch: int, *, images: pa.Table, masks: pa.Table) -> SampleIndex:
-    """Return the samples of an epoch: the strong data, and the pool of the epoch's p0."""
+    """Return the samples of an epoch: the strong data, what readers outlined, and the pool of the epoch's p0."""
     rows = strong_rows(keep_share(images, masks, share=job.strong_share), masks)
+    if job.outlined:
+        rows = pa.concat_tables([rows, outlined_rows(pq.ParquetFile(job.outlined).read())])
     if epoch in job.pools:
         with pa.memory_map(job.pools[epoch]) as source:
             pool = pa.ipc.open_file(source).read_all()

@@ -3,11 +3,15 @@
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from system.mining.amendments import Amendment, Kind
+from system.records import Split
 
 VERDICTS = {"mass": 1.0, "no mass": 0.0, "unsure": float("nan")}
 """A reader's word, and the probability of a mass that it stands for; an image she is unsure of teaches nothing."""
+
+OUTLINED = pa.schema([("image_key", pa.int64()), ("mask_sha", pa.string())])
 
 _BREAST = ["study_id", "side"]
 
@@ -39,8 +43,25 @@ def verdicts_of(verdicts: pa.Table, images: pa.Table, *, round_number: int) -> A
         raise ValueError(f"{strange[0]!r} is no verdict: the archive's verdicts must be one of {', '.join(VERDICTS)}")
     rows = images.select(["image_key", "image_id"]).to_pandas().merge(said, on="image_id")
     y = rows["verdict"].map(VERDICTS).astype(np.float32)
-    at = pd.to_datetime(rows["at"], utc=True, format="ISO8601").astype("datetime64[ns, UTC]").astype(np.int64)
-    return _amendment(Kind.VERDICT, round_number, rows, y=y, order=at, masked=(y == 1) & (rows["mask_sha"].fillna("") != ""))
+    masked = (y == 1) & (rows["mask_sha"].fillna("") != "")
+    return _amendment(Kind.VERDICT, round_number, rows, y=y, order=_nanoseconds(rows["at"]), masked=masked)
+
+
+def outlined_by_readers(verdicts: pa.Table, images: pa.Table) -> pa.Table:
+    """Return the weak images in whose last verdict a reader has outlined a mass, as OUTLINED: they teach like annotated ones.
+
+    Images that are held out stay held out, whatever a reader says of them.
+    """
+    said = verdicts.to_pandas()
+    last = said.assign(ns=_nanoseconds(said["at"])).sort_values(["ns", "reader"]).drop_duplicates("image_id", keep="last")
+    drawn = last[(last["verdict"] == "mass") & (last["mask_sha"].fillna("") != "")]
+    rows = images.filter(pc.field("split") == str(Split.WEAK)).select(["image_key", "image_id"]).to_pandas().merge(drawn, on="image_id")
+    return pa.Table.from_pandas(rows[OUTLINED.names], schema=OUTLINED, preserve_index=False)
+
+
+def _nanoseconds(at: pd.Series) -> pd.Series:
+    """Return times in ISO 8601 as nanoseconds since 1970."""
+    return pd.to_datetime(at, utc=True, format="ISO8601").astype("datetime64[ns, UTC]").astype(np.int64)
 
 
 def _amendment(kind: Kind, round_number: int, rows: pd.DataFrame, *, y, order, masked) -> Amendment:

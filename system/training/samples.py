@@ -96,6 +96,20 @@ def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRON
     )
 
 
+def outlined_rows(outlined: pa.Table) -> pa.Table:
+    """Return the images that a reader has outlined as rows of the index. outlined: columns image_key, mask_sha."""
+    count = len(outlined)
+    return pa.table(
+        {
+            "image_key": outlined["image_key"],
+            "kind": pa.repeat(pa.scalar(int(Kind.STRONG_MASS), pa.uint8()), count),
+            "p_mass": pa.repeat(pa.scalar(1.0, pa.float32()), count),
+            "mask_sha": outlined["mask_sha"],
+            "map_png": pa.nulls(count, pa.binary()),
+        }
+    )
+
+
 def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Table:
     """Return the members of a pool snapshot as rows of the index.
 

@@ -124,7 +124,7 @@ def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None
             round=number,
             truth=truth,
         )
-        assert manifest.files == ["pool_p0_0.85.arrow", "pool_p0_0.95.arrow"]
+        assert manifest.files == ["outlined.parquet", "pool_p0_0.85.arrow", "pool_p0_0.95.arrow"]
         assert (manifest.rows, manifest.metrics["errors"], manifest.metrics["unlabelled"]) == (10, 2, 4)
 
     first, second = (Stage(tmp_path, f"round_{number:02d}/pools").manifest() for number in (1, 2))

@@ -5,17 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
+from pipelines.train_loop import epoch_index
 from system.archive import Archive
 from system.config import ClusterConfig
 from system.losses import LossConfig
+from system.mining import OUTLINED
 from system.nets import NetConfig
-from system.records import Split
+from system.records import Split, image_key
 from system.runs import Stage
 from system.training.config import TrainConfig
+from system.training.samples import Kind
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 WOMEN = dict.fromkeys("abcdef", Split.STRONG)
@@ -59,6 +64,22 @@ def scalars(events: Path) -> dict[tuple[str, int], float]:
 
 def weights(stage: Stage) -> bytes:
     return stage.path("model.safetensors").read_bytes()
+
+
+def test_what_a_reader_has_outlined_teaches_like_an_annotated_image(archive, make_archive, tmp_path):
+    weak = make_archive(tmp_path / "weak", {"a": Split.STRONG, "b": Split.WEAK})
+    images, masks = weak.table("images"), weak.table("masks")
+    key = image_key("bL")
+    pq.write_table(
+        pa.table({"image_key": [key], "mask_sha": [masks["mask_sha"][0].as_py()]}, schema=OUTLINED), tmp_path / "outlined.parquet"
+    )
+    asked = job(weak, {"num_epochs": 1})
+    without = epoch_index(asked, 0, images=images, masks=masks)
+    index = epoch_index(asked.model_copy(update={"outlined": str(tmp_path / "outlined.parquet")}), 0, images=images, masks=masks)
+    assert len(index) == len(without) + 1
+    place = index.image_key.tolist().index(key)
+    assert (index.kind[place], index.p_mass[place], index.mask_sha[place]) == (Kind.STRONG_MASS, 1.0, masks["mask_sha"][0].as_py())
+    assert place in index.positives()
 
 
 def test_two_workers_take_the_steps_of_one(ray_cluster, archive, tmp_path):

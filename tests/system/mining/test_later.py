@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from system.archive.tables import SCHEMAS
-from system.mining import labels_since, verdicts_of
+from system.mining import labels_since, outlined_by_readers, verdicts_of
 from system.mining.amendments import Kind
 
 
@@ -11,10 +11,11 @@ def table(name: str, *rows: dict) -> pa.Table:
     return pa.Table.from_pylist([dict.fromkeys(SCHEMAS[name].names) | row for row in rows], schema=SCHEMAS[name])
 
 
+SPLITS = {"a": "weak", "b": "weak", "c": "test"}
 IMAGES = table(
     "images",
     *[
-        {"image_id": f"{study}{side}{view}", "image_key": key, "study_id": study, "side": side, "view": view}
+        {"image_id": f"{study}{side}{view}", "image_key": key, "study_id": study, "side": side, "view": view, "split": SPLITS[study]}
         for key, (study, side, view) in enumerate((study, side, view) for study in "abc" for side in "LR" for view in ("CC", "MLO"))
     ],
 )
@@ -76,3 +77,17 @@ def test_nothing_said_is_an_empty_message() -> None:
 def test_a_word_that_is_no_verdict_is_refused() -> None:
     with pytest.raises(ValueError, match="'cancer' is no verdict: the archive's verdicts must be one of mass, no mass, unsure"):
         verdicts_of(table("verdicts", verdict("aLCC", "cancer", "2026-03-01T10:00:00Z")), IMAGES, round_number=1)
+
+
+def test_a_readers_last_outline_teaches_unless_its_image_is_held_out() -> None:
+    said = table(
+        "verdicts",
+        verdict("aLCC", "mass", "2026-03-01T10:00:00Z", mask="old"),
+        verdict("aLCC", "mass", "2026-03-01T12:30:00+01:00", mask="new"),
+        verdict("aRCC", "mass", "2026-03-01T10:00:00Z", mask="taken back"),
+        verdict("aRCC", "no mass", "2026-03-02T10:00:00Z"),
+        verdict("bLCC", "mass", "2026-03-01T10:00:00Z"),
+        verdict("cLCC", "mass", "2026-03-01T10:00:00Z", mask="held out"),
+    )
+    assert outlined_by_readers(said, IMAGES).to_pydict() == {"image_key": [0], "mask_sha": ["new"]}
+    assert outlined_by_readers(table("verdicts"), IMAGES).num_rows == 0
