@@ -150,7 +150,7 @@ class Predictor:
         candidates = regions(full, floor=config.candidate_floor, min_px=config.min_candidate_px)
         peaks = full.max(axis=(1, 2))
         return [
-            {"peak": float(peaks[i]), "crf_removed": float(refined.removed[i])}
+            {"peak": float(peaks[i]), "entropy": mean_entropy(small[i]), "crf_removed": float(refined.removed[i])}
             | self._findings(small[i], mask=refined.mask[i], candidates=candidates[i])
             for i in range(len(small))
         ]
@@ -173,6 +173,12 @@ class Predictor:
         if count := int((removed > REMOVAL_WARNING).sum()):
             params = self.config.refine.params.model_dump()
             log.warning("the CRF took more than half of a component in %d of %d images; its parameters: %s", count, len(removed), params)
+
+
+def mean_entropy(probability: NDArray[np.float32]) -> float:
+    """Return the mean entropy of a map in bits a cell, 0 (sure everywhere) to 1 (even odds everywhere). probability: [h, w], 0 to 1."""
+    p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
+    return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean())
 
 
 def quantise(probability: NDArray[np.float32], *, bits: Literal[8, 16]) -> NDArray[np.uint8 | np.uint16]:

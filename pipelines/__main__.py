@@ -15,6 +15,12 @@ quarantine = typer.Typer(
     help="See what ingest kept out, and try it again.\n\nExample: `mammoloop quarantine list --archive archive`",
 )
 app.add_typer(quarantine, name="quarantine")
+review = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Put images before a radiologist; take her verdicts in.\n\nExample: `mammoloop review export --run run --round 1 --out review`",
+)
+app.add_typer(review, name="review")
 
 Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
@@ -256,6 +262,50 @@ def predict(
         found = stage.run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
     console().print(found.table())
     typer.echo(f"candidates begin at probability {detector.candidate_floor:.3g}, {detector.reason}; findings in {out}")
+
+
+@review.command("export")
+def review_export(
+    run: Annotated[Path, typer.Option(help="folder of a run", exists=True, file_okay=False)],
+    number: Annotated[int, typer.Option("--round", min=1, help="round whose inference is done")],
+    out: Annotated[Path, typer.Option(help="folder of the queue")],
+    size: Annotated[int, typer.Option(min=1, help="images")] = 100,
+    random_share: Annotated[float, typer.Option(min=0, max=1, help="of them drawn at random: they tell how pure the pools are")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the images a radiologist should see next: queue.csv to fill in, pictures, overlays, COCO JSON.
+
+    In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the picture's pixels.
+
+    Example: `mammoloop review export --run run --round 1 --out review --size 50`
+    """
+    from pipelines import review as stage
+    from system.review import QueueConfig
+
+    _set_up_logging(quiet=quiet)
+    why = stage.export(run, number, out, config=QueueConfig(size=size, random_share=random_share, seed=seed))
+    typer.echo(f"{sum(why.values())} images in {out}: " + ", ".join(f"{count} {reason}" for reason, count in why.items()))
+
+
+@review.command("import")
+def review_import(
+    file: Annotated[Path, typer.Option(help="queue.csv with verdicts", exists=True, dir_okay=False)],
+    archive: ArchiveUri,
+    reader: Annotated[str, typer.Option(help="who has read")],
+    coco: Annotated[Path | None, typer.Option(help="COCO JSON with her outlines", exists=True, dir_okay=False)] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Take verdicts into the archive: they beat every label, and an outlined mass teaches like an annotated one from the next round on.
+
+    Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
+    """
+    from pipelines import review as stage
+
+    _set_up_logging(quiet=quiet)
+    taken = stage.take_in(file, archive, reader=reader, coco=coco)
+    words = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
+    typer.echo(f"verdicts: {words}; {taken.num_outlined} outlined")
 
 
 @app.command()

@@ -127,15 +127,18 @@ def read_columns(path: Path, *, labels: pa.Table, images: pa.Table) -> tuple[Col
     _refuse_held_out(frame["image_key"], images=images)
     columns = Columns(
         keys=frame["image_key"].to_numpy(np.int64),
-        y=_labels_of(frame, labels),
+        y=labels_of(frame, labels),
         score=frame["score"].to_numpy(np.float32),
         has_mask=(frame["mask_area_px"] > 0).to_numpy(bool),
     )
     return columns, len(everything) - len(frame)
 
 
-def _labels_of(frame: pd.DataFrame, labels: pa.Table) -> NDArray[np.float32]:
-    """Return p_mass of each row's breast, NaN where it has none. y is per breast: CC and MLO share it."""
+def labels_of(frame: pd.DataFrame, labels: pa.Table) -> NDArray[np.float32]:
+    """Return p_mass of each row's breast, [N], NaN where it has none. y is per breast: CC and MLO share it.
+
+    frame: columns study_id, side;  labels: rows of the archive's `labels`. Raises ValueError for a breast that is labelled twice.
+    """
     breast = ["study_id", "side"]
     known = labels.select([*breast, "p_mass"]).to_pandas()
     if twice := int(known.duplicated(breast).sum()):

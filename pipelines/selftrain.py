@@ -136,7 +136,7 @@ def infer_alone(out: Path, number: int, *, config: RunConfig) -> Stage:
     out = out.resolve()
     before = "stage1" if number == 1 else f"round_{number - 1:02d}"
     with _claimed(out, config):
-        here = _reopen(out, config)
+        here = reopen(out, config)
         trained = here.stage(f"{before}/checkpoint")
         if not trained.manifest():
             raise FileNotFoundError(
@@ -220,13 +220,16 @@ def _pin(out: Path, archive_uri: str, config: RunConfig) -> Run:
     """Fix the archive's versions at the first start; a restart reads the same ones."""
     archive = Archive.open(archive_uri)
     Stage(out, ARCHIVE).once(lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}}))
-    here = _reopen(out, config, archive_uri=archive.uri)
+    here = reopen(out, config, archive_uri=archive.uri)
     check_no_leak(here.archive.table("images"))
     return here
 
 
-def _reopen(out: Path, config: RunConfig, *, archive_uri: str = "") -> Run:
-    """Return a run whose archive is pinned already. archive_uri: where it lies now, when it was moved."""
+def reopen(out: Path, config: RunConfig, *, archive_uri: str = "") -> Run:
+    """Return a run whose archive is pinned already. archive_uri: where it lies now, when it was moved.
+
+    Raises FileNotFoundError for a run that has not come so far.
+    """
     pinned = Stage(out, ARCHIVE).manifest()
     if not pinned:
         raise FileNotFoundError(f"{out.name} has not come to its archive yet: go on with `mammoloop selftrain`")

@@ -43,7 +43,16 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("report_version", _INT),  # of the report that was read
         ]
     ),
-    "verdicts": pa.schema([("image_id", _TEXT), ("verdict", _TEXT), ("mask_sha", _TEXT), ("reader", _TEXT), ("at", _TEXT)]),
+    "verdicts": pa.schema(
+        [
+            ("image_id", _TEXT),
+            ("verdict", _TEXT),  # mass, no mass, unsure
+            ("mask_sha", _TEXT),  # of the outline in the canonical view; "" = none was drawn
+            ("reader", _TEXT),
+            ("at", _TEXT),  # ISO 8601, UTC
+            ("why", _TEXT),  # what brought the image before the reader: review.Why
+        ]
+    ),
     "models": pa.schema([("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]),
     "files": pa.schema(  # what became of every file that was read, so that none is read twice; archive.intake.Intake
         [
@@ -93,6 +102,7 @@ PREDICTIONS = pa.schema(
         ("score", _FLOAT),  # highest probability of a kept candidate, 0 where there is none
         ("peak", _FLOAT),  # highest probability of the whole map
         ("p_image", _FLOAT),  # classification branch, 0 to 1
+        ("entropy", _FLOAT),  # of the map, mean bits a cell, 0 to 1
         ("mask_area_px", _INT),  # pixels of the binary mask M_b; 0 = mask −
         ("crf_removed", _FLOAT),  # largest share of a component that the CRF took away, 0 to 1
         ("candidates", _TEXT),  # JSON list of records.Candidate as dicts
