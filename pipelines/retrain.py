@@ -14,5 +14,6 @@ def run(job: TrainJob, *, pools: Stage, schedule: P0Schedule, cluster: ClusterCo
         return done
     p0 = {epoch: schedule.at(epoch) for epoch in range(job.train.num_epochs)}
     snapshots = {epoch: str(pools.path(pool_name(value)).resolve()) for epoch, value in p0.items()}
-    changes = {"pools": snapshots, "p0": p0, "outlined": str(pools.path(OUTLINED_FILE).resolve())}
+    outlined = [str(path.resolve()) for path in pools.paths() if path.name == OUTLINED_FILE]  # none in pools of before readers were asked
+    changes = {"pools": snapshots, "p0": p0, "outlined": "".join(outlined)}
     return train(job.model_copy(update=changes), cluster=cluster, stage=stage)
