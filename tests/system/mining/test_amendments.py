@@ -35,6 +35,11 @@ def test_words_count_from_their_round_on() -> None:
     assert last(first, second, round_number=9) == {7: 0.0, 8: 1.0}
 
 
+def test_an_old_word_that_comes_rounds_later_does_not_count() -> None:
+    said_last, heard_last = words((7, 1.0, 20)), words((7, 0.0, 10), round_number=2)
+    assert last(said_last, heard_last, round_number=2) == {7: 1.0}
+
+
 def test_nothing_and_unsure_are_no_probability() -> None:
     assert np.isnan(last(words((7, NAN, 10)))[7])
     assert np.isnan(last(words((7, 0.9, 10)), words((7, NAN, 20)))[7])
