@@ -3,7 +3,7 @@
 A plain class; pipelines/mine.py makes it a named, detached actor. What it knows is in system/mining, what it must not lose in the journal.
 
 One actor holds some 25 bytes an image (benchmarks/miner.py), so hundreds of millions. Past that, several can share a run: every message is
-split by a hash of the study, so that both breasts and all views of a woman's examination stay together, each actor has a journal of its own,
+split by a hash of the study, so that both breasts and all views of an examination stay together, each actor has a journal of its own,
 counts add up and a pool is the list of their files. Nothing here looks beyond one image, so no actor needs another's rows.
 """
 
