@@ -10,7 +10,10 @@ counts add up and a pool is the list of their files. Nothing here looks beyond o
 import logging
 from pathlib import Path
 
-from system.mining import LATEST, Amendment, Moves, Pools, Shard, write_pool
+import numpy as np
+from numpy.typing import NDArray
+
+from system.mining import LATEST, Amendment, Moves, Pools, Shard, purity, write_pool
 from system.mining.journal import Journal
 
 log = logging.getLogger(__name__)
@@ -55,6 +58,16 @@ class Miner:
     def counts(self, p0: float, *, round_number: int = LATEST) -> dict[str, int]:
         """Return how many images stand in each quadrant, by name."""
         return self._pools.counts(p0=p0, round_number=round_number)
+
+    def purity(
+        self, p0: float, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_], *, round_number: int = LATEST
+    ) -> dict[str, dict[str, float | int | None]]:
+        """Return how right each pool is as far as the truth is known, readers' verdicts left out of the pools (system.mining.purity).
+
+        truth_keys, has_mass: [M], keys unique
+        """
+        keys, quadrant = self._pools.known(truth_keys, p0=p0, round_number=round_number)
+        return purity(keys, quadrant, truth_keys=truth_keys, has_mass=has_mass)
 
     def moved(self, p0: float, *, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before."""

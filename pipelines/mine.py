@@ -18,7 +18,7 @@ import ray
 from numpy.typing import NDArray
 
 from actors.miner import Miner
-from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name, purity, read_pool
+from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name
 from system.records import Split
 from system.runs import Manifest, Stage
 
@@ -62,6 +62,7 @@ def run(  # noqa: PLR0913 - what a round is made of
             offered |= {f"later_{words.kind}s": len(words) for words in later}
             ray.get([miner.amend.remote(words) for words in later])
             pq.write_table(outlined, attempt / OUTLINED_FILE)
+            known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
             files, facts = [attempt / OUTLINED_FILE], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
             for p0 in schedule.values(num_epochs):
                 files.append(_snapshot(miner, attempt, p0=p0, round_number=round))
@@ -69,7 +70,7 @@ def run(  # noqa: PLR0913 - what a round is made of
                 facts["counts"][p0_text(p0)] = counts
                 facts["moved"][p0_text(p0)] = moves.counts()
                 facts["reasons"][p0_text(p0)] = moves.reasons()
-                facts["purity"][p0_text(p0)] = _purity(files[-1], truth)
+                facts["purity"][p0_text(p0)] = ray.get(miner.purity.remote(p0, *known, round_number=round))
                 log.info("round %d, p0 %s: %s", round, p0_text(p0), counts)
         config = {"schedule": schedule.model_dump(), "num_epochs": num_epochs, "round": round}
         return files, {"rows": offered["images"], "config": config, "parents": [predictions.name], "metrics": offered | facts}
@@ -162,10 +163,3 @@ def _snapshot(miner: MinerHandle, attempt: Path, *, p0: float, round_number: int
     except OSError:
         shutil.copyfile(written, path)
     return path
-
-
-def _purity(pool: Path, truth: pa.Table) -> dict[str, Any]:
-    table = read_pool(pool)
-    keys, quadrant = (table.column(name).to_numpy() for name in ("image_key", "quadrant"))
-    has_mass = np.asarray(truth.column("has_mass"), dtype=bool)
-    return purity(keys, quadrant, truth_keys=truth.column("image_key").to_numpy(), has_mass=has_mass)

@@ -19,7 +19,7 @@ from pipelines.thresholds import Thresholds, choose
 from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table
 from system.config import RunConfig, as_yaml, resolve
-from system.mining import labels_since, outlined_by_readers, verdicts_of
+from system.mining import judged_at_random, labels_since, outlined_by_readers, verdicts_of
 from system.records import Split
 from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
@@ -108,7 +108,7 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
             verdicts_of(verdicts, images, round_number=number),
         ],
         outlined=outlined_by_readers(verdicts, images),
-        truth=_truth(here.archive, images),
+        truth=_truth(here.archive, images, judged=judged_at_random(verdicts, images)),
     )
     return pools
 
@@ -259,17 +259,16 @@ def _without_crf(config: InferConfig) -> InferConfig:
     return config.model_copy(update={"refine": config.refine.model_copy(update={"backend": "none"})})
 
 
-def _truth(archive: Archive, images: pa.Table) -> pa.Table:
-    """Return which weak images show a mass, where the archive happens to know; it only measures the pools' purity."""
+def _truth(archive: Archive, images: pa.Table, *, judged: pa.Table) -> pa.Table:
+    """Return which weak images show a mass, as far as masks or readers asked at random tell; it only measures the pools' purity."""
     masks = {row["image_id"]: row["num_lesions"] > 0 for row in archive.table("masks").to_pylist()}
-    known = [
-        (key, masks[image_id])
+    known = dict(zip(judged["image_key"].to_pylist(), judged["has_mass"].to_pylist(), strict=True))
+    known |= {
+        key: masks[image_id]
         for key, image_id in zip(images["image_key"].to_pylist(), images["image_id"].to_pylist(), strict=True)
         if image_id in masks
-    ]
-    return pa.table(
-        {"image_key": pa.array([key for key, _ in known], pa.int64()), "has_mass": pa.array([mass for _, mass in known], pa.bool_())}
-    )
+    }
+    return pa.table({"image_key": pa.array(list(known), pa.int64()), "has_mass": pa.array(list(known.values()), pa.bool_())})
 
 
 def _num_steps(stage: Stage) -> int:

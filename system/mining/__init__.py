@@ -12,7 +12,7 @@ threshold.py  from which probability on a map is a mask, chosen on validation
 """
 
 from system.mining.amendments import Amendment, Kind
-from system.mining.later import OUTLINED, VERDICTS, labels_since, outlined_by_readers, verdicts_of
+from system.mining.later import OUTLINED, RANDOM, VERDICTS, judged_at_random, labels_since, outlined_by_readers, verdicts_of
 from system.mining.pools import LATEST, Columns, Moves, Pools, Reason, Shard
 from system.mining.purity import purity
 from system.mining.rules import P0Schedule, p0_text, pool_name, quadrants
@@ -23,6 +23,7 @@ __all__ = [
     "LATEST",
     "OUTLINED",
     "POOL",
+    "RANDOM",
     "VERDICTS",
     "Amendment",
     "Columns",
@@ -34,6 +35,7 @@ __all__ = [
     "Shard",
     "ThresholdChoice",
     "choose_mask_threshold",
+    "judged_at_random",
     "labels_since",
     "outlined_by_readers",
     "p0_text",

@@ -11,6 +11,9 @@ from system.records import Split
 VERDICTS = {"mass": 1.0, "no mass": 0.0, "unsure": float("nan")}
 """A reader's word, and the probability of a mass that it stands for; an image she is unsure of teaches nothing."""
 
+RANDOM = "random"
+"""In the column `why` of verdicts: the image was drawn evenly from all."""
+
 OUTLINED = pa.schema([("image_key", pa.int64()), ("mask_sha", pa.string())])
 
 _BREAST = ["study_id", "side"]
@@ -52,11 +55,27 @@ def outlined_by_readers(verdicts: pa.Table, images: pa.Table) -> pa.Table:
 
     Images that are held out stay held out, whatever a reader says of them.
     """
-    said = verdicts.to_pandas()
-    last = said.assign(ns=_nanoseconds(said["at"])).sort_values(["ns", "reader"]).drop_duplicates("image_id", keep="last")
+    last = _last(verdicts)
     drawn = last[(last["verdict"] == "mass") & (last["mask_sha"].fillna("") != "")]
     rows = images.filter(pc.field("split") == str(Split.WEAK)).select(["image_key", "image_id"]).to_pandas().merge(drawn, on="image_id")
     return pa.Table.from_pandas(rows[OUTLINED.names], schema=OUTLINED, preserve_index=False)
+
+
+def judged_at_random(verdicts: pa.Table, images: pa.Table) -> pa.Table:
+    """Return what readers' last verdicts say of images that were shown to them by chance: image_key, has_mass. Unsure ones are left out.
+
+    Only these speak for a pool: the others were chosen because something was odd about them.
+    """
+    said = _last(verdicts)
+    said = said[(said["why"] == RANDOM) & said["verdict"].isin(["mass", "no mass"])]
+    rows = images.select(["image_key", "image_id"]).to_pandas().merge(said, on="image_id")
+    return pa.table({"image_key": pa.array(rows["image_key"], pa.int64()), "has_mass": pa.array(rows["verdict"] == "mass", pa.bool_())})
+
+
+def _last(verdicts: pa.Table) -> pd.DataFrame:
+    """Return each image's last verdict."""
+    said = verdicts.to_pandas()
+    return said.assign(ns=_nanoseconds(said["at"])).sort_values(["ns", "reader"]).drop_duplicates("image_id", keep="last")
 
 
 def _nanoseconds(at: pd.Series) -> pd.Series:

@@ -17,6 +17,7 @@ from system.records import Quadrant
 
 POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that teach; TN and UNUSED are thrown away
 LATEST = 0  # instead of a round's number: the newest round offered; rounds count from 1
+ALL_WORDS = (Kind.LABEL, Kind.VERDICT)  # the later ones, a verdict beats a label
 _NOBODY = np.empty(0, np.int64)
 _NUM_ROUNDS_KEPT = 2  # the round being mined and the one it is compared with
 
@@ -148,7 +149,7 @@ class Pools:
         """Return the predictions file of each shard."""
         return {number: shard.source for number, shard in sorted(self._rounds[self.newest(round_number)].items())}
 
-    def columns(self, round_number: int = LATEST) -> tuple[Columns, NDArray[np.int32]]:
+    def columns(self, round_number: int = LATEST, *, heed: tuple[Kind, ...] = ALL_WORDS) -> tuple[Columns, NDArray[np.int32]]:
         """Return a round's images by rising key with the y that counts, and the shard each lies in ([N] int32).
 
         An image found in several shards (an earlier attempt had cut its files elsewhere) is taken from the newest attempt.
@@ -157,10 +158,10 @@ class Pools:
         whole = Columns(*(np.concatenate(parts) for parts in zip(*(shard.columns.arrays() for shard in shards), strict=True)))
         numbers = np.repeat(np.array([s.shard for s in shards], np.int32), [len(s.columns) for s in shards])
         _, first = np.unique(whole.keys, return_index=True)
-        return self._amended(whole.take(first), self.newest(round_number)), numbers[first]
+        return self._amended(whole.take(first), self.newest(round_number), heed=heed), numbers[first]
 
-    def parts(self, round_number: int = LATEST) -> Iterator[tuple[int, Columns]]:
-        """Give the same images shard by shard, by rising number, in no order within.
+    def parts(self, round_number: int = LATEST, *, heed: tuple[Kind, ...] = ALL_WORDS) -> Iterator[tuple[int, Columns]]:
+        """Give the same images shard by shard, by rising number, in no order within. heed: whose later words count.
 
         Much cheaper where all shards are of one attempt, which holds each image once: nothing needs to be brought together.
         """
@@ -168,17 +169,17 @@ class Pools:
         shards = self._rounds[current]
         if len({shard.attempt for shard in shards.values()}) == 1:
             for number in sorted(shards):
-                yield number, self._amended(shards[number].columns, current)
+                yield number, self._amended(shards[number].columns, current, heed=heed)
             return
-        columns, numbers = self.columns(current)
+        columns, numbers = self.columns(current, heed=heed)
         for number in sorted(shards):
             yield number, columns.take(numbers == number)
 
-    def _amended(self, columns: Columns, round_number: int) -> Columns:
+    def _amended(self, columns: Columns, round_number: int, *, heed: tuple[Kind, ...]) -> Columns:
         """Return the columns with the y that counts."""
         y = columns.y
-        for later in self._later.values():  # labels, then verdicts
-            keys, said = later.last(round_number)
+        for kind in heed:
+            keys, said = self._later[kind].last(round_number)
             if len(keys):
                 place, found = _places(columns.keys, within=keys)
                 y = np.where(found, said[place], y)
@@ -189,6 +190,18 @@ class Pools:
         parts = [quadrants(columns.y, columns.has_mask, p0=p0) for _, columns in self.parts(round_number)]
         numbers = np.sum([np.bincount(part, minlength=len(Quadrant)) for part in parts], axis=0)
         return {quadrant.name: int(numbers[quadrant]) for quadrant in Quadrant}
+
+    def known(self, keys: NDArray[np.int64], *, p0: float, round_number: int = LATEST) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return those of the images that are in the round, and the quadrants where they would stand had no reader spoken.
+
+        For the pools' purity: a verdict puts its image where it belongs, so it must not speak for the pool it was in.
+        """
+        found: list[tuple[NDArray, NDArray]] = []
+        for _, columns in self.parts(round_number, heed=(Kind.LABEL,)):
+            rows = np.flatnonzero(np.isin(columns.keys, keys))
+            found.append((columns.keys[rows], quadrants(columns.y[rows], columns.has_mask[rows], p0=p0)))
+        here, quadrant = (np.concatenate(column) for column in zip(*found, strict=True))
+        return here, quadrant
 
     def moves(self, *, p0: float, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before; none in the first round."""

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from system.mining import RANDOM as DRAWN_AT_RANDOM
 from system.settings import Settings
 
 
@@ -15,7 +16,7 @@ class Why(StrEnum):
     DISAGREEMENT = "disagreement"  # report and map say different things: |y - s|
     NEAR_P0 = "near p0"  # the report is nearly sure enough, or hardly: a word decides whether the image teaches
     ENTROPY = "entropy"  # the map does not know
-    RANDOM = "random"  # drawn evenly from all: what she says of these tells how pure the pools are, without bias
+    RANDOM = DRAWN_AT_RANDOM  # drawn evenly from all: what she says of these tells how pure the pools are, without bias
 
 
 class QueueConfig(Settings):

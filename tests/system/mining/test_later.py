@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from system.archive.tables import SCHEMAS
-from system.mining import labels_since, outlined_by_readers, verdicts_of
+from system.mining import judged_at_random, labels_since, outlined_by_readers, verdicts_of
 from system.mining.amendments import Kind
 
 
@@ -47,8 +47,8 @@ def test_a_report_read_again_by_newer_models_keeps_the_runs_label() -> None:
     assert len(labels_since(before, now, IMAGES, round_number=1)) == 0
 
 
-def verdict(image: str, word: str, at: str, *, mask: str = "") -> dict:
-    return {"image_id": image, "verdict": word, "at": at, "mask_sha": mask, "reader": "r"}
+def verdict(image: str, word: str, at: str, *, mask: str = "", why: str = "entropy") -> dict:
+    return {"image_id": image, "verdict": word, "at": at, "mask_sha": mask, "reader": "r", "why": why}
 
 
 def test_verdicts_stand_for_probabilities_and_times() -> None:
@@ -91,3 +91,16 @@ def test_a_readers_last_outline_teaches_unless_its_image_is_held_out() -> None:
     )
     assert outlined_by_readers(said, IMAGES).to_pydict() == {"image_key": [0], "mask_sha": ["new"]}
     assert outlined_by_readers(table("verdicts"), IMAGES).num_rows == 0
+
+
+def test_only_images_drawn_at_random_speak_for_the_pools() -> None:
+    day = "2026-03-01T10:00:00Z"
+    said = table(
+        "verdicts",
+        verdict("aLCC", "mass", day, why="random"),
+        verdict("aRCC", "no mass", day, why="random"),
+        verdict("bLCC", "unsure", day, why="random"),
+        verdict("bRCC", "mass", day, why="disagreement"),
+    )
+    assert judged_at_random(said, IMAGES).to_pydict() == {"image_key": [0, 2], "has_mass": [True, False]}
+    assert judged_at_random(table("verdicts"), IMAGES).num_rows == 0

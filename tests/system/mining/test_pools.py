@@ -119,6 +119,15 @@ def test_an_image_that_a_reader_has_outlined_is_in_no_pool() -> None:
     assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 0, "FP": 0, "FN": 0, "TN": 0}
 
 
+def test_a_verdict_does_not_speak_for_the_pool_its_image_was_in() -> None:
+    held = pools(shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True)), shard(1, (4, 0.99, False)))
+    held.amend(words(Kind.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
+    held.amend(words(Kind.LABEL, (2, np.nan), round_number=1))
+    keys, quadrant = held.known(np.array([1, 2, 4, 99]), p0=0.95)
+    assert dict(zip(keys.tolist(), quadrant.tolist(), strict=True)) == {1: Quadrant.TP, 2: Quadrant.UNUSED, 4: Quadrant.FN}
+    assert held.counts(p0=0.95)["TP"] == 0
+
+
 def test_moves_say_why() -> None:
     first = shard(0, (1, 0.99, False), (2, 0.99, True), (3, 0.99, True), (4, 0.99, True), (5, 0.99, True), (6, 0.99, True))
     second = shard(0, (1, 0.99, True), (2, 0.5, True), (3, 0.01, False), (4, 0.99, True), (5, 0.99, True), (6, 0.99, False), round_number=2)
