@@ -64,9 +64,11 @@ def run(images: Path, out: Path, *, detector: Detector, layout: str, config: Run
     """Write candidates.csv, images.csv, candidates.coco.json and overlays/ under `out`; needs a running Ray.
 
     layout: a name in LAYOUTS;  overlays: pictures of images with candidates, of all, of none
-    Raises ValueError when `out` holds findings already, or no file can be used.
+    Raises ValueError when `out` holds findings already or lies among the images, or no file can be used.
     """
     out = out.resolve()
+    if out.is_relative_to(images.resolve()):
+        raise ValueError(f"--out {out.name} lies inside --images, where it would be taken for images: choose a folder elsewhere")
     if (out / CANDIDATES).exists():
         raise ValueError(f"--out {out.name} holds findings already: choose another folder")
     work = out / "work"
@@ -138,12 +140,12 @@ def _views(archive: Archive, images: Path, *, layout: str) -> list[SourceView]:
     views = []
     for number, item in enumerate(LAYOUTS[layout].items(images), start=1):
         source = source_of(archive, images, item)
-        if source in kept_out:
-            views.append(SourceView(number, item.name, "", error=kept_out[source]))
-        else:
-            row = taken[source]
+        if row := taken.get(source) if source not in kept_out else None:
             known = {name: row[name] for name in ("side", "view", "geometry", "pixel_sha")}
             views.append(SourceView(number, item.name, row["image_id"], **known))
+        else:
+            reason = kept_out.get(source, "unread: it came while the others were read")
+            views.append(SourceView(number, item.name, "", error=reason))
     return views
 
 

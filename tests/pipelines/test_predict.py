@@ -157,6 +157,11 @@ def test_a_folder_without_a_usable_file_is_refused_with_the_reasons(ray_cluster,
         look(tmp_path / "in", tmp_path / "out", detector=detector)
 
 
+def test_findings_among_the_images_are_refused(folder, detector):
+    with pytest.raises(ValueError, match="lies inside --images, where it would be taken for images"):
+        look(folder, folder / "findings", detector=detector)
+
+
 def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint, tmp_path):
     trained = Stage(tmp_path / "run", "round_02/checkpoint")
     with trained.attempt() as attempt:
