@@ -122,7 +122,8 @@ def test_a_bright_dot_anywhere_is_found_again_within_half_a_source_pixel(rows, c
     assert geometry.mirrored == (chest_wall == "right")
     change = np.maximum(after.astype(float) - before - 1500, 0)  # the two windows differ by a little
     centre = [np.average(np.arange(size[1]), weights=change.sum(axis=0)), np.average(np.arange(size[0]), weights=change.sum(axis=1))]
-    np.testing.assert_allclose(geometry.to_source(np.array([centre]))[0], [column, row], atol=0.5)
+    error = np.abs(geometry.to_source(np.array([centre]))[0] - [column, row])
+    assert error.max() <= 0.5 + 1e-3  # views hold 16 bits: what should be half a pixel comes out as 0.500015
 
 
 @pytest.mark.parametrize("cols", range(190, 210))
