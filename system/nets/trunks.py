@@ -1,5 +1,7 @@
 """The two kinds of body a bilateral network can have: HRNet split at stage 3, or any pyramid of timm's under a U-shaped decoder."""
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,27 +12,27 @@ DECODER_WIDTH = 128
 NUM_CLASSES = 2
 
 
-class Trunk(nn.Module):
+class Trunk(nn.Module, ABC):
     """What both kinds do. Maps are lists [B, C, h, w] by stride, finest (4) first."""
 
     joined: list[int]  # channels of the maps that two breasts are joined at
     channels: list[int]  # channels of the maps that the heads get, strides 4, 8, 16, 32
 
+    @abstractmethod
     def early(self, image: Tensor) -> list[Tensor]:
         """image: [B, 1, H, W], 0 to 1, H and W multiples of 32; return the maps to join, of one breast by itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def late(self, joined: list[Tensor]) -> list[Tensor]:
         """Return the maps for the heads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def class_logits(self, maps: list[Tensor]) -> Tensor:
         """maps: what `late` returned; return [B, 2], no mass and mass."""
-        raise NotImplementedError
 
+    @abstractmethod
     def classification_modules(self) -> list[nn.Module]:
         """Return the modules of the image-level branch alone."""
-        raise NotImplementedError
 
 
 def make_trunk(name: str, *, pretrained: bool, weights: str) -> Trunk:
