@@ -13,6 +13,7 @@ from rich.table import Table
 
 from actors.predictor import REMOVAL_WARNING
 from actors.shard_predictor import ShardFacts
+from pipelines.console import two_columns
 from system.archive.tables import PREDICTIONS
 from system.runs import Stage
 
@@ -106,9 +107,6 @@ def summary_table(stage: Stage) -> Table:
     manifest = stage.manifest()
     assert manifest is not None, "the stage is finished"
     found = manifest.metrics
-    table = Table(title=f"Inference, {stage.name}", title_justify="left")
-    table.add_column("what")
-    table.add_column("value", justify="right")
     lines = {
         "images": found["images"],
         "with a mask": found["masked"],
@@ -121,6 +119,4 @@ def summary_table(stage: Stage) -> Table:
         "MiB decoded / written": f"{found['pixel_mib']} / {found['written_mib']}",
         "files": len(manifest.files),
     }
-    for what, value in lines.items():
-        table.add_row(what, str(value))
-    return table
+    return two_columns(f"Inference, {stage.name}", lines)

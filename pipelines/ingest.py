@@ -16,6 +16,7 @@ import pyarrow as pa
 import ray
 from rich.table import Table
 
+from pipelines.console import two_columns
 from system.archive import Archive, IngestConfig
 from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
@@ -196,9 +197,6 @@ def _patients_per_split(archive: Archive) -> dict[str, int]:
 
 def summary_table(summary: IngestSummary) -> Table:
     """Return the summary as a table for the terminal."""
-    table = Table(title="Ingest", title_justify="left")
-    table.add_column("what")
-    table.add_column("number", justify="right")
     counts = {
         "files": summary.num_files,
         "read": summary.num_read,
@@ -207,6 +205,4 @@ def summary_table(summary: IngestSummary) -> Table:
     }
     counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
     counts |= {"reports": summary.num_reports} | {f"patients, {split}": count for split, count in summary.patients.items()}
-    for what, count in counts.items():
-        table.add_row(what, str(count))
-    return table
+    return two_columns("Ingest", counts)

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from pipelines import infer, ingest
+from pipelines.console import two_columns
 from pipelines.findings import CANDIDATES, Detector, Overlays, SourceView, candidates_of, draw, write
 from system.archive import Archive, SplitConfig, pair_table
 from system.archive.intake import source_of
@@ -44,9 +45,6 @@ class Predicted:
 
     def table(self) -> Table:
         """Return it for the terminal."""
-        table = Table(title="Predict", title_justify="left")
-        table.add_column("what")
-        table.add_column("number", justify="right")
         rows = {
             "files": self.num_files,
             "looked at": self.num_looked_at,
@@ -54,10 +52,7 @@ class Predicted:
             "candidates": self.num_candidates,
         }
         rows |= {f"not looked at: {code}": count for code, count in self.errors.items()}
-        for what, count in rows.items():
-            table.add_row(what, str(count))
-        table.add_row("images/s, once started", f"{self.images_per_s:.1f}")
-        return table
+        return two_columns("Predict", rows | {"images/s, once started": f"{self.images_per_s:.1f}"})
 
 
 def run(images: Path, out: Path, *, detector: Detector, layout: str, config: RunConfig, overlays: Overlays) -> Predicted:
