@@ -5,6 +5,8 @@ A plain class; pipelines/mine.py makes it a named, detached actor. What it knows
 One actor holds some 25 bytes an image (benchmarks/miner.py), so hundreds of millions. Past that, several can share a run: every message is
 split by a hash of the study, so that both breasts and all views of an examination stay together, each actor has a journal of its own,
 counts add up and a pool is the list of their files. Nothing here looks beyond one image, so no actor needs another's rows.
+
+Two drivers can't both feed a run: each claims it and speaks under the number it was given, and all but the last number are refused.
 """
 
 import logging
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.mining import LATEST, Amendment, Moves, Pools, Shard, purity, write_pool
-from system.mining.journal import Journal
+from system.mining.journal import Claim, Journal, Superseded
 
 log = logging.getLogger(__name__)
 
@@ -32,20 +34,41 @@ class Miner:
         self._folder = Path(journal_uri)
         self._journal = Journal(self._folder / "journal")
         self._pools = Pools()
+        self._driver = 0  # the last that claimed the run
         count = 0
         for count, message in enumerate(self._journal.replay(), start=1):  # noqa: B007 - counted for the log
-            self._pools.accept(message) if isinstance(message, Shard) else self._pools.amend(message)
+            match message:
+                case Shard():
+                    self._pools.accept(message)
+                case Amendment():
+                    self._pools.amend(message)
+                case Claim(driver):
+                    self._driver = driver
         log.info("miner: %d messages from the journal, rounds %s held", count, self._pools.rounds())
 
-    def offer(self, shard: Shard) -> bool:
-        """Take a shard in, for good; return False where it changes nothing (a repeat, an older attempt)."""
+    def claim(self) -> int:
+        """Take the run over for a driver and return the number under which it speaks; every earlier driver is refused from now on."""
+        self._journal.append(Claim(self._driver + 1))
+        self._driver += 1
+        return self._driver
+
+    def offer(self, shard: Shard, *, driver: int) -> bool:
+        """Take a shard in, for good; return False where it changes nothing (a repeat, an older attempt).
+
+        Raises Superseded where another driver has claimed the run since.
+        """
+        self._refuse_earlier(driver)
         if not self._pools.wants(shard):
             return False
         self._journal.append(shard)
         return self._pools.accept(shard)
 
-    def amend(self, amendment: Amendment) -> bool:
-        """Take withdrawn labels or readers' verdicts in, for good; return False where it changes nothing."""
+    def amend(self, amendment: Amendment, *, driver: int) -> bool:
+        """Take corrected and withdrawn labels or readers' verdicts in, for good; return False where it changes nothing.
+
+        Raises Superseded where another driver has claimed the run since.
+        """
+        self._refuse_earlier(driver)
         if not self._pools.wants_words(amendment):
             return False
         self._journal.append(amendment)
@@ -72,3 +95,7 @@ class Miner:
     def moved(self, p0: float, *, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before."""
         return self._pools.moves(p0=p0, round_number=round_number)
+
+    def _refuse_earlier(self, driver: int) -> None:
+        if driver != self._driver:
+            raise Superseded(f"driver {driver} of this run was replaced by driver {self._driver}: let that one go on")

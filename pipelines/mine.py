@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from actors.miner import Miner
 from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name
+from system.mining.journal import Superseded
 from system.records import Split
 from system.runs import Manifest, Stage
 
@@ -56,11 +57,11 @@ def run(  # noqa: PLR0913 - what a round is made of
     """
 
     def mine(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        with miner_of(stage.run) as miner:
+        with miner_of(stage.run) as (miner, driver):
             shards = _shards(predictions, run=stage.run, round_number=round, labels=labels, images=images)
-            offered = _offer(miner, shards)
+            offered = _offer(miner, shards, driver=driver)
             offered |= {f"later_{words.kind}s": len(words) for words in later}
-            ray.get([miner.amend.remote(words) for words in later])
+            ray.get([miner.amend.remote(words, driver=driver) for words in later])
             pq.write_table(outlined, attempt / OUTLINED_FILE)
             known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
             files, facts = [attempt / OUTLINED_FILE], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
@@ -79,10 +80,11 @@ def run(  # noqa: PLR0913 - what a round is made of
 
 
 @contextmanager
-def miner_of(run: Path) -> Iterator[MinerHandle]:
-    """Give the run's miner, which lives while a stage mines: what it knows outlives it in the journal under `miner/`.
+def miner_of(run: Path) -> Iterator[tuple[MinerHandle, int]]:
+    """Give the run's miner, claimed for this driver, and the number under which the driver speaks to it.
 
-    It is detached, so that it outlives a driver that dies; the driver that comes next finds it by its name.
+    The miner lives while a stage mines: what it knows outlives it in the journal under `miner/`. It is detached, so that it outlives a
+    driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one that replaced it.
     """
     place = run.resolve()
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}
@@ -90,16 +92,20 @@ def miner_of(run: Path) -> Iterator[MinerHandle]:
     remote = ray.remote(Miner).options(name=name, max_restarts=-1, max_task_retries=-1, **options)
     miner: MinerHandle = remote.remote(str(place / "miner"))
     try:
-        yield miner
-    finally:
+        yield miner, ray.get(miner.claim.remote())
+    except Superseded:
+        raise
+    except BaseException:
         ray.kill(miner)
+        raise
+    ray.kill(miner)
 
 
-def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]]) -> dict[str, int]:
+def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]], *, driver: int) -> dict[str, int]:
     """Send the shards, a few at a time, and return how many images were offered, had no label, or an error and were left out."""
     totals = {"images": 0, "errors": 0, "unlabelled": 0}
     while group := list(islice(shards, _MESSAGES_AT_ONCE)):
-        ray.get([miner.offer.remote(shard) for shard, _ in group])
+        ray.get([miner.offer.remote(shard, driver=driver) for shard, _ in group])
         for shard, errors in group:
             totals["images"] += len(shard.columns)
             totals["errors"] += errors

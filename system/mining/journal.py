@@ -8,6 +8,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,23 @@ SCHEMA_VERSION = 2
 _COLUMNS = {
     "shard": ("image_key", "y", "score", "has_mask"),
     "amendment": ("image_key", "y", "order", "masked"),
+    "claim": (),
 }
 _FACTS = b"mammoloop"  # key of the entry's facts in the metadata of its schema
 
-Message = Shard | Amendment
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A driver has taken the run over: from here on every earlier one is refused."""
+
+    driver: int  # from 1, one more than the last
+
+    def digest(self) -> str:
+        """Return what tells it from another."""
+        return str(self.driver)
+
+
+Message = Shard | Amendment | Claim
 
 
 class Superseded(RuntimeError):
@@ -71,13 +85,17 @@ def write_whole(path: Path, write: Callable[[pa.OSFile], None]) -> None:
 
 def _packed(message: Message) -> bytes:
     """Return a message as an Arrow IPC file whose metadata say what the columns are not."""
-    facts: dict[str, Any] = {"schema": SCHEMA_VERSION, "digest": message.digest(), "round": message.round}
-    if isinstance(message, Shard):
-        kind, arrays = "shard", message.columns.arrays()
-        facts |= {"shard": message.shard, "attempt": message.attempt, "source": message.source}
-    else:
-        kind, arrays = "amendment", message.arrays()
-        facts |= {"of": message.kind}
+    facts: dict[str, Any] = {"schema": SCHEMA_VERSION, "digest": message.digest()}
+    match message:
+        case Shard():
+            kind, arrays = "shard", message.columns.arrays()
+            facts |= {"round": message.round, "shard": message.shard, "attempt": message.attempt, "source": message.source}
+        case Amendment():
+            kind, arrays = "amendment", message.arrays()
+            facts |= {"round": message.round, "of": message.kind}
+        case Claim():
+            kind, arrays = "claim", ()
+            facts |= {"driver": message.driver}
     table = pa.table(dict(zip(_COLUMNS[kind], arrays, strict=True)))
     table = table.replace_schema_metadata({_FACTS: json.dumps(facts | {"kind": kind})})
     buffer = io.BytesIO()
@@ -97,10 +115,13 @@ def _unpacked(data: bytes, *, number: int) -> Message:
             f"journal entry {number} has schema {facts['schema']}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it"
         )
     arrays = [table.column(name).to_numpy().copy() for name in _COLUMNS[facts["kind"]]]
-    if facts["kind"] == "shard":
-        message: Message = Shard(facts["round"], facts["shard"], facts["attempt"], facts["source"], Columns(*arrays))
-    else:
-        message = Amendment(Kind(facts["of"]), facts["round"], *arrays)
+    match facts["kind"]:
+        case "shard":
+            message: Message = Shard(facts["round"], facts["shard"], facts["attempt"], facts["source"], Columns(*arrays))
+        case "amendment":
+            message = Amendment(Kind(facts["of"]), facts["round"], *arrays)
+        case _:
+            message = Claim(facts["driver"])
     if message.digest() != facts["digest"]:
         raise _damaged(number)
     return message

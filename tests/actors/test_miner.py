@@ -33,38 +33,51 @@ def shard(run: Path, number: int, *, round_number: int = 1, num_rows: int = 20) 
     return Shard(round_number, number, 1, source, Columns(keys, y, score, has_mask))
 
 
+class Driven:
+    """A miner and the driver that has just claimed it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.miner = Miner(str(folder))
+        self.driver = self.miner.claim()
+
+    def tell(self, message: Shard | Amendment) -> bool:
+        """Tell the miner a message of either kind."""
+        speak = self.miner.offer if isinstance(message, Shard) else self.miner.amend
+        return speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+
+
 def test_it_answers_for_what_it_was_offered(tmp_path: Path) -> None:
-    miner = Miner(str(tmp_path / "miner"))
-    assert [miner.offer(shard(tmp_path, number)) for number in (0, 1, 0)] == [True, True, False]
+    driven = Driven(tmp_path / "miner")
+    assert [driven.tell(shard(tmp_path, number)) for number in (0, 1, 0)] == [True, True, False]
+    miner = driven.miner
     counts = miner.counts(0.75)
     assert sum(counts.values()) == 40
     assert read_pool(Path(miner.pool(0.75))).num_rows == counts["TP"] + counts["FP"] + counts["FN"]
 
 
 def test_a_restarted_miner_answers_as_the_lost_one(tmp_path: Path) -> None:
-    first = Miner(str(tmp_path / "miner"))
+    driven = Driven(tmp_path / "miner")
     for round_number in (1, 2):
         for number in range(3):
-            first.offer(shard(tmp_path, number, round_number=round_number))
-    second = Miner(str(tmp_path / "miner"))
+            driven.tell(shard(tmp_path, number, round_number=round_number))
+    first, second = driven.miner, Miner(str(tmp_path / "miner"))
     assert second.counts(0.85) == first.counts(0.85)
     assert second.pool(0.85) == first.pool(0.85)
     assert second.moved(0.75).counts() == first.moved(0.75).counts() != {}
-    assert not second.offer(shard(tmp_path, 2, round_number=2))
+    assert not second.offer(shard(tmp_path, 2, round_number=2), driver=driven.driver)
 
 
 def test_a_shard_refused_leaves_no_trace_in_the_journal(tmp_path: Path) -> None:
-    miner = Miner(str(tmp_path / "miner"))
+    driven = Driven(tmp_path / "miner")
     good = shard(tmp_path, 0)
-    miner.offer(good)
+    driven.tell(good)
     with pytest.raises(ValueError, match="other content"):
-        miner.offer(Shard(1, 0, 1, "elsewhere.parquet", good.columns))
-    assert Miner(str(tmp_path / "miner")).counts(0.75) == miner.counts(0.75)
+        driven.tell(Shard(1, 0, 1, "elsewhere.parquet", good.columns))
+    assert Miner(str(tmp_path / "miner")).counts(0.75) == driven.miner.counts(0.75)
 
 
 def test_a_run_may_be_moved_with_its_miner(tmp_path: Path) -> None:
-    old = Miner(str(tmp_path / "old" / "miner"))
-    old.offer(shard(tmp_path / "old", 0))
+    Driven(tmp_path / "old" / "miner").tell(shard(tmp_path / "old", 0))
     (tmp_path / "old").rename(tmp_path / "new")
     assert read_pool(Path(Miner(str(tmp_path / "new" / "miner")).pool(0.75))).num_rows > 0
 
@@ -80,27 +93,39 @@ def words(*keys: int, y: float, kind: Kind = Kind.VERDICT, round_number: int = 1
 
 
 def test_later_words_show_in_the_next_snapshot_only_and_survive_the_miner(tmp_path: Path) -> None:
-    miner = Miner(str(tmp_path / "miner"))
-    miner.offer(shard(tmp_path, 0))
+    driven = Driven(tmp_path / "miner")
+    miner = driven.miner
+    driven.tell(shard(tmp_path, 0))
     before = Path(miner.pool(0.75))
     taught, content = read_pool(before).column("image_key").to_pylist(), before.read_bytes()
     gone = words(*taught[:2], y=float("nan"), kind=Kind.LABEL)
-    assert miner.amend(gone)
-    assert not miner.amend(gone)
+    assert driven.tell(gone)
+    assert not driven.tell(gone)
     assert read_pool(Path(miner.pool(0.75))).column("image_key").to_pylist() == taught[2:]
     assert before.read_bytes() == content
     assert read_pool(Path(Miner(str(tmp_path / "miner")).pool(0.75))).column("image_key").to_pylist() == taught[2:]
 
 
 def test_a_miner_that_was_replaced_takes_nothing_more(tmp_path: Path) -> None:
-    old = Miner(str(tmp_path / "miner"))
-    old.offer(shard(tmp_path, 0))
-    new = Miner(str(tmp_path / "miner"))
-    new.offer(shard(tmp_path, 1))
-    with pytest.raises(Superseded):
-        old.amend(words(1, y=0.0))
-    with pytest.raises(Superseded):
-        old.offer(shard(tmp_path, 2))
+    old = Driven(tmp_path / "miner")
+    old.tell(shard(tmp_path, 0))
+    Driven(tmp_path / "miner").tell(shard(tmp_path, 1))
+    for message in (words(1, y=0.0), shard(tmp_path, 2)):
+        with pytest.raises(Superseded, match="written by another miner"):
+            old.tell(message)
+    assert sum(Miner(str(tmp_path / "miner")).counts(0.75).values()) == 40
+
+
+def test_a_driver_that_was_replaced_is_refused_also_by_a_restarted_miner(tmp_path: Path) -> None:
+    first = Driven(tmp_path / "miner")
+    first.tell(shard(tmp_path, 0))
+    second = first.miner.claim()
+    for miner in (first.miner, Miner(str(tmp_path / "miner"))):
+        for message in (shard(tmp_path, 0), shard(tmp_path, 2), words(1, y=0.0)):  # also what would change nothing
+            speak = miner.offer if isinstance(message, Shard) else miner.amend
+            with pytest.raises(Superseded, match="driver 1 of this run was replaced by driver 2"):
+                speak(message, driver=first.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+    assert Miner(str(tmp_path / "miner")).offer(shard(tmp_path, 1), driver=second)
     assert sum(Miner(str(tmp_path / "miner")).counts(0.75).values()) == 40
 
 
@@ -129,14 +154,23 @@ class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.miner = Miner(str(self.folder / "miner"))
+        self.miner = Driven(self.folder / "miner").miner
+        self.driver = 1
         self.told: set[int] = set()
 
     @rule(number=st.integers(0, len(MESSAGES) - 1))
     def tell(self, number: int) -> None:
         message = MESSAGES[number]
-        self.miner.offer(message) if isinstance(message, Shard) else self.miner.amend(message)
+        speak = self.miner.offer if isinstance(message, Shard) else self.miner.amend
+        speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+        if self.driver > 1:
+            with pytest.raises(Superseded):
+                speak(message, driver=self.driver - 1)  # pyright: ignore[reportArgumentType] - chosen by its type
         self.told.add(number)
+
+    @rule()
+    def change_drivers(self) -> None:
+        self.driver = self.miner.claim()
 
     @rule()
     def die(self) -> None:
@@ -195,13 +229,13 @@ node = cluster.add_node(num_cpus=1)
 shards = [shard(run, number) for number in range(40)]
 read, over = [], threading.Event()
 
-with miner_of(run) as miner:
+with miner_of(run) as (miner, driver):
     def train():
         while not over.is_set():
             if sum(ray.get(miner.counts.remote(0.75)).values()):
                 read.append(read_pool(Path(ray.get(miner.pool.remote(0.75)))).num_rows)
     reader = threading.Thread(target=train)
-    ray.get(miner.offer.remote(shards[0]))
+    ray.get(miner.offer.remote(shards[0], driver=driver))
     reader.start()
     for number, one in enumerate(shards):
         if number == 10:
@@ -209,14 +243,15 @@ with miner_of(run) as miner:
         if number == 25:
             cluster.remove_node(node, allow_graceful=False)
             node = cluster.add_node(num_cpus=1)
-        ray.get(miner.offer.remote(one))
+        ray.get(miner.offer.remote(one, driver=driver))
     over.set()
     reader.join()
     found, pool = ray.get(miner.counts.remote(0.75)), Path(ray.get(miner.pool.remote(0.75))).read_bytes()
 
 calm = Miner(str(run / "calm"))
+driver = calm.claim()
 for one in shards:
-    calm.offer(one)
+    calm.offer(one, driver=driver)
 assert found == calm.counts(0.75), (found, calm.counts(0.75))
 assert pool == Path(calm.pool(0.75)).read_bytes()
 assert read and read == sorted(read) and len(set(read)) > 3, read

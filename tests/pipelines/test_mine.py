@@ -11,6 +11,7 @@ from actors.miner import Miner
 from pipelines import mine
 from system.archive.tables import PREDICTIONS, SCHEMAS
 from system.mining import P0Schedule, Shard, labels_since, read_pool, verdicts_of
+from system.mining.journal import Superseded
 from system.records import Quadrant, image_key
 from system.runs import Stage
 
@@ -178,19 +179,41 @@ def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp
         for number, path in enumerate(predictions.paths())
     ]
     clean = Miner(str(tmp_path / "clean"))
+    driver = clean.claim()
     for shard in shards:
-        clean.offer(shard)
+        clean.offer(shard, driver=driver)
 
-    with mine.miner_of(tmp_path) as miner:
+    with mine.miner_of(tmp_path) as (miner, driver):
         for number, shard in enumerate(shards):
-            assert ray.get(miner.offer.remote(shard))
+            assert ray.get(miner.offer.remote(shard, driver=driver))
             if number in (1, 3):
                 ray.kill(miner, no_restart=False)
-        repeated = ray.get([miner.offer.remote(shard) for shard in shards])
+        repeated = ray.get([miner.offer.remote(shard, driver=driver) for shard in shards])
         counts, pool = ray.get([miner.counts.remote(0.95), miner.pool.remote(0.95)], timeout=120)
 
     assert not any(repeated)
     assert counts == clean.counts(0.95)
     assert Path(pool).name == Path(clean.pool(0.95)).name
     assert read_pool(Path(pool)).equals(read_pool(Path(clean.pool(0.95))))
-    assert len(list((tmp_path / "miner" / "journal").iterdir())) == len(shards)
+    assert len(list((tmp_path / "miner" / "journal").iterdir())) == len(shards) + 1  # and the driver's claim
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_driver_that_was_replaced_is_refused_and_leaves_the_miner_to_the_other(tmp_path: Path) -> None:
+    images = make_images(2)
+    write_predictions(Stage(tmp_path, "predictions"), images, masked=set(), num_files=1)
+    (path,) = Stage(tmp_path, "predictions").paths()
+    columns, _ = mine.read_columns(path, labels=make_labels({}), images=images)
+    shard = Shard(1, 0, 1, str(path.relative_to(tmp_path)), columns)
+    with mine.miner_of(tmp_path) as (miner, _):
+        with pytest.raises(Superseded, match="driver 2 of this run was replaced by driver 3"):
+            speak_when_replaced(tmp_path, shard)
+        assert ray.get(miner.offer.remote(shard, driver=3))
+
+
+def speak_when_replaced(run: Path, shard: Shard) -> None:
+    """Claim a run, lose it to another driver, and go on."""
+    with mine.miner_of(run) as (miner, driver):
+        ray.get(miner.claim.remote())
+        ray.get(miner.offer.remote(shard, driver=driver))

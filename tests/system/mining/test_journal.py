@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from system.mining.amendments import Amendment, Kind
-from system.mining.journal import Journal, Superseded
+from system.mining.journal import Claim, Journal, Message, Superseded
 from system.mining.pools import Columns, Shard
 
 
@@ -21,23 +21,24 @@ def verdict() -> Amendment:
     return Amendment(Kind.VERDICT, 2, keys, np.array([1, np.nan], np.float32), keys * 100, np.array([True, False]))
 
 
-def write(folder: Path, *messages: Shard | Amendment) -> None:
+def write(folder: Path, *messages: Message) -> None:
     journal = Journal(folder)
     assert list(journal.replay()) == []
     for message in messages:
         journal.append(message)
 
 
-def read(folder: Path) -> list[Shard | Amendment]:
+def read(folder: Path) -> list[Message]:
     return list(Journal(folder).replay())
 
 
 def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
-    written = [shard(1), shard(0), verdict(), shard(1, attempt=2), shard(2, num_rows=0)]
+    written = [Claim(1), shard(1), shard(0), verdict(), shard(1, attempt=2), Claim(2), shard(2, num_rows=0)]
     write(tmp_path, *written)
     found = read(tmp_path)
     assert [message.digest() for message in found] == [message.digest() for message in written]
-    first, words = found[0], found[2]
+    first, words = found[1], found[3]
+    assert found[5] == Claim(2)
     assert isinstance(first, Shard)
     assert (first.round, first.shard, first.attempt, first.source) == (1, 1, 1, "part_1.parquet")
     for array, expected in zip(first.columns.arrays(), shard(1).columns.arrays(), strict=True):
