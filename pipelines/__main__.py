@@ -334,6 +334,38 @@ def sweep(
 
 
 @app.command()
+def reproduce(
+    table: Annotated[Literal["table2", "table3", "table4", "figure4"], typer.Argument(help="of the paper")],
+    out: Out,
+    archive: Annotated[
+        str, typer.Option("--archive", help="folder or URI; with --preset demo synthetic exams are written if none is given")
+    ] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="trainings of every cell; their mean is shown")] = 1,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train the grid of one of the paper's tables on an archive, and print our numbers beside the paper's.
+
+    Cells run side by side where the cluster has room. Killed and started again with the same words, it goes on cell by cell; tables
+    made in one --out share what they have in common.
+
+    Example: `mammoloop reproduce table3 --preset demo --out table3`, two cores, under an hour
+    """
+    from pipelines import demo as synthetic
+    from pipelines import reproduce as stage
+    from pipelines.cluster import session
+
+    config = _start(preset, config_file, changes, quiet=quiet)
+    if not archive and preset != "demo":
+        raise ValueError("--archive: name the archive to train on; only --preset demo writes synthetic exams for itself")
+    with session(config.cluster, quiet=quiet):
+        archive = archive or synthetic.make_archive(out, config=config, quiet=quiet)
+        stage.run(table, archive, out, config=config, num_seeds=seeds)
+
+
+@app.command()
 def doctor(preset: Preset = "workstation") -> None:
     """Say what this machine has and lacks: GPUs, weights, disk, Ray, versions.
 

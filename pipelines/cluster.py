@@ -3,12 +3,12 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
 
-from system.config import ClusterConfig
+from system.config import ClusterConfig, RunConfig
 from system.runs import code_digest
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,19 @@ def session(config: ClusterConfig, *, quiet: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
+    """Return how many trainings, each with the inference that follows it, the cluster holds side by side; at least one.
+
+    resources: what Ray has in all, e.g. {"CPU": 8.0, "GPU": 1.0}
+    """
+    cluster, predict = config.cluster, config.infer
+    needed = {
+        "CPU": max(cluster.num_train_workers * cluster.train_cpus, predict.num_predictors * predict.predictor_cpus + predict.decode_cpus),
+        "GPU": max(cluster.num_train_workers * cluster.train_gpus, predict.num_predictors * predict.predictor_gpus),
+    }
+    return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
 
 
 def _check_same_code() -> None:

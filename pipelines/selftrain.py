@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pipelines import evaluate, infer, label, mine, retrain, train
 from pipelines.thresholds import Thresholds, choose
 from pipelines.train import TrainJob
-from system.archive import Archive, check_no_leak, pair_table
+from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig, as_yaml, resolve
 from system.mining import judged_at_random, labels_since, outlined_by_readers, verdicts_of
 from system.records import Split
@@ -27,7 +27,7 @@ from system.runs import Stage, write_atomically
 
 log = logging.getLogger(__name__)
 SUPERVISED, CONTROL = "supervised", "as many more supervised steps"
-ARCHIVE = "archive"  # the stage that pins it
+LABELS, ARCHIVE = "labels", "archive"  # the stages before any network; the second pins the archive's versions
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
     """
     out = out.resolve()  # workers stand in other folders
     with _claimed(out, config):
-        label.run(archive_uri, config=config.reports, stage=Stage(out, "labels"))
-        here = _pin(out, archive_uri, config)
+        here = prepare(archive_uri, out, config=config)
         first = stage_one(here)
         systems = [measure(here, SUPERVISED, train_stage=first)]
         history: list[RoundResult] = []
@@ -80,6 +79,12 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
             more = train_control(here, num_rounds=len(history), start=first)
             systems.insert(1, measure(here, CONTROL, train_stage=more))
     return systems
+
+
+def prepare(archive_uri: str, out: Path, *, config: RunConfig) -> Run:
+    """Do what comes before any network: label the reports, and pin the archive's versions."""
+    label.run(archive_uri, config=config.reports, stage=Stage(out, LABELS))
+    return _pin(out, archive_uri, config)
 
 
 def stage_one(here: Run) -> Stage:
@@ -117,7 +122,7 @@ def infer_round(here: Run, number: int, *, latest: System) -> Stage:
     """Run the latest model over the weak images (METHODS 1.4, step 1)."""
     predictions = here.stage(f"round_{number:02d}/predictions")
     infer.run(
-        _pairs(here.archive.table("images"), Split.WEAK),
+        pair_table(share_of_patients(_members(here.archive.table("images"), Split.WEAK), share=here.config.weak_share)),
         archive_uri=here.archive.uri,
         checkpoint=model_folder(latest.checkpoint),
         config=here.config.infer,
@@ -179,7 +184,7 @@ def measure(here: Run, title: str, *, train_stage: Stage) -> System:
     part = train_stage.name.split("/")[0]
     held_out, evaluation = here.stage(f"{part}/held_out"), here.stage(f"{part}/froc")
     infer.run(
-        _pairs(here.archive.table("images"), Split.VALIDATION, Split.TEST),
+        pair_table(_members(here.archive.table("images"), Split.VALIDATION, Split.TEST)),
         archive_uri=here.archive.uri,
         checkpoint=model_folder(train_stage),
         config=_without_crf(here.config.infer),
@@ -188,9 +193,29 @@ def measure(here: Run, title: str, *, train_stage: Stage) -> System:
         keep_maps="all",
     )
     thresholds = choose(held_out, archive=here.archive, config=here.config, stage=here.stage(f"{part}/thresholds"))
-    froc = here.config.froc.model_copy(update={"candidate_floor": thresholds.candidate_floor})
-    evaluate.run(held_out, archive=here.archive, config=froc, stage=evaluation, split=Split.TEST)
-    return System(title, train_stage, held_out, evaluation, thresholds)
+    system = System(title, train_stage, held_out, evaluation, thresholds)
+    evaluate_on(here, system, Split.TEST)
+    return system
+
+
+def evaluate_on(here: Run, system: System, split: Split) -> Stage:
+    """Return the finished evaluation of a system on the test or the validation split."""
+    stage = system.evaluation if split is Split.TEST else here.stage(f"{system.evaluation.name}_{split}")
+    froc = here.config.froc.model_copy(update={"candidate_floor": system.thresholds.candidate_floor})
+    evaluate.run(system.held_out, archive=here.archive, config=froc, stage=stage, split=split)
+    return stage
+
+
+def finished_systems(here: Run) -> list[System]:
+    """Return the systems of a run that are trained and evaluated, in the order of the table."""
+    rounds = {f"round_{number:02d}": f"round {number}" for number in range(1, here.config.rounds.num_rounds + 1)}
+    found = []
+    for part, title in {"stage1": SUPERVISED, "control": CONTROL, **rounds}.items():
+        thresholds, evaluation = here.stage(f"{part}/thresholds").manifest(), here.stage(f"{part}/froc")
+        if thresholds and evaluation.manifest():
+            stages = here.stage(f"{part}/checkpoint"), here.stage(f"{part}/held_out"), evaluation
+            found.append(System(title, *stages, Thresholds(**thresholds.metrics)))
+    return found
 
 
 def model_folder(stage: Stage) -> Path:
@@ -251,8 +276,8 @@ def _job(here: Run, name: str, *, seed: int) -> TrainJob:
     )
 
 
-def _pairs(images: pa.Table, *splits: Split) -> pa.Table:
-    return pair_table(images.filter(pc.field("split").isin([str(split) for split in splits])))
+def _members(images: pa.Table, *splits: Split) -> pa.Table:
+    return images.filter(pc.field("split").isin([str(split) for split in splits]))
 
 
 def _without_crf(config: InferConfig) -> InferConfig:

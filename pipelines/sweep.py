@@ -8,7 +8,6 @@ import json
 import logging
 import math
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from ray.tune.search.optuna import OptunaSearch
 from rich.console import Console
 
 from pipelines import evaluate, infer, retrain
+from pipelines.cluster import side_by_side
 from pipelines.selftrain import model_folder
 from pipelines.thresholds import choose
 from pipelines.train import TrainJob
@@ -108,19 +108,6 @@ def perform(frozen: Frozen, settings: Setting) -> float:
     return found.metrics["mean"]
 
 
-def trials_at_once(config: RunConfig, *, resources: Mapping[str, float]) -> int:
-    """Return how many trials the cluster holds side by side, at least one.
-
-    resources: what Ray has in all, e.g. {"CPU": 8.0, "GPU": 1.0}
-    """
-    cluster, predict = config.cluster, config.infer
-    needed = {
-        "CPU": max(cluster.num_train_workers * cluster.train_cpus, predict.num_predictors * predict.predictor_cpus + predict.decode_cpus),
-        "GPU": max(cluster.num_train_workers * cluster.train_gpus, predict.num_predictors * predict.predictor_gpus),
-    }
-    return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
-
-
 def _freeze(source: Path, archive_uri: str, out: Path, *, config: RunConfig, round_number: int) -> Frozen:
     """Look up what the trials start from. Raises ValueError where the run or the config does not fit."""
     source, out = source.resolve(), out.resolve()
@@ -178,7 +165,7 @@ def _job(frozen: Frozen, config: RunConfig) -> TrainJob:
 def _tune(frozen: Frozen, space: Space, *, wanted: int) -> int:
     """Run what is left to do of the trials; returns how many failed."""
     done = read_trials(frozen.out)
-    at_once = trials_at_once(frozen.config, resources=ray.cluster_resources())
+    at_once = side_by_side(frozen.config, resources=ray.cluster_resources())
     if isinstance(space, Grid):
         finished = {trial_name(trial.settings) for trial in done}
         points = [dict(point) for point in space.points if trial_name(point) not in finished]

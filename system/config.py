@@ -61,6 +61,7 @@ class RunConfig(Settings):
     seed: int = Field(default=0, ge=0)
     method: str = "btv"  # key of methods.METHODS
     strong_share: float = Field(default=1.0, gt=0, le=1)  # share of the fully labelled patients that trains (seed 000, table 3)
+    weak_share: float = Field(default=1.0, gt=0, le=1)  # share of the patients with a report alone that is mined (seed 000, figure 4)
     demo: DemoConfig = DemoConfig()
     ingest: IngestConfig = IngestConfig()
     reports: ReportConfig = ReportConfig()

@@ -104,6 +104,25 @@ class Stage:
         write_atomically(self.folder / "manifest.json", json.dumps(asdict(manifest), indent=1, ensure_ascii=False, sort_keys=True))
         return manifest
 
+    def adopt(self, other: "Stage") -> Manifest:
+        """Take over what another run's finished stage wrote, its files linked where the storage has links; a finished stage stays as it is.
+
+        Raises FileNotFoundError when the other is not finished.
+        """
+        if done := self.manifest():
+            return done
+        written = other.manifest()
+        if written is None:
+            raise FileNotFoundError(f"stage {other.name} of {other.run.name} is not finished: there is nothing to take over")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in written.files:
+            target = self.folder / written.attempt / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                _link(other.folder / written.attempt / name, target)
+        write_atomically(self.folder / "manifest.json", (other.folder / "manifest.json").read_text(encoding="utf8"))
+        return written
+
     def once(self, do: Callable[[Path], tuple[list[Path], dict[str, Any]]], *, inputs: str = "") -> Manifest:
         """Return the manifest of a finished stage, or do the stage now.
 
@@ -123,6 +142,15 @@ def _number_of(attempt: Path) -> int:
 def _inputs_of(attempt: Path) -> str:
     path = attempt / _INPUTS
     return path.read_text(encoding="utf8") if path.exists() else ""
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        partial = target.with_name(target.name + ".part")
+        shutil.copyfile(source, partial)
+        partial.replace(target)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ layouts/     how a source folder is laid out: DICOM folders, mini-MIAS
 
 from system.archive.config import IngestConfig
 from system.archive.pairs import pair_table
-from system.archive.splits import SplitConfig, assign_splits, check_no_leak
+from system.archive.splits import SplitConfig, assign_splits, check_no_leak, share_of_patients
 from system.archive.store import Archive
 
-__all__ = ["Archive", "IngestConfig", "SplitConfig", "assign_splits", "check_no_leak", "pair_table"]
+__all__ = ["Archive", "IngestConfig", "SplitConfig", "assign_splits", "check_no_leak", "pair_table", "share_of_patients"]

@@ -1,11 +1,13 @@
 """Decide which patient teaches, which is held out: by keyed hash, stratified by mass, never by image."""
 
+import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import xxhash
 from pydantic import Field, model_validator
 
@@ -60,6 +62,16 @@ def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, 
         else:
             splits |= {patient_id: _by_hash(patient_id, config=config) for patient_id in drawn}
     return splits
+
+
+def share_of_patients(images: pa.Table, *, share: float) -> pa.Table:
+    """Return the images of the first patients in the order of their hashes; those of a smaller share are among those of a larger one.
+
+    images: of one split;  share: of the patients, above 0 to 1, at least one is kept
+    """
+    patients = sorted(set(images["patient_id"].to_pylist()))
+    kept = patients[: math.ceil(round(share * len(patients), 9))]
+    return images.filter(pc.field("patient_id").isin(kept))
 
 
 def check_no_leak(images: pa.Table) -> None:

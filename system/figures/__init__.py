@@ -9,6 +9,7 @@ page.py            the run's page
 templates/         its Jinja2 template
 """
 
+from system.figures.curves import froc_figure
 from system.figures.overlays import png_of, with_findings
 from system.figures.page import write_page
 from system.figures.report import (
@@ -20,9 +21,10 @@ from system.figures.report import (
     LabelRow,
     PoolRow,
     PurityRow,
+    ReproducedRow,
     RunReport,
 )
-from system.figures.tables import headline_table, label_table, pool_table
+from system.figures.tables import headline_table, label_comparison, label_table, pool_table, reproduction_table
 
 __all__ = [
     "NAN",
@@ -33,11 +35,15 @@ __all__ = [
     "LabelRow",
     "PoolRow",
     "PurityRow",
+    "ReproducedRow",
     "RunReport",
+    "froc_figure",
     "headline_table",
+    "label_comparison",
     "label_table",
     "png_of",
     "pool_table",
+    "reproduction_table",
     "with_findings",
     "write_page",
 ]

@@ -1,7 +1,9 @@
 """The plain rows that a run's tables and page are made of. They are filled in pipelines/, so nothing here knows stages or tables."""
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +76,25 @@ class LabelRow:
 
 
 @dataclass(frozen=True)
+class ReproducedRow:
+    """One row of a table of the paper: what we measured, and what it printed."""
+
+    labels: tuple[str, ...]  # one for each of the table's headings
+    sensitivity: tuple[float, ...]  # at each number of false positives per image, mean over the seeds, 0 to 1
+    mean: float
+    interval: tuple[float, float]  # 95 %, of the mean
+    each: tuple[float, ...]  # the mean of each seed
+    paper: tuple[float, ...]  # its sensitivities and, last, their mean; NaN where it prints none
+    gain: float = NAN  # over the row without weak data
+    gain_interval: tuple[float, float] = (NAN, NAN)  # 95 %, paired by patient
+    more_steps: float = NAN  # mean of the model without weak data, trained for as many more steps
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as JSON takes it: null for NaN."""
+        return {name: _without_nan(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True)
 class GalleryItem:
     """One image to look at."""
 
@@ -101,3 +122,9 @@ class RunReport:
     galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images
     config: str = ""  # the resolved config, YAML
     facts: Mapping[str, str | int | float] = field(default_factory=dict)  # versions, digests, counts, durations
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,11 +1,13 @@
 """The run's tables for the terminal; the CLI prints them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.report import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow
+from system.figures.report import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
@@ -41,6 +43,38 @@ def label_table(rows: Sequence[LabelRow]) -> Table:
         covered = (row.coverage.get(p0, NAN) for p0 in p0_steps)
         table.add_row(row.title, *(text.share(value) for value in (*measures, *covered)), text.number(row.num_breasts))
     return table
+
+
+def reproduction_table(title: str, headings: Sequence[str], rows: Sequence[ReproducedRow], *, fppi: Sequence[float], caption: str) -> Table:
+    """Return our numbers in the paper's layout, each with the paper's in brackets."""
+    table = _table(title, [])
+    table.caption, table.caption_justify, table.box = caption, "left", SIMPLE_HEAD
+    for heading in headings:
+        table.add_column(heading)
+    beside = ["average", "95 %", "seeds", "gain", "95 %, paired", "more steps"]
+    for heading in [*(f"FP @{x:g}" for x in fppi), *beside]:
+        table.add_column(heading, justify="right", no_wrap=heading != "seeds")
+    for row in rows:
+        printed = row.paper[:-1] if len(row.paper) == len(fppi) + 1 else [NAN] * len(fppi)  # the paper has its own operating points
+        points = [_beside(ours, paper) for ours, paper in zip(row.sensitivity, printed, strict=True)]
+        seeds = " ".join(text.share(mean) for mean in row.each) if len(row.each) > 1 else ""
+        gain = ["", ""] if math.isnan(row.gain) else [text.signed(row.gain), text.signed_interval(row.gain_interval)]
+        longer = "" if math.isnan(row.more_steps) else text.share(row.more_steps)
+        table.add_row(*row.labels, *points, _beside(row.mean, row.paper[-1]), text.interval(row.interval), seeds, *gain, longer)
+    return table
+
+
+def label_comparison(ours: Mapping[str, Sequence[float]], paper: Mapping[str, Sequence[float]], *, caption: str) -> Table:
+    """Return table 2: for each breast average F1, weighted F1 and accuracy, the paper's in brackets."""
+    table = _table("Table 2: three folds of the report models", ["breast", "average F1", "weighted F1", "accuracy"])
+    table.caption, table.caption_justify = caption, "left"
+    for side, values in ours.items():
+        table.add_row(side, *(f"{value:.4f} ({printed:.4f})" for value, printed in zip(values, paper[side], strict=True)))
+    return table
+
+
+def _beside(ours: float, paper: float) -> str:
+    return text.share(ours) if math.isnan(paper) else f"{text.share(ours)} ({text.share(paper)})"
 
 
 def _table(title: str, headings: list[str]) -> Table:

@@ -11,7 +11,7 @@ classification.py  image-level AUROC
 """
 
 from system.metrics.bootstrap import PatientCounts
-from system.metrics.comparison import SystemRow, compare_systems
+from system.metrics.comparison import SeedsRow, SystemRow, compare_systems, gain_over_seeds, over_seeds
 from system.metrics.config import FrocConfig, rules
 from system.metrics.floor import choose_candidate_floor
 from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
@@ -24,12 +24,15 @@ __all__ = [
     "Match",
     "Outcome",
     "PatientCounts",
+    "SeedsRow",
     "SystemRow",
     "choose_candidate_floor",
     "compare_systems",
     "froc_curve",
+    "gain_over_seeds",
     "match",
     "mean_sensitivity",
+    "over_seeds",
     "rules",
     "sensitivity_at",
 ]

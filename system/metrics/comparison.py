@@ -1,11 +1,19 @@
 """Several systems on the same patients, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from system.metrics.bootstrap import Interval, PatientCounts, intervals, paired_difference, resampled_sensitivity
+from system.metrics.bootstrap import (
+    Interval,
+    PatientCounts,
+    draw_weights,
+    intervals,
+    paired_difference,
+    percentile_interval,
+    resampled_sensitivity,
+)
 from system.metrics.config import FrocConfig
 
 
@@ -42,3 +50,36 @@ def _observed(counts: PatientCounts, *, config: FrocConfig) -> tuple[dict[float,
     """Return the sensitivities and their mean with every patient counted once."""
     values = resampled_sensitivity(counts, weights=np.ones((1, len(counts.patients))), fppi=config.fppi)[0]
     return dict(zip(config.fppi, values.tolist(), strict=True)), float(values.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class SeedsRow:
+    """One system trained with several seeds, looked at on the same patients."""
+
+    sensitivity: dict[float, float]  # false positives per image -> 0 to 1, mean over the seeds
+    mean: float  # over the operating points and the seeds
+    each: tuple[float, ...]  # the mean over the operating points, seed by seed
+    interval: Interval  # of the mean: patients are resampled, the seeds are not
+
+
+def over_seeds(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> SeedsRow:
+    """Return what the seeds come to together. seeds: one count a seed, of the same patients."""
+    observed = [_observed(counts, config=config) for counts in seeds]
+    values = {fppi: float(np.mean([sensitivity[fppi] for sensitivity, _ in observed])) for fppi in config.fppi}
+    each = tuple(mean for _, mean in observed)
+    return SeedsRow(values, float(np.mean(each)), each, percentile_interval(_drawn(seeds, config=config)))
+
+
+def gain_over_seeds(first: Sequence[PatientCounts], second: Sequence[PatientCounts], *, config: FrocConfig) -> tuple[float, Interval]:
+    """Return second minus first in mean sensitivity, and its interval; both seen on the same resamples of the same patients."""
+    gain = over_seeds(second, config=config).mean - over_seeds(first, config=config).mean
+    return gain, percentile_interval(_drawn(second, config=config) - _drawn(first, config=config))
+
+
+def _drawn(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> np.ndarray:
+    """Return the mean sensitivity of each resample, averaged over the seeds: [R]."""
+    if len({(counts.patients, counts.lesions.tobytes()) for counts in seeds}) != 1:
+        raise ValueError("seeds are averaged over the same patients and lesions only: evaluate all of them on one split and rule set")
+    weights = draw_weights(len(seeds[0].patients), num_resamples=config.bootstrap, rng=np.random.default_rng(config.seed))
+    drawn = [resampled_sensitivity(counts, weights=weights, fppi=config.fppi).mean(axis=1) for counts in seeds]
+    return np.mean(drawn, axis=0)

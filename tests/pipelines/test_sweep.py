@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pipelines import sweep
+from pipelines.cluster import side_by_side
 from pipelines.trials import SETTINGS, Trial, ranked, read_trials, read_unfinished, trial_folder, trial_name
 from system.config import resolve
 from system.methods import METHODS
@@ -137,12 +138,12 @@ def test_sweep_whose_trials_all_failed_says_so(finished_run, archive, config, tm
     ("resources", "expected"), [({"CPU": 12.0}, 8), ({"CPU": 5.0}, 3), ({"CPU": 0.5}, 1), ({"CPU": 12.0, "GPU": 2.0}, 8)]
 )
 def test_as_many_trials_run_at_once_as_the_cluster_holds(config, resources, expected):
-    assert sweep.trials_at_once(config, resources=resources) == expected
+    assert side_by_side(config, resources=resources) == expected
 
 
 def test_scarcest_resource_bounds_the_trials_at_once(config):
     on_gpus = config.model_copy(update={"cluster": config.cluster.model_copy(update={"num_train_workers": 2, "train_gpus": 1.0})})
-    assert sweep.trials_at_once(on_gpus, resources={"CPU": 64.0, "GPU": 6.0}) == 3
+    assert side_by_side(on_gpus, resources={"CPU": 64.0, "GPU": 6.0}) == 3
 
 
 def test_same_setting_in_another_order_is_the_same_trial():

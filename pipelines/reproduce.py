@@ -1,0 +1,267 @@
+"""Reproduce a table of the paper: train its grid cell by cell, side by side where there is room; our numbers beside the printed ones.
+
+A cell is a run of the loop in a folder of its own, so a killed reproduction goes on where it was. What cells have in common is done once
+and taken over: the labels by all, stage 1 by those of one share of the fully labelled data and one seed.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import ray
+from ray.exceptions import RayError
+
+from pipelines import selftrain
+from pipelines.cluster import side_by_side
+from pipelines.console import console
+from pipelines.evaluate import patient_counts
+from pipelines.label import manifest_of
+from pipelines.selftrain import ARCHIVE, CONTROL, LABELS
+from system.config import RunConfig, as_yaml, resolve
+from system.figures import FrocSeries, ReproducedRow, froc_figure, label_comparison, reproduction_table
+from system.metrics import PatientCounts, gain_over_seeds, over_seeds
+from system.metrics.bootstrap import resampled_sensitivity
+from system.published import TABLE_2, TABLES, Data, Row, SensitivityTable
+from system.records import Split
+from system.runs import Stage, write_atomically
+
+log = logging.getLogger(__name__)
+
+_STAGE_1 = ("stage1/checkpoint", "stage1/held_out", "stage1/thresholds", "stage1/froc")
+_VARIED = ("strong_share", "weak_share", "loss.mask_labels", "loss.report_labels")  # by all tables together: they name a cell
+_LOOK_S = 20.0  # between two lines of progress
+_LOG = "log.txt"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of the grid."""
+
+    folder: Path
+    config: RunConfig
+    base: Path | None  # the cell whose stage 1 it takes over
+
+
+def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -> None:
+    """Train what is missing of a table, print it, and write `name`.json and for a figure `name`.svg; needs a running Ray.
+
+    name: table2, or a key of published.TABLES.  Raises ValueError when the folder holds a reproduction of other settings or the
+    config has no round, RuntimeError when cells failed: the others are kept, and the same words try those again.
+    """
+    if name != "table2" and not config.rounds.num_rounds:
+        raise ValueError("rounds.num_rounds=0 leaves no weak data to reproduce a table with: set at least 1")
+    out = out.resolve()
+    _claim(out, archive_uri, config)
+    selftrain.prepare(archive_uri, out, config=config)
+    if name == "table2":
+        _show_table_2(out)
+        return
+    table = TABLES[name]
+    seeds = [config.seed + number for number in range(num_seeds)]
+    cells = [cell_of(row, out, config=config, seed=seed) for row in table.rows for seed in seeds]
+    bases = {base.folder: base for base in (stage_1_of(cell, out) for cell in cells)}
+    weak = {cell.folder: cell for cell in cells if cell.base}
+    at_once = side_by_side(config, resources=ray.cluster_resources())
+    log.info("%s: %d trainings of stage 1, %d of rounds, %d at once", name, len(bases), len(weak), at_once)
+    for wave in (bases, weak):
+        _train(list(wave.values()), archive_uri, out, at_once=at_once)
+    counts = [[_counts(cell_of(row, out, config=config, seed=seed), row, split=table.split) for seed in seeds] for row in table.rows]
+    control = [[_control(cell_of(row, out, config=config, seed=seed), split=table.split) for seed in seeds] for row in table.rows]
+    _show(name, table, out, counts=counts, control=control, config=config, seeds=seeds)
+
+
+def cell_of(row: Row, out: Path, *, config: RunConfig, seed: int) -> Cell:
+    """Return the training that a row needs. Two rows of equal settings, of whichever tables, are one cell."""
+    settings = [f"{key}={value}" for key, value in row.settings.items()]
+    chosen = resolve(config, settings=[*settings, f"seed={seed}"])
+    if (chosen.weak_share, chosen.loss) != (1.0, config.loss):  # more supervised steps are the same whatever the weak data
+        chosen = resolve(chosen, settings=["rounds.control=false"])
+    cell = Cell(out / "cells" / _name(chosen), chosen, base=None)
+    base = stage_1_of(cell, out)
+    return base if row.data is Data.STRONG else Cell(cell.folder, chosen, base=base.folder)
+
+
+def stage_1_of(cell: Cell, out: Path) -> Cell:
+    """Return the cell that trains on the same fully labelled data and nothing else."""
+    config = cell.config
+    alone = config.model_copy(update={"rounds": config.rounds.model_copy(update={"num_rounds": 0})})
+    return Cell(out / "cells" / f"stage1-strong_share_{config.strong_share:g}-seed_{config.seed}", alone, base=None)
+
+
+def perform(cell: Cell, archive_uri: str, shared: Path) -> None:
+    """Train a cell, in a Ray task of its own; what it says goes into its log.txt."""
+    with _logged(cell.folder):
+        for name in (LABELS, ARCHIVE):
+            Stage(cell.folder, name).adopt(Stage(shared, name))
+        if cell.base:
+            for name in _STAGE_1:
+                Stage(cell.folder, name).adopt(Stage(cell.base, name))
+        selftrain.run(archive_uri, cell.folder, config=cell.config)
+
+
+def _name(config: RunConfig) -> str:
+    values = config.model_dump() | {f"loss.{key}": value for key, value in config.loss.model_dump().items()}
+    return "-".join([*(f"{key.rpartition('.')[2]}_{values[key]}" for key in _VARIED), f"seed_{config.seed}"])
+
+
+def _claim(out: Path, archive_uri: str, config: RunConfig) -> None:
+    """Say in the folder what it reproduces from. Raises ValueError when it was something else before."""
+    asked, kept = f"# on {archive_uri}\n{as_yaml(config)}", out / "reproduce.yaml"
+    if kept.exists() and kept.read_text(encoding="utf8") != asked:
+        raise ValueError(f"{out.name} was begun with other settings or another archive (see its reproduce.yaml): choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(kept, asked)
+
+
+def _train(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: int) -> None:
+    """Train the cells, so many at once. Raises RuntimeError naming those that failed, after all had their turn."""
+    task = ray.remote(perform).options(num_cpus=0, max_retries=2, scheduling_strategy="SPREAD")
+    waiting, running, failed, start = list(cells), {}, [], time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < at_once:
+            cell = waiting.pop(0)
+            running[task.remote(cell, archive_uri, out)] = cell
+        ended, _ = ray.wait(list(running), timeout=_LOOK_S)
+        for reference in ended:
+            cell = running.pop(reference)
+            try:
+                ray.get(reference)
+            except (RayError, ValueError, OSError, RuntimeError) as error:
+                failed.append(cell.folder.name)
+                log.error("%s failed: %s", cell.folder.name, error)
+            done = len(cells) - len(waiting) - len(running)
+            minutes = (time.monotonic() - start) / 60
+            log.info("%d of %d done, %.1f min, about %.0f min left", done, len(cells), minutes, minutes / done * (len(cells) - done))
+        for cell in () if ended else running.values():
+            log.info("%s: %s", cell.folder.name, _last_line(cell.folder / _LOG))
+    if failed:
+        raise RuntimeError(
+            f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}; see their {_LOG}, and start again to retry them"
+        )
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / _LOG, encoding="utf8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", datefmt="%H:%M:%S"))
+    loggers = [logging.getLogger(name) for name in ("mammoloop", "pipelines", "system")]
+    for each in loggers:
+        each.setLevel(logging.INFO)
+        each.addHandler(handler)
+    try:
+        yield
+    finally:
+        for each in loggers:
+            each.removeHandler(handler)
+        handler.close()
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
+    return lines[-1] if lines else "starting"
+
+
+def _counts(cell: Cell, row: Row, *, split: Split) -> PatientCounts:
+    here = selftrain.reopen(cell.folder, cell.config)
+    systems = selftrain.finished_systems(here)
+    chosen = systems[0] if row.data is Data.STRONG else systems[-1]
+    return patient_counts(selftrain.evaluate_on(here, chosen, split), config=cell.config.froc)
+
+
+def _control(cell: Cell, *, split: Split) -> PatientCounts | None:
+    """Return what as many more supervised steps brought, where the cell trained that beside its rounds."""
+    here = selftrain.reopen(cell.folder, cell.config)
+    for system in selftrain.finished_systems(here):
+        if system.title == CONTROL:
+            return patient_counts(selftrain.evaluate_on(here, system, split), config=cell.config.froc)
+    return None
+
+
+def _show(  # noqa: PLR0913 - a table, and what fills it
+    name: str,
+    table: SensitivityTable,
+    out: Path,
+    *,
+    counts: list[list[PatientCounts]],
+    control: list[list[PatientCounts | None]],
+    config: RunConfig,
+    seeds: list[int],
+) -> None:
+    """Print the table; write it, and the curves of a figure."""
+    rows = [
+        _row(row, counts[place], supervised=_without_weak(table, counts, row), control=control[place], config=config)
+        for place, row in enumerate(table.rows)
+    ]
+    caption = (
+        f"Ours, with the paper's in brackets. Mean over seeds {', '.join(map(str, seeds))}; "
+        f"{len(counts[0][0].patients)} patients, {counts[0][0].lesions.sum()} lesions in {counts[0][0].images.sum()} images. "
+        f"95 % intervals resample patients {config.froc.bootstrap} times. Gain: over the row without weak data, paired. "
+        "More steps: the model without weak data, trained for as many more steps as the rounds took."
+    )
+    console().print(reproduction_table(table.title, table.headings, rows, fppi=config.froc.fppi, caption=caption))
+    facts = {"title": table.title, "caption": caption, "seeds": seeds, "rows": [row.as_dict() for row in rows]}
+    write_atomically(out / f"{name}.json", json.dumps(facts, indent=1))
+    if name.startswith("figure"):
+        series = [_series(row, seeds_of, config=config) for row, seeds_of in zip(table.rows, counts, strict=True)]
+        write_atomically(out / f"{name}.svg", froc_figure(series, fppi=config.froc.fppi))
+        console().print(f"curves: {out / name}.svg")
+
+
+def _without_weak(table: SensitivityTable, counts: list[list[PatientCounts]], row: Row) -> list[PatientCounts] | None:
+    """Return the row of the same fully labelled data and no weak ones, where the table has one."""
+    for place, other in enumerate(table.rows):
+        if row.data is Data.WEAK and other.data is Data.STRONG and other.settings["strong_share"] == row.settings["strong_share"]:
+            return counts[place]
+    return None
+
+
+def _row(
+    row: Row,
+    seeds: list[PatientCounts],
+    *,
+    supervised: list[PatientCounts] | None,
+    control: list[PatientCounts | None],
+    config: RunConfig,
+) -> ReproducedRow:
+    ours = over_seeds(seeds, config=config.froc)
+    compared = {}
+    if supervised:
+        gain, interval = gain_over_seeds(supervised, seeds, config=config.froc)
+        compared = {"gain": gain, "gain_interval": interval.pair()}
+    longer = [counts for counts in control if counts is not None]
+    if longer:
+        compared["more_steps"] = over_seeds(longer, config=config.froc).mean
+    return ReproducedRow(
+        labels=row.labels,
+        sensitivity=tuple(ours.sensitivity.values()),
+        mean=ours.mean,
+        interval=ours.interval.pair(),
+        each=ours.each,
+        paper=row.paper,
+        **compared,
+    )
+
+
+def _series(row: Row, seeds: list[PatientCounts], *, config: RunConfig) -> FrocSeries:
+    """Return the mean curve of the seeds on a fine grid of false positives per image."""
+    grid = np.linspace(0, 1.15 * max(config.froc.fppi), 116)
+    once = np.ones((1, len(seeds[0].patients)))
+    mean = np.mean([resampled_sensitivity(counts, weights=once, fppi=grid.tolist())[0] for counts in seeds], axis=0)
+    return FrocSeries(
+        ", ".join(f"{label} {what}" for label, what in zip(row.labels, ("labelled", "weak"), strict=True)), grid.tolist(), mean.tolist()
+    )
+
+
+def _show_table_2(out: Path) -> None:
+    metrics = manifest_of(Stage(out, LABELS)).metrics
+    ours = {side: (found["average_f1"], found["weighted_f1"], found["accuracy"]) for side, found in ((s, metrics[s]) for s in TABLE_2)}
+    counted = ", ".join(f"{metrics[side]['num_breasts']} {side}" for side in TABLE_2)
+    caption = f"Ours, with the paper's in brackets; breasts: {counted}. Held-out folds, every report read by the model that never saw it."
+    console().print(label_comparison(ours, TABLE_2, caption=caption))
+    write_atomically(out / "table2.json", json.dumps({"ours": ours, "paper": TABLE_2, "caption": caption}, indent=1))
