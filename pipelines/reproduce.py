@@ -4,12 +4,11 @@ A cell is a run of the loop in a folder of its own, so a killed reproduction goe
 and taken over: the labels by all, stage 1 by those of one share of the fully labelled data and one seed.
 """
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from system.metrics import PatientCounts, gain_over_seeds, over_seeds
 from system.metrics.bootstrap import resampled_sensitivity
 from system.published import TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
-from system.runs import Stage, write_atomically
+from system.runs import Stage, as_json, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -205,8 +204,8 @@ def _show(  # noqa: PLR0913 - a table, and what fills it
         "More steps: the model without weak data, trained for as many more steps as the rounds took."
     )
     console().print(reproduction_table(table.title, table.headings, rows, fppi=config.froc.fppi, caption=caption))
-    facts = {"title": table.title, "caption": caption, "seeds": seeds, "rows": [row.as_dict() for row in rows]}
-    write_atomically(out / f"{name}.json", json.dumps(facts, indent=1))
+    facts = {"title": table.title, "caption": caption, "seeds": seeds, "rows": [asdict(row) for row in rows]}
+    write_atomically(out / f"{name}.json", as_json(facts))
     if name.startswith("figure"):
         series = [_series(row, seeds_of, config=config) for row, seeds_of in zip(table.rows, counts, strict=True)]
         write_atomically(out / f"{name}.svg", froc_figure(series, fppi=config.froc.fppi))
@@ -264,4 +263,4 @@ def _show_table_2(out: Path) -> None:
     counted = ", ".join(f"{metrics[side]['num_breasts']} {side}" for side in TABLE_2)
     caption = f"Ours, with the paper's in brackets; breasts: {counted}. Held-out folds, every report read by the model that never saw it."
     console().print(label_comparison(ours, TABLE_2, caption=caption))
-    write_atomically(out / "table2.json", json.dumps({"ours": ours, "paper": TABLE_2, "caption": caption}, indent=1))
+    write_atomically(out / "table2.json", as_json({"ours": ours, "paper": TABLE_2, "caption": caption}))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -161,6 +162,22 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def as_json(value: Any) -> str:
+    """Return plain values as JSON that every reader takes: null for NaN."""
+    return json.dumps(_without_nan(value), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _without_nan(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_nan(each) for each in value]
+        case float() if math.isnan(value):
+            return None
+    return value
 
 
 def code_digest() -> str:

@@ -1,9 +1,7 @@
 """The plain rows that a run's tables and page are made of. They are filled in pipelines/, so nothing here knows stages or tables."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -89,10 +87,6 @@ class ReproducedRow:
     gain_interval: tuple[float, float] = (NAN, NAN)  # 95 %, paired by patient
     more_steps: float = NAN  # mean of the model without weak data, trained for as many more steps
 
-    def as_dict(self) -> dict[str, object]:
-        """Return it as JSON takes it: null for NaN."""
-        return {name: _without_nan(value) for name, value in asdict(self).items()}
-
 
 @dataclass(frozen=True)
 class GalleryItem:
@@ -122,9 +116,3 @@ class RunReport:
     galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images
     config: str = ""  # the resolved config, YAML
     facts: Mapping[str, str | int | float] = field(default_factory=dict)  # versions, digests, counts, durations
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -6,11 +6,15 @@ froc.py            outcomes -> curve, sensitivity at so many false positives per
 bootstrap.py       95 % intervals by resampling patients; two systems on the same patients
 rethreshold.py     the second mode: the map is cut anew at every operating point
 floor.py           where a candidate begins, chosen on validation
-comparison.py      several systems side by side
+comparison.py      several systems side by side, several seeds together
+boxes.py           the same for boxes of any system
+boxes_in.py        its three CSV files
 classification.py  image-level AUROC
 """
 
 from system.metrics.bootstrap import PatientCounts
+from system.metrics.boxes import LIMITS, OUTCOMES, BoxResult, BoxRules, BoxSet, evaluate_boxes
+from system.metrics.boxes_in import read_boxes
 from system.metrics.comparison import SeedsRow, SystemRow, compare_systems, gain_over_seeds, over_seeds
 from system.metrics.config import FrocConfig, rules
 from system.metrics.floor import choose_candidate_floor
@@ -18,6 +22,11 @@ from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity
 from system.metrics.matching import Detections, Match, Outcome, match
 
 __all__ = [
+    "LIMITS",
+    "OUTCOMES",
+    "BoxResult",
+    "BoxRules",
+    "BoxSet",
     "Curve",
     "Detections",
     "FrocConfig",
@@ -28,11 +37,13 @@ __all__ = [
     "SystemRow",
     "choose_candidate_floor",
     "compare_systems",
+    "evaluate_boxes",
     "froc_curve",
     "gain_over_seeds",
     "match",
     "mean_sensitivity",
     "over_seeds",
+    "read_boxes",
     "rules",
     "sensitivity_at",
 ]

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from system.settings import Settings
 
+STEP = "it is the best reached with no more than x false positives per image, not interpolated"
 Fppi = Annotated[float, Field(ge=0)]
 
 
@@ -29,14 +30,13 @@ def rules(config: FrocConfig) -> list[str]:
     """Return the rules as sentences, to be printed with every result."""
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
     candidate = f"an 8-connected component of the map at or above {config.candidate_floor:g}, of at least {config.min_candidate_px} px"
-    step = "it is the best reached with no more than x false positives per image, not interpolated"
     return [
         f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
         f"A candidate is {candidate}; its score is its highest probability.",
         f"By falling score each candidate takes the free lesion of highest IoU, if that is above {config.iou:g}.",
         f"Further hits on a found lesion {further}.",
         "False positives are counted per image over all evaluated images, those without candidates or without lesions too.",
-        f"Sensitivity is the share of all lesions found; at x {step}; equal scores are one operating point.",
+        f"Sensitivity is the share of all lesions found; at x {STEP}; equal scores are one operating point.",
         f"Second mode: the map is cut anew at {config.num_thresholds} levels instead of sweeping the candidates' scores.",
         f"95 % intervals resample patients {config.bootstrap} times, seed {config.seed}.",
     ]
