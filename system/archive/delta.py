@@ -115,7 +115,9 @@ def _merge(table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[s
     if changed.num_rows:
         condition = " AND ".join(f"target.{name} = source.{name}" for name in key)
         commit = CommitProperties(max_commit_retries=max_commit_retries)
-        merge = table.merge(changed, predicate=condition, source_alias="source", target_alias="target", commit_properties=commit)
+        merge = table.merge(
+            changed, predicate=condition, source_alias="source", target_alias="target", commit_properties=commit, merge_schema=True
+        )
         merge.when_matched_update_all().when_not_matched_insert_all().execute()
     return table.version()
 

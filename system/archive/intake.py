@@ -28,6 +28,7 @@ class Intake:
     study_id: str = ""
     side: str = ""
     view: str = ""
+    density: str = ""  # ACR a to d, as the source gives it
     spacing_mm: float = 0.0  # of a canonical pixel
     geometry: str = ""  # JSON of imaging.Geometry
     pixel_sha: str = ""
@@ -89,6 +90,7 @@ def _taken(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, 
         study_id=archive.identifier("study", image.study),
         side=image.side,
         view=image.view,
+        density=item.density,
         spacing_mm=image.spacing_mm / geometry.scale,
         geometry=geometry.to_json(),
         pixel_sha=archive.put_pixels(view),

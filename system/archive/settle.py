@@ -140,6 +140,7 @@ def _image_row(intake: Intake, split: Split, archive: Archive) -> dict:
         "view": intake.view,
         "rows": archive.imaging.height_px,
         "cols": archive.imaging.width_px,
+        "density": intake.density,
         "spacing_mm": intake.spacing_mm,
         "geometry": intake.geometry,
         "pixel_sha": intake.pixel_sha,

@@ -13,6 +13,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("study_id", _TEXT),  # keyed hash
             ("side", _TEXT),  # L, R
             ("view", _TEXT),  # CC, MLO
+            ("density", _TEXT),  # ACR a (fatty) to d (extremely dense); "" where the source does not say
             ("rows", _INT),  # canonical height, px
             ("cols", _INT),  # canonical width, px
             ("spacing_mm", _FLOAT),  # of a canonical pixel; 0 where the source does not say
@@ -66,6 +67,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("study_id", _TEXT),
             ("side", _TEXT),
             ("view", _TEXT),
+            ("density", _TEXT),
             ("spacing_mm", pa.float64()),
             ("geometry", _TEXT),
             ("pixel_sha", _TEXT),

@@ -13,7 +13,7 @@ from system.phantom.dicom import patient_id, study_uid, write_dicom
 from system.phantom.exam import Exam, make_exam
 
 Row = dict[str, str]
-TRUTH_COLUMNS = ("file", "mask", "patient", "study", "side", "view", "num_masses", "split")
+TRUTH_COLUMNS = ("file", "mask", "patient", "study", "side", "view", "density", "num_masses", "split")
 REPORT_COLUMNS = ("study", "version", "status", "language", "description", "impression")
 
 
@@ -51,6 +51,7 @@ def write_exam(out: Path, exam: Exam) -> ExamRows:
                 "study": study_uid(exam),
                 "side": str(view.side),
                 "view": str(view.view),
+                "density": exam.findings[view.side].density,
                 "num_masses": str(view.num_masses),
                 "split": "",
             }

@@ -14,7 +14,7 @@ What the tables do not make plain:
 * a woman may be among the masses and among the calcifications, and on both sides of the official split, with the same film in two
   folders: a film is one item whatever the tables that list it, its truth the union of its masses, and the official split is not taken;
 * a film with calcifications only has no mass: that is known from the tables of masses, so none of the four may be absent;
-* no scanner is named, so the spacing is unknown (0). Density is left out.
+* no scanner is named, so the spacing is unknown (0).
 """
 
 import re
@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.layout import SourceItem, SourceReport, density_of
 from system.archive.layouts.tables_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
@@ -33,6 +33,7 @@ TABLES = tuple(f"{kind}_case_description_{part}_set.csv" for kind in ("mass", "c
 COLUMNS = ("patient_id", "left or right breast", "image view", "abnormality type", "image file path", "ROI mask file path")
 FILM_FOLDER = re.compile(r"(?:Mass|Calc)-(?:Training|Test)_(P_\d{5})_(LEFT|RIGHT)_(CC|MLO)")
 SIDES = {"LEFT": Side.LEFT, "RIGHT": Side.RIGHT}
+DENSITY = ("breast_density", "breast density")  # the tables of masses and of calcifications spell it differently
 MASS, CALCIFICATION = "mass", "calcification"
 MAX_ASPECT_ERROR = 0.01  # width to height of a mask and its film, relative
 
@@ -44,6 +45,7 @@ class Abnormality:
     film: tuple[str, str, str]  # patient, LEFT or RIGHT, CC or MLO
     film_folder: str
     mask_folder: str  # "" = not a mass
+    density: str  # of the film, ACR a to d; "" = not said
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class CbisDdsm:
         """Return the films that the four tables list, ordered by patient, side and view."""
         films: dict[tuple[str, str, str], list[Abnormality]] = {}
         for table in TABLES:
-            for line, row in read_rows(source / table, columns=COLUMNS):
+            for line, row in read_rows(source / table, columns=COLUMNS, optional=DENSITY):
                 abnormality = _abnormality(row, where=f"{table} line {line}")
                 films.setdefault(abnormality.film, []).append(abnormality)
         return [_item(films[film]) for film in sorted(films)]
@@ -105,7 +107,7 @@ def _abnormality(row: dict[str, str], *, where: str) -> Abnormality:
     mask_folder = row["ROI mask file path"].split("/")[0] if kind == MASS else ""
     if kind == MASS and not re.fullmatch(rf"{folder}_\d+", mask_folder):
         raise ValueError(f"{where}: ROI mask file path does not begin with the folder of one of this film's abnormalities: correct the row")
-    return Abnormality(film, folder, mask_folder)
+    return Abnormality(film, folder, mask_folder, density_of(next(filter(None, (row[name] for name in DENSITY)), "")))
 
 
 def _item(abnormalities: list[Abnormality]) -> SourceItem:
@@ -121,6 +123,7 @@ def _item(abnormalities: list[Abnormality]) -> SourceItem:
         masks=masks,
         side=SIDES[side],
         view=view,
+        density=abnormalities[0].density,
         patient=woman,
         study=woman,
     )

@@ -1,7 +1,8 @@
 """A folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/: what a hospital hands over.
 
 dicom/**      any file names; without this folder the files lie in the source itself
-truth.csv     optional: file, mask, patient, study, side, view, num_masses, split; a file that is not listed has no known truth
+truth.csv     optional: file, mask, side, view, num_masses, split, and where known density (ACR a to d); other columns are passed over; a
+              file that is not listed has no known truth
 reports.csv   or reports.parquet, optional: study (StudyInstanceUID), version, status, language, description, impression
 """
 
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport, inside
+from system.archive.layouts.layout import SourceItem, SourceReport, density_of, inside
 from system.archive.layouts.report_table import read_report_file
 from system.archive.layouts.tables_in import one_of, read_rows, to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
@@ -77,7 +78,7 @@ def _read_truth(source: Path) -> dict[str, SourceItem]:
     """Return the items of truth.csv by file; none when it is absent."""
     path = source / "truth.csv"
     items: dict[str, SourceItem] = {}
-    for line, row in read_rows(path, columns=TRUTH_COLUMNS) if path.exists() else []:
+    for line, row in read_rows(path, columns=TRUTH_COLUMNS, optional=("density",)) if path.exists() else []:
         where = f"{path.name} line {line}"
         item = _truth_item(row, where=where)
         if item.name in items:
@@ -97,5 +98,6 @@ def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
         masks=(row["mask"],) if row["mask"] else (),
         side=row["side"],
         view=row["view"],
+        density=density_of(row["density"]),
         split=one_of(row["split"], ("", *Split), where=f"{where}, split"),
     )

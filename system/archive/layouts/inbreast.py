@@ -22,7 +22,7 @@ from xml.parsers.expat import ExpatError
 import numpy as np
 from skimage.draw import polygon
 
-from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.layout import SourceItem, SourceReport, density_of
 from system.archive.layouts.tables_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
@@ -92,7 +92,7 @@ class InBreast:
 def _listed(source: Path) -> dict[str, dict[str, str]]:
     """Return the rows of the table by file number."""
     rows: dict[str, dict[str, str]] = {}
-    for line, row in read_rows(source / TABLE, columns=COLUMNS, delimiter=";"):
+    for line, row in read_rows(source / TABLE, columns=COLUMNS, optional=("ACR",), delimiter=";"):
         where, number = f"{TABLE} line {line}", row["File Name"]
         one_of(row["Laterality"], tuple(Side), where=f"{where}, Laterality")
         if not number.isascii() or not number.isdigit() or number in rows:
@@ -121,6 +121,7 @@ def _item(source: Path, file_name: str, *, row: dict[str, str] | None) -> Source
         num_masses=len(outlines),
         side=row["Laterality"] if row else "",
         view=row["View"] if row else "",
+        density=density_of(row["ACR"]) if row else "",
         patient=woman,
         study=f"{woman} {row['Acquisition date'] if row else f'of {file_name}'}",
     )

@@ -26,6 +26,7 @@ class SourceItem:
     size_px: tuple[int, ...] = ()  # rows, cols of the picture that the places were marked in; () = not said
     side: str = ""  # what the source's list says, to be compared with the image; "" = nothing
     view: str = ""
+    density: str = ""  # ACR a (fatty) to d (extremely dense); "" = not said
     patient: str = ""  # who she is, where the list or the file's name says it; "" = the header does
     study: str = ""
     split: str = ""  # "" = the archive decides
@@ -75,6 +76,12 @@ class Layout(Protocol):
     def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return the reports. sides: item name -> breast, of the images that could be read."""
         ...
+
+
+def density_of(text: str) -> str:
+    """Return the ACR letter, a to d, of a density as data sets write it (2, B, DENSITY B); "" for what is none: it only sorts results."""
+    last = text.strip().lower().removeprefix("density").strip()
+    return dict(zip("1234", "abcd", strict=True)).get(last, last if last in tuple("abcd") else "")
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -128,6 +128,7 @@ def _item(number: int, findings: list[Finding]) -> SourceItem:
     return SourceItem(
         name=_file_name(number),
         has_truth=len(circles) == len(masses),
+        density=DENSITIES[findings[0].tissue],
         num_masses=len(masses),
         circles_px=circles,
     )

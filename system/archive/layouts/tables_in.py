@@ -5,27 +5,31 @@ import math
 from pathlib import Path
 
 
-def read_rows(path: Path, *, columns: tuple[str, ...], delimiter: str = ",") -> list[tuple[int, dict[str, str]]]:
+def read_rows(
+    path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...] = (), delimiter: str = ","
+) -> list[tuple[int, dict[str, str]]]:
     """Return (number of its last line, row) of a UTF-8 CSV file with at least these columns; other columns and empty rows are left out.
 
-    A quoted field may hold line breaks; white space around a field is taken off.
-    Raises ValueError naming file, line and remedy for an absent file, another encoding, a missing or doubled column, a ragged row, a field
-    over 128 KiB.
+    optional: columns that are empty where the file lacks them. A quoted field may hold line breaks; white space around a field is taken
+    off. Raises ValueError naming file, line and remedy for an absent file, another encoding, a missing or doubled column, a ragged row, a
+    field over 128 KiB.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return _rows(csv.reader(file, strict=True, delimiter=delimiter), name=path.name, columns=columns)
+            return _rows(csv.reader(file, strict=True, delimiter=delimiter), name=path.name, columns=columns, optional=optional)
     except FileNotFoundError:
         raise ValueError(f"{path.name} is not in the source folder: put it where the published data set has it") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{path.name} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
 
 
-def _rows(reader, *, name: str, columns: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
+def _rows(reader, *, name: str, columns: tuple[str, ...], optional: tuple[str, ...]) -> list[tuple[int, dict[str, str]]]:
     header = next(reader, [])
-    if wrong := [column for column in columns if header.count(column) != 1]:
+    there = tuple(column for column in optional if column in header)
+    if wrong := [column for column in (*columns, *there) if header.count(column) != 1]:
         raise ValueError(f"{name} line 1: column {wrong[0]!r} occurs {header.count(wrong[0])} times, expected once")
-    places = {column: header.index(column) for column in columns}
+    places = {column: header.index(column) for column in (*columns, *there)}
+    absent = {column: "" for column in optional if column not in there}
     rows = []
     try:
         for fields in reader:
@@ -35,7 +39,7 @@ def _rows(reader, *, name: str, columns: tuple[str, ...]) -> list[tuple[int, dic
                     f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: quote fields with delimiters"
                 )
             if written:
-                rows.append((reader.line_num, {column: fields[place].strip() for column, place in places.items()}))
+                rows.append((reader.line_num, absent | {column: fields[place].strip() for column, place in places.items()}))
     except csv.Error as error:
         raise ValueError(f"{name} line {reader.line_num}: {error}") from None
     return rows

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport
+from system.archive.layouts.layout import SourceItem, SourceReport, density_of
 from system.archive.layouts.tables_in import one_of, read_rows, to_count, to_number
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.records import Side, Split, ViewPosition
@@ -88,7 +88,7 @@ class VinDrMammo:
 def _images(source: Path) -> dict[str, SourceItem]:
     """Return the listed images by image_id, their findings left out."""
     items: dict[str, SourceItem] = {}
-    for line, row in read_rows(source / IMAGES, columns=IMAGE_COLUMNS):
+    for line, row in read_rows(source / IMAGES, columns=IMAGE_COLUMNS, optional=("breast_density",)):
         where = f"{IMAGES} line {line}"
         if row["image_id"] in items:
             raise ValueError(f"{where}: an image is listed twice: keep one row")
@@ -107,6 +107,7 @@ def _image(row: dict[str, str], *, where: str) -> SourceItem:
         size_px=(to_count(row["height"], where=f"{where}, height"), to_count(row["width"], where=f"{where}, width")),
         side=one_of(row["laterality"], tuple(Side), where=f"{where}, laterality"),
         view=one_of(row["view_position"], tuple(ViewPosition), where=f"{where}, view_position"),
+        density=density_of(row["breast_density"]),
         patient=study,
         study=study,
         split=SPLITS[one_of(row["split"], tuple(SPLITS), where=f"{where}, split")],

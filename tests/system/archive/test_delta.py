@@ -127,3 +127,15 @@ def test_compacting_keeps_the_rows_and_the_pinned_versions(tmp_path):
 
     assert delta.current_version(str(tmp_path)) == pinned + 1
     assert [row[0] for row in read(tmp_path)] == [row[0] for row in read(tmp_path, version=pinned)] == ["a", "b", "c", "d"]
+
+
+def test_a_table_written_before_a_column_was_added_is_read_with_nulls_and_grows_with_the_next_rows(tmp_path):
+    whole = SCHEMAS["labels"]
+    before = pa.schema([field for field in whole if field.name != "model"])
+    old = labels(("a", "L", 0.25, None)).drop_columns(["model"]).cast(before)
+    delta.upsert(str(tmp_path), old, schema=before, key=KEYS["labels"])
+    assert read(tmp_path) == [("a", "L", 0.25, None)]
+
+    upsert(tmp_path, ("a", "L", 0.25, None), ("b", "L", 0.5, "m"))
+
+    assert read(tmp_path) == [("a", "L", 0.25, None), ("b", "L", 0.5, "m")]

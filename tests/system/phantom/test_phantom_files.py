@@ -100,7 +100,8 @@ def test_uids_are_distinct_and_shared_as_the_standard_says(written: Path):
 
 def test_truth_names_every_file_and_a_mask_exactly_where_there_is_a_mass(written: Path):
     truth = rows_of(written / "truth.csv")
-    assert list(truth[0]) == ["file", "mask", "patient", "study", "side", "view", "num_masses", "split"]
+    assert list(truth[0]) == ["file", "mask", "patient", "study", "side", "view", "density", "num_masses", "split"]
+    assert {row["density"] for row in truth} <= set("abcd")
     assert len(truth) == 4 * NUM_EXAMS
     for row in truth:
         dataset = pydicom.dcmread(written / "dicom" / row["file"])

@@ -239,5 +239,11 @@ def test_without_one_of_the_four_tables_nothing_is_listed(tables):
         LAYOUT.items(source)
 
 
+@pytest.mark.parametrize("kind", ["mass", "calc"])
+def test_the_density_is_that_of_either_tables_column(tables, kind):
+    (item,) = LAYOUT.items(tables(**{f"{kind}_train": [row(kind, "Training")]}))
+    assert item.density == "c"
+
+
 def test_there_are_no_reports(tables):
     assert (LAYOUT.report_source, LAYOUT.reports(tables(), sides={})) == ("none", [])

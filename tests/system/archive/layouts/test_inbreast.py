@@ -195,5 +195,12 @@ def test_the_files_of_an_item_are_its_image_and_its_outlines(release):
     assert LAYOUT.files(release, only_item(release)) == [release / "AllDICOMs" / NAME, release / "AllXML" / "20586908.xml"]
 
 
+def test_the_density_is_that_of_the_table_and_may_be_padded_or_absent(release):
+    assert only_item(release).density == "b"
+    for text in (HEADER + ROW.replace(";2;2", ";   ;2"), HEADER.replace("ACR", "other") + ROW):
+        (release / "INbreast.csv").write_text(text, encoding="utf8")
+        assert only_item(release).density == ""
+
+
 def test_there_are_no_reports(release):
     assert (LAYOUT.report_source, LAYOUT.reports(release, sides={})) == ("none", [])

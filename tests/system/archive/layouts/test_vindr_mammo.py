@@ -171,5 +171,9 @@ def test_a_wrong_row_is_refused_with_its_table_and_line(release, images, finding
         LAYOUT.items(release)
 
 
+def test_the_density_is_that_of_the_table(release):
+    assert only_item(release).density == "c"
+
+
 def test_there_are_no_reports(release):
     assert (LAYOUT.report_source, LAYOUT.reports(release, sides={})) == ("none", [])
