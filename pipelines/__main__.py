@@ -309,6 +309,24 @@ def review_import(
 
 
 @app.command()
+def evaluate(
+    run: Annotated[Path, typer.Option(help="folder of a run", exists=True, file_okay=False)],
+    split: Annotated[Literal["test", "validation"], typer.Option(help="patients held out for the numbers, or for choices")] = "test",
+    archive: Annotated[str, typer.Option("--archive", help="where the archive lies now, if it was moved")] = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a run's systems on a split: sensitivities with intervals, and by view, breast density, source and lesion size.
+
+    Example: `mammoloop evaluate --run demo/run --split test --json test.json`
+    """
+    from pipelines import breakdown as stage
+
+    _set_up_logging(quiet=quiet)
+    stage.run(run, split=split, archive_uri=archive, json_file=json_file)
+
+
+@app.command()
 def froc(
     images: Annotated[Path, typer.Option(help="CSV: image_id, patient_id; all that were looked at", exists=True, dir_okay=False)],
     lesions: Annotated[Path, typer.Option(help="CSV: image_id, x0, y0, x1, y1", exists=True, dir_okay=False)],

@@ -15,53 +15,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.evaluated import CANDIDATES, IMAGES, LESIONS, read_table
 from system.archive import Archive
 from system.imaging import decode_png
-from system.metrics import FrocConfig, PatientCounts, froc_curve, match, rules
+from system.metrics import OUTCOMES, FrocConfig, froc_curve, match, rules
 from system.metrics.bootstrap import count_by_patient
-from system.metrics.classification import auroc
+from system.metrics.classification import corloc, dice, image_level
 from system.metrics.examination import Examination, examine
 from system.metrics.matching import Detections, Match, Outcome, gather, upsample
 from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
+from system.metrics.subgroups import diameter_mm
 from system.metrics.summary import points, summarise
 from system.records import Split
 from system.runs import Manifest, Stage, write_atomically
 
 log = logging.getLogger(__name__)
 
-CANDIDATES = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("score", pa.float64()),  # highest probability inside, 0 to 1
-        *((name, pa.int32()) for name in ("x0", "y0", "x1", "y1")),  # canonical px, half open
-        ("area_px", pa.int64()),
-        ("outcome", pa.string()),  # TP, FP, duplicate
-        ("lesion", pa.int32()),  # number within the image, -1 for none
-        ("iou", pa.float64()),  # with that lesion
-    ]
-)
-IMAGES = pa.schema(
-    [
-        ("image_id", pa.string()),
-        ("patient_id", pa.string()),
-        ("num_lesions", pa.int32()),
-        ("p_image", pa.float64()),  # classification branch, 0 to 1
-        ("peak", pa.float64()),  # highest probability of the map, 0 to 1
-        ("error", pa.bool_()),  # could not be read
-    ]
-)
-OUTCOME_NAMES = {Outcome.TRUE_POSITIVE: "TP", Outcome.FALSE_POSITIVE: "FP", Outcome.DUPLICATE: "duplicate"}
 _FULL_SCALE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 _COLUMNS = ["image_id", "peak", "p_image", "map_png", "error"]
 _ROWS_AT_ONCE = 64  # maps held in memory
 
 
 @dataclass
-class _Evaluated:
+class _Seen:
     """The images seen so far."""
 
     levels: np.ndarray  # [T] float, falling: cuts of the second mode
     rows: list[dict[str, Any]] = field(default_factory=list)  # of IMAGES
+    spacing_mm: list[float] = field(default_factory=list)  # of a canonical pixel, 0 where it is not known
     examinations: list[Examination] = field(default_factory=list)
 
     @property
@@ -69,22 +50,24 @@ class _Evaluated:
         return [row["patient_id"] for row in self.rows]
 
 
-def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stage, split: Split) -> Manifest:
-    """Write froc.json, candidates.parquet and images.parquet, and return the manifest with the summary as metrics.
+def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stage, split: Split, mask_threshold: float = 0.5) -> Manifest:
+    """Write froc.json, candidates.parquet, lesions.parquet and images.parquet; return the manifest with the summary as metrics.
 
     predictions: finished, every map kept; rows of other splits are passed over;  archive: pinned to the run's versions
-    metrics: sensitivity {"0.1": …}, mean, interval [low, high], curve_ends_fppi, the same under "rethreshold", counts, AUROCs
+    mask_threshold: of the masks whose Dice is taken
+    metrics: sensitivity {"0.1": …}, mean, interval [low, high], curve_ends_fppi, the same under "rethreshold", counts, image_level
     """
 
     def evaluate(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        seen = _examine_all(predictions, archive=archive, config=config, split=split)
+        seen = _examine_all(predictions, archive=archive, config=config, split=split, mask_threshold=mask_threshold)
         detections = gather([(image.scores, image.iou) for image in seen.examinations])
         matched = match(detections, iou=config.iou)
         report, metrics = _results(seen, detections, matched, config=config)
-        written = [attempt / name for name in ("froc.json", "candidates.parquet", "images.parquet")]
+        written = [attempt / name for name in ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet")]
         write_atomically(written[0], json.dumps(report, indent=1))
         pq.write_table(_candidate_table(seen, detections, matched), written[1])
         pq.write_table(pa.Table.from_pylist(seen.rows, schema=IMAGES), written[2])
+        pq.write_table(_lesion_table(seen), written[3])
         log.info("%d images, %d lesions: mean sensitivity %.3f", metrics["num_images"], metrics["num_lesions"], metrics["mean"])
         facts = {"rows": len(seen.rows), "config": config.model_dump(mode="json"), "metrics": metrics}
         return written, facts | {"parents": [predictions.name], "archive_versions": archive.versions()}
@@ -92,34 +75,16 @@ def run(predictions: Stage, *, archive: Archive, config: FrocConfig, stage: Stag
     return stage.once(evaluate)
 
 
-def patient_counts(stage: Stage, *, config: FrocConfig) -> PatientCounts:
-    """Return what a finished evaluation counted per patient (score sweep), for comparing systems on the same patients."""
-    images, candidates = (_read(stage.path(name)) for name in ("images.parquet", "candidates.parquet"))
-    place = {image_id: index for index, image_id in enumerate(images.column("image_id").to_pylist())}
-    codes = {name: int(outcome) for outcome, name in OUTCOME_NAMES.items()}
-    nothing = np.empty(0, dtype=np.int64)
-    detections = Detections(
-        num_images=len(images),
-        score=candidates.column("score").to_numpy(),
-        candidate_image=np.array([place[image_id] for image_id in candidates.column("image_id").to_pylist()], dtype=np.int64),
-        lesion_image=np.repeat(np.arange(len(images)), images.column("num_lesions").to_numpy()),
-        pair_candidate=nothing,  # the matching is done
-        pair_lesion=nothing,
-        pair_iou=np.empty(0),
-    )
-    outcome = np.array([codes[name] for name in candidates.column("outcome").to_pylist()], dtype=np.uint8)
-    matched = Match(outcome, candidates.column("lesion").to_numpy(), candidates.column("iou").to_numpy())
-    return count_by_patient(detections, matched, image_patient=images.column("patient_id").to_pylist(), config=config)
-
-
-def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig, split: Split) -> _Evaluated:
+def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig, split: Split, mask_threshold: float) -> _Seen:
     """Hold every predicted map against its truth, a few in memory at a time."""
-    seen = _Evaluated(_levels(predictions, archive=archive, config=config, split=split))
-    for row, patient_id, probability, truth in _known_maps(predictions, archive=archive, split=split):
+    seen = _Seen(_levels(predictions, archive=archive, config=config, split=split))
+    for row, image, probability, truth in _known_maps(predictions, archive=archive, split=split):
         examination = examine(probability, truth, levels=seen.levels, config=config)
         facts = {name: _or_zero(row[name]) for name in ("p_image", "peak")} | {"error": row["error"] is not None}
-        lesions = {"num_lesions": examination.num_lesions}
-        seen.rows.append({"image_id": row["image_id"], "patient_id": patient_id} | lesions | facts)
+        facts |= {name: image[name] for name in ("image_id", "patient_id", "view", "density", "source")}
+        drawn = {"num_lesions": examination.num_lesions, "dice": dice(probability >= mask_threshold, truth)}
+        seen.rows.append(facts | drawn)
+        seen.spacing_mm.append(image["spacing_mm"] or 0.0)
         seen.examinations.append(examination)
     repeated = len(seen.rows) - len({row["image_id"] for row in seen.rows})
     if repeated:
@@ -133,9 +98,11 @@ def probability_maps(predictions: Stage, *, archive: Archive, split: Split) -> I
         yield row["image_id"], probability, truth
 
 
-def _known_maps(predictions: Stage, *, archive: Archive, split: Split) -> Iterator[tuple[dict[str, Any], str, np.ndarray, np.ndarray]]:
-    """Yield the prediction row, patient_id, probability and truth of a split's images."""
-    columns = ["image_id", "patient_id", "rows", "cols", "split"]
+def _known_maps(
+    predictions: Stage, *, archive: Archive, split: Split
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], np.ndarray, np.ndarray]]:
+    """Yield the prediction row, the archive's row, probability and truth of a split's images."""
+    columns = ["image_id", "patient_id", "view", "density", "source", "spacing_mm", "rows", "cols", "split"]
     images = {row["image_id"]: row for row in archive.table("images", columns=columns).to_pylist()}
     masks = {row["image_id"]: row["mask_sha"] for row in archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()}
     for row in _prediction_rows(predictions):
@@ -146,7 +113,7 @@ def _known_maps(predictions: Stage, *, archive: Archive, split: Split) -> Iterat
             continue
         shape = (image["rows"], image["cols"])
         truth = archive.pixels(masks[row["image_id"]]) > 0 if row["image_id"] in masks else np.zeros(shape, dtype=bool)
-        yield row, image["patient_id"], _probability(row, shape=shape), truth
+        yield row, image, _probability(row, shape=shape), truth
 
 
 def _or_zero(value: float | None) -> float:
@@ -169,13 +136,8 @@ def _levels(predictions: Stage, *, archive: Archive, config: FrocConfig, split: 
     """Return the cuts of the second mode, from the peaks of the split's maps."""
     images = archive.table("images", columns=["image_id", "split"])
     members = images.filter(pc.field("split") == str(split))["image_id"].combine_chunks()
-    peaks = pa.concat_tables([_read(path, columns=["image_id", "peak"]) for path in _parquet_files(predictions)])
+    peaks = pa.concat_tables([read_table(path, columns=["image_id", "peak"]) for path in _parquet_files(predictions)])
     return cut_levels(peaks.filter(pc.field("image_id").isin(members))["peak"].drop_null().to_numpy(), config=config)
-
-
-def _read(path: Path, *, columns: list[str] | None = None) -> pa.Table:
-    """Return one Parquet file as it is: a run's folder may be called a=b, which is no partition."""
-    return pq.ParquetFile(path).read(columns=columns)
 
 
 def _probability(row: dict[str, Any], *, shape: tuple[int, int]) -> np.ndarray:
@@ -188,7 +150,7 @@ def _probability(row: dict[str, Any], *, shape: tuple[int, int]) -> np.ndarray:
     return upsample(coarse / np.float32(_FULL_SCALE[coarse.dtype]), shape=shape)
 
 
-def _results(seen: _Evaluated, detections: Detections, matched: Match, *, config: FrocConfig) -> tuple[dict[str, Any], dict[str, Any]]:
+def _results(seen: _Seen, detections: Detections, matched: Match, *, config: FrocConfig) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what goes into froc.json, and the manifest's metrics."""
     cuts = [image.cuts for image in seen.examinations]
     lesions = [image.num_lesions for image in seen.examinations]
@@ -196,7 +158,7 @@ def _results(seen: _Evaluated, detections: Detections, matched: Match, *, config
     recut = cut_curve(cuts, levels=seen.levels, num_lesions=sum(lesions))
     swept = summarise(sweep, count_by_patient(detections, matched, image_patient=seen.patients, config=config), config=config)
     cut = summarise(recut, cuts_by_patient(cuts, image_patient=seen.patients, image_lesions=lesions), config=config)
-    facts = _facts(seen, matched)
+    facts = _facts(seen, detections, matched, config=config)
     if facts["num_errors"]:
         log.warning("%d of %d images could not be read and count as without candidates", facts["num_errors"], facts["num_images"])
     report = {"rules": rules(config), "config": config.model_dump(mode="json"), "counts": facts}
@@ -204,22 +166,48 @@ def _results(seen: _Evaluated, detections: Detections, matched: Match, *, config
     return report, swept | facts | {"rethreshold": cut}
 
 
-def _facts(seen: _Evaluated, matched: Match) -> dict[str, Any]:
+def _facts(seen: _Seen, detections: Detections, matched: Match, *, config: FrocConfig) -> dict[str, Any]:
     """Return the counts, and how well whole images are told apart."""
     truth = np.array([image.num_lesions > 0 for image in seen.examinations], dtype=bool)
-    outcomes = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == outcome)) for outcome, name in OUTCOME_NAMES.items()}
+    patient = np.array(seen.patients)
+
+    def measured(name: str) -> dict[str, Any]:
+        score = np.array([row[name] for row in seen.rows])
+        return image_level(truth, score, patient=patient, num_resamples=config.bootstrap, seed=config.seed)
+
+    outcomes = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == outcome)) for outcome, name in OUTCOMES.items()}
     return outcomes | {
         "num_images": len(seen.rows),
         "num_patients": len(set(seen.patients)),
         "num_lesions": sum(image.num_lesions for image in seen.examinations),
         "num_specks": sum(image.num_specks for image in seen.examinations),
         "num_errors": sum(row["error"] for row in seen.rows),
-        "auroc_p_image": auroc(truth, np.array([row["p_image"] for row in seen.rows])),
-        "auroc_peak": auroc(truth, np.array([row["peak"] for row in seen.rows])),
+        "corloc": corloc(detections),
+        "dice": _mean([row["dice"] for row in seen.rows]),
+        "image_level": {name: measured(name) for name in ("peak", "p_image")},
     }
 
 
-def _candidate_table(seen: _Evaluated, detections: Detections, matched: Match) -> pa.Table:
+def _mean(values: list[float]) -> float:
+    """Return the mean of those that are numbers, NaN where none is."""
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _lesion_table(seen: _Seen) -> pa.Table:
+    """Return one row of LESIONS per lesion, image by image."""
+    per_image = [image.num_lesions for image in seen.examinations]
+    area = np.concatenate([np.empty(0, np.int64), *(image.lesion_area_px for image in seen.examinations)])
+    columns = {
+        "image_id": [row["image_id"] for row, count in zip(seen.rows, per_image, strict=True) for _ in range(count)],
+        "lesion": [number for count in per_image for number in range(count)],
+        "area_px": area,
+        "diameter_mm": diameter_mm(area, np.repeat(np.array(seen.spacing_mm), per_image)),
+    }
+    return pa.table(columns, schema=LESIONS)
+
+
+def _candidate_table(seen: _Seen, detections: Detections, matched: Match) -> pa.Table:
     """Return one row of CANDIDATES per candidate, image by image."""
     boxes = np.array([box for image in seen.examinations for box in image.boxes_px], dtype=np.int32).reshape(-1, 4)
     first_lesion = np.searchsorted(detections.lesion_image, detections.candidate_image)
@@ -228,7 +216,7 @@ def _candidate_table(seen: _Evaluated, detections: Detections, matched: Match) -
         "score": detections.score,
         **{name: boxes[:, column] for column, name in enumerate(("x0", "y0", "x1", "y1"))},
         "area_px": np.concatenate([np.empty(0, dtype=np.int64), *(image.area_px for image in seen.examinations)]),
-        "outcome": [OUTCOME_NAMES[Outcome(value)] for value in matched.outcome],
+        "outcome": [OUTCOMES[Outcome(value)] for value in matched.outcome],
         "lesion": np.where(matched.lesion < 0, -1, matched.lesion - first_lesion).astype(np.int32),
         "iou": matched.iou,
     }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from pipelines.console import console
-from pipelines.evaluate import patient_counts, probability_maps
+from pipelines.evaluate import probability_maps
+from pipelines.evaluated import patient_counts
 from pipelines.selftrain import SUPERVISED, System
 from pipelines.train import epoch_rows
 from system.archive import Archive
@@ -28,7 +29,7 @@ from system.figures import (
     pool_table,
     write_page,
 )
-from system.metrics import compare_systems
+from system.metrics import PatientCounts, compare_systems
 from system.records import Split
 from system.runs import Manifest, Stage, code_digest
 
@@ -53,7 +54,7 @@ def gather(out: Path, systems: list[System], *, archive: Archive, config: RunCon
     """Return everything that the page shows, from the run's finished stages."""
     return RunReport(
         title=out.resolve().name,
-        headline=list(_headline(systems, config)),
+        headline=list(headline_rows({system.title: patient_counts(system.evaluation, config=config.froc) for system in systems}, config)),
         baseline=SUPERVISED,
         rules=json.loads(systems[0].evaluation.path("froc.json").read_text(encoding="utf8"))["rules"],
         froc=[_series(system) for system in systems],
@@ -91,8 +92,8 @@ def _label_row(title: str, found: dict[str, Any], *, uncalibrated: dict[str, Any
     )
 
 
-def _headline(systems: list[System], config: RunConfig) -> Iterator[HeadlineRow]:
-    counts = {system.title: patient_counts(system.evaluation, config=config.froc) for system in systems}
+def headline_rows(counts: dict[str, PatientCounts], config: RunConfig) -> Iterator[HeadlineRow]:
+    """Give each system's line, compared with the supervised one on the same patients."""
     for row in compare_systems(counts, baseline=SUPERVISED, config=config.froc):
         yield HeadlineRow(
             title=row.title,

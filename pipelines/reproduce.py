@@ -18,7 +18,7 @@ from ray.exceptions import RayError
 from pipelines import selftrain
 from pipelines.cluster import side_by_side
 from pipelines.console import console
-from pipelines.evaluate import patient_counts
+from pipelines.evaluated import patient_counts
 from pipelines.label import manifest_of
 from pipelines.selftrain import ARCHIVE, CONTROL, LABELS
 from system.config import RunConfig, as_yaml, resolve

@@ -202,7 +202,8 @@ def evaluate_on(here: Run, system: System, split: Split) -> Stage:
     """Return the finished evaluation of a system on the test or the validation split."""
     stage = system.evaluation if split is Split.TEST else here.stage(f"{system.evaluation.name}_{split}")
     froc = here.config.froc.model_copy(update={"candidate_floor": system.thresholds.candidate_floor})
-    evaluate.run(system.held_out, archive=here.archive, config=froc, stage=stage, split=split)
+    mask = system.thresholds.mask_threshold
+    evaluate.run(system.held_out, archive=here.archive, config=froc, stage=stage, split=split, mask_threshold=mask)
     return stage
 
 

@@ -102,7 +102,8 @@ def perform(frozen: Frozen, settings: Setting) -> float:
     )
     thresholds = choose(stage("held_out"), archive=frozen.archive, config=config, stage=stage("thresholds"))
     froc = config.froc.model_copy(update={"candidate_floor": thresholds.candidate_floor})
-    found = evaluate.run(stage("held_out"), archive=frozen.archive, config=froc, stage=stage("froc"), split=Split.VALIDATION)
+    held_out, mask = stage("held_out"), thresholds.mask_threshold
+    found = evaluate.run(held_out, archive=frozen.archive, config=froc, stage=stage("froc"), split=Split.VALIDATION, mask_threshold=mask)
     facts = {name: found.metrics[name] for name in ("mean", "interval", "sensitivity")}
     stage(RESULT).once(lambda _: ([], {"config": dict(settings), "metrics": facts}))
     return found.metrics["mean"]

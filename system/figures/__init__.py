@@ -17,6 +17,7 @@ from system.figures.report import (
     EpochRow,
     FrocSeries,
     GalleryItem,
+    GroupRow,
     HeadlineRow,
     LabelRow,
     PoolRow,
@@ -24,13 +25,22 @@ from system.figures.report import (
     ReproducedRow,
     RunReport,
 )
-from system.figures.tables import headline_table, label_comparison, label_table, pool_table, reproduction_table
+from system.figures.tables import (
+    group_table,
+    headline_table,
+    image_table,
+    label_comparison,
+    label_table,
+    pool_table,
+    reproduction_table,
+)
 
 __all__ = [
     "NAN",
     "EpochRow",
     "FrocSeries",
     "GalleryItem",
+    "GroupRow",
     "HeadlineRow",
     "LabelRow",
     "PoolRow",
@@ -38,7 +48,9 @@ __all__ = [
     "ReproducedRow",
     "RunReport",
     "froc_figure",
+    "group_table",
     "headline_table",
+    "image_table",
     "label_comparison",
     "label_table",
     "png_of",

@@ -34,6 +34,19 @@ class FrocSeries:
 
 
 @dataclass(frozen=True)
+class GroupRow:
+    """One part of the images or lesions, looked at alone."""
+
+    kind: str  # view, density, source, lesion size
+    name: str
+    num_images: int
+    num_lesions: int
+    sensitivity: Mapping[str, float]  # false positives per image as text -> 0 to 1; NaN without lesions
+    mean: float
+    interval: tuple[float, float]  # 95 %, of the mean
+
+
+@dataclass(frozen=True)
 class PoolRow:
     """What the miner found at one p0 of one round, in images."""
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.report import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.report import BASELINE, NAN, GroupRow, HeadlineRow, LabelRow, PoolRow, ReproducedRow
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
@@ -21,6 +22,25 @@ def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> 
         if row.title == baseline:
             compared = ["", ""]
         table.add_row(row.title, *values, text.share(row.mean), text.interval(row.interval), *compared)
+    return table
+
+
+def group_table(title: str, rows: Sequence[GroupRow]) -> Table:
+    """Return one system's sensitivities by group; false positives are counted over the group's images."""
+    fppi = list(rows[0].sensitivity) if rows else []
+    table = _table(title, ["by", *(f"{x} FPPI" for x in fppi), "mean", "95 % interval", "images", "lesions"])
+    for row in rows:
+        values = [*(text.share(row.sensitivity[x]) for x in fppi), text.share(row.mean), text.interval(row.interval)]
+        table.add_row(f"{row.kind}: {row.name}", *values, text.number(row.num_images), text.number(row.num_lesions))
+    return table
+
+
+def image_table(measures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return how well whole images are told apart, one system a column."""
+    table = _table("Images with a mass against those without", ["measure", *measures])
+    for name in next(iter(measures.values()), {}):
+        cells = [each[name] for each in measures.values()]
+        table.add_row(name, *(text.interval((cell[0], cell[1])) if isinstance(cell, list) else text.share(cell) for cell in cells))
     return table
 
 

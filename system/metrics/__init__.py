@@ -9,7 +9,8 @@ floor.py           where a candidate begins, chosen on validation
 comparison.py      several systems side by side, several seeds together
 boxes.py           the same for boxes of any system
 boxes_in.py        its three CSV files
-classification.py  image-level AUROC
+classification.py  image-level ROC measures, their paired comparison; CorLoc, Dice
+subgroups.py       the same for a part of the images or lesions
 """
 
 from system.metrics.bootstrap import PatientCounts

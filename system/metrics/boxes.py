@@ -102,7 +102,7 @@ def per_breast(detections: Detections, matched: Match, boxes: BoxSet) -> tuple[D
     hits = hits[np.argsort(-detections.score[hits], kind="stable")]
     _, firsts = np.unique(breast[detections.candidate_image[hits]], return_index=True)
     outcome = matched.outcome.copy()
-    outcome[np.delete(hits, firsts)] = Outcome.FOUND_BEFORE
+    outcome[np.delete(hits, firsts)] = Outcome.PASSED_OVER
     _, one_each = np.unique(breast[detections.lesion_image], return_index=True)
     return replace(detections, lesion_image=detections.lesion_image[one_each]), replace(matched, outcome=outcome)
 

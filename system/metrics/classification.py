@@ -1,14 +1,120 @@
-"""Image-level measures: does the image hold a mass at all?"""
+"""Image-level measures: does the image hold a mass at all? And how well what was drawn covers the mass."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score, roc_curve
+
+from system.metrics.bootstrap import Interval, draw_weights, percentile_interval
+from system.metrics.matching import Detections
+
+_UNDEFINED: Any = float("nan")  # what scikit-learn is to say of a class that is not there
+SENSITIVITIES = (0.85, 0.90)  # where seed 001 gives the specificity
+Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
+"""Of truth [N] bool, score [N] float and weight [N] float."""
 
 
-def auroc(truth: np.ndarray, score: np.ndarray) -> float:
+def auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None) -> float:
     """Return the area under the ROC curve, NaN where only one class is there.
 
-    truth: [N] bool;  score: [N] float, higher is more suspicious
+    truth: [N] bool;  score: [N] float, higher is more suspicious;  weight: [N] float, how often each counts
     """
-    if truth.all() or not truth.any():
+    if not _both(truth, weight):
         return float("nan")
-    return float(roc_auc_score(truth, score))
+    return float(roc_auc_score(truth, score, sample_weight=weight))
+
+
+def partial_auc_ratio(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, low: float = 0.8) -> float:
+    """Return the mean specificity over the sensitivities from `low` to 1 (seed 001's pAUCR, Jiang et al. 1996); chance is (1 - low) / 2.
+
+    The area under the ROC curve there over the area that there could be; NaN where only one class is there.
+    """
+    if not _both(truth, weight):
+        return float("nan")
+    width = 1 - low  # seen from the other class the range lies at its low false positive rates, which scikit-learn integrates
+    standardised = float(roc_auc_score(~truth, -score, max_fpr=width, sample_weight=weight))
+    least = width**2 / 2
+    return (least + (2 * standardised - 1) * (width - least)) / width
+
+
+def specificity_at(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, sensitivity: float) -> float:
+    """Return the best specificity with at least that sensitivity: a step, not interpolated; NaN where only one class is there."""
+    if not _both(truth, weight):
+        return float("nan")
+    false, true, _ = roc_curve(truth, score, sample_weight=weight, drop_intermediate=False)
+    return float(1 - false[true >= sensitivity - 1e-12].min())
+
+
+def at_threshold(truth: np.ndarray, score: np.ndarray, *, threshold: float) -> dict[str, float]:
+    """Return accuracy, recall of the images with a mass, their F1, and the average and weighted F1 of both classes."""
+    said = score >= threshold
+    return {
+        "accuracy": float(accuracy_score(truth, said)),
+        "recall": float(recall_score(truth, said, zero_division=_UNDEFINED)),
+        "f1": float(f1_score(truth, said, zero_division=_UNDEFINED)),
+        "average_f1": float(f1_score(truth, said, average="macro", zero_division=_UNDEFINED)),
+        "weighted_f1": float(f1_score(truth, said, average="weighted", zero_division=_UNDEFINED)),
+    }
+
+
+def dice(mask: np.ndarray, truth: np.ndarray) -> float:
+    """Return twice the shared area over the sum of both, NaN where the truth is empty. mask, truth: [H, W] bool."""
+    return float(2 * np.count_nonzero(mask & truth) / (mask.sum() + truth.sum())) if truth.any() else float("nan")
+
+
+def corloc(detections: Detections, *, score: float = 0.5, iou: float = 0.5) -> float:
+    """Return the share of the images with a lesion in which a candidate of at least `score` overlaps one by more than `iou` (seed 003)."""
+    with_lesion = np.unique(detections.lesion_image)
+    hits = (detections.pair_iou > iou) & (detections.score[detections.pair_candidate] >= score)
+    located = np.unique(detections.candidate_image[detections.pair_candidate[hits]])
+    return len(located) / len(with_lesion) if len(with_lesion) else float("nan")
+
+
+def resampled(
+    statistic: Statistic, truth: np.ndarray, score: np.ndarray, *, patient: np.ndarray, num_resamples: int, seed: int
+) -> np.ndarray:
+    """Return the statistic of each resample of the patients: [R], NaN where a resample cannot give one.
+
+    patient: [N] text, whose each image is. The same patients and seed draw the same resamples, whatever the scores.
+    """
+    _, place = np.unique(patient, return_inverse=True)
+    weights = draw_weights(int(place.max()) + 1, num_resamples=num_resamples, rng=np.random.default_rng(seed))
+    return np.array([statistic(truth, score, drawn[place]) for drawn in weights])
+
+
+def paired_difference_of(  # noqa: PLR0913 - two systems, what is measured, and how it is drawn
+    statistic: Statistic,
+    truth: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    patient: np.ndarray,
+    num_resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[float, Interval]:
+    """Return second minus first, and its 95 % interval over resamples of the same patients.
+
+    first, second: [N] scores of two systems on the same images
+    """
+    if not len(truth) == len(first) == len(second) == len(patient):
+        raise ValueError(
+            f"a paired comparison needs the same images on both sides: {len(truth)} truths, {len(first)} and {len(second)} scores"
+        )
+    drawn = [resampled(statistic, truth, score, patient=patient, num_resamples=num_resamples, seed=seed) for score in (first, second)]
+    everyone = np.ones(len(truth))
+    return statistic(truth, second, everyone) - statistic(truth, first, everyone), percentile_interval(drawn[1] - drawn[0])
+
+
+def image_level(truth: np.ndarray, score: np.ndarray, *, patient: np.ndarray, num_resamples: int, seed: int) -> dict[str, Any]:
+    """Return the ROC's measures as plain values, the area with its interval, and what a threshold of 0.5 gives."""
+    drawn = resampled(auroc, truth, score, patient=patient, num_resamples=num_resamples, seed=seed)
+    at = {f"specificity_at_{wanted:g}": specificity_at(truth, score, sensitivity=wanted) for wanted in SENSITIVITIES}
+    area = {"auroc": auroc(truth, score), "auroc_interval": list(percentile_interval(drawn).pair())}
+    return area | {"partial_auc_ratio": partial_auc_ratio(truth, score)} | at | at_threshold(truth, score, threshold=0.5)
+
+
+def _both(truth: np.ndarray, weight: np.ndarray | None) -> bool:
+    """Whether images with and without a mass count."""
+    counted = truth if weight is None else truth[weight > 0]
+    return bool(counted.any() and not counted.all())

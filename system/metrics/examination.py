@@ -19,6 +19,7 @@ class Examination:
     boxes_px: list[Box]  # [n] canonical view
     area_px: np.ndarray  # [n] int64
     iou: np.ndarray  # [n, m] float64, candidates with lesions
+    lesion_area_px: np.ndarray  # [m] int64
     num_specks: int  # components of the truth too small to count
     cuts: CutCounts  # the second mode
 
@@ -42,6 +43,7 @@ def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, c
         boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(candidates.labels)],
         area_px=candidates.area_px,
         iou=overlaps(candidates, lesions),
+        lesion_area_px=lesions.area_px,
         num_specks=len(components(truth & (lesions.labels == 0), min_px=1).area_px),
         cuts=count_cuts(probability, candidates, lesions=lesions, levels=levels, config=config),
     )

@@ -17,7 +17,7 @@ class Outcome(IntEnum):
     FALSE_POSITIVE = 0  # overlaps no lesion enough
     TRUE_POSITIVE = 1  # found a lesion
     DUPLICATE = 2  # overlaps only lesions that others found
-    FOUND_BEFORE = 3  # finds a lesion of a breast that is found already, where breasts are counted
+    PASSED_OVER = 3  # finds a lesion that is not asked about: of another group, or of a breast that is found already
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import evaluate
+from pipelines import evaluate, evaluated
 from system.archive import Archive
 from system.archive.tables import PREDICTIONS, SCHEMAS
 from system.imaging import ImagingConfig, encode_png
@@ -127,7 +127,7 @@ def test_two_evaluations_are_compared_by_what_they_kept(four_images: tuple[Archi
         evaluate.run(source, archive=archive, config=CONFIG, stage=stage, split=Split.TEST).metrics["mean"]
         for source, stage in zip((predictions, better), stages.values(), strict=True)
     ]
-    systems = {title: evaluate.patient_counts(stage, config=CONFIG) for title, stage in stages.items()}
+    systems = {title: evaluated.patient_counts(stage, config=CONFIG) for title, stage in stages.items()}
     rows = compare_systems(systems, baseline="supervised", config=CONFIG)
     assert [row.mean for row in rows] == pytest.approx(means)
     assert rows[1].difference == pytest.approx(2 / 3)

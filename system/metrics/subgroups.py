@@ -1,0 +1,97 @@
+"""The same evaluation for a part of the images or of the lesions."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from system.metrics.bootstrap import Interval, count_by_patient, intervals
+from system.metrics.config import FrocConfig
+from system.metrics.froc import froc_curve, mean_sensitivity, sensitivity_at
+from system.metrics.matching import Detections, Match, Outcome
+
+SIZES_MM = (10.0, 20.0)  # bounds of the lesions' diameters: T1b and T1c of the TNM staging end there
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """What a system reaches in one group."""
+
+    kind: str  # view, density, lesion size, source
+    name: str
+    num_images: int
+    num_lesions: int
+    sensitivity: dict[str, float]  # false positives per image as text -> 0 to 1
+    mean: float
+    interval: Interval  # of the mean
+
+
+def by_image(
+    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+) -> Iterator[GroupRow]:
+    """Give each group of images, its false positives counted over its own images. groups: [num_images]."""
+    named, patients = np.asarray(groups, dtype=str), np.asarray(image_patient, dtype=str)
+    for name in np.unique(named).tolist():
+        kept = named == name
+        part, outcome = _of_images(detections, matched, kept=kept)
+        yield _row(kind, name, part, outcome, image_patient=patients[kept].tolist(), config=config)
+
+
+def by_lesion(
+    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+) -> Iterator[GroupRow]:
+    """Give each group of lesions, false positives counted over all images; a hit on a lesion of another group counts neither way.
+
+    groups: [num_lesions], in the order of detections.lesion_image; matched.lesion counts in the same order
+    """
+    named = np.asarray(groups, dtype=str)
+    for name in np.unique(named).tolist():
+        outside = (matched.lesion >= 0) & (named[matched.lesion] != name)
+        outcome = np.where(outside, np.uint8(Outcome.PASSED_OVER), matched.outcome)
+        part = replace(detections, lesion_image=detections.lesion_image[named == name])
+        yield _row(kind, name, part, replace(matched, outcome=outcome), image_patient=image_patient, config=config)
+
+
+def size_of(diameter_mm: float) -> str:
+    """Return the group of a lesion's diameter."""
+    small, large = SIZES_MM
+    if not diameter_mm > 0:
+        return "size not known"
+    return f"under {small:g} mm" if diameter_mm < small else f"{small:g} to {large:g} mm" if diameter_mm < large else f"from {large:g} mm"
+
+
+def diameter_mm(area_px: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+    """Return the diameter of the circle of equal area; 0 where the spacing is not known. area_px: [N];  spacing_mm: [N]."""
+    return 2 * np.sqrt(area_px / np.pi) * spacing_mm
+
+
+def _of_images(detections: Detections, matched: Match, *, kept: np.ndarray) -> tuple[Detections, Match]:
+    """Return what lies in some of the images. kept: [num_images] bool. The pairs, which the matching needed, are dropped."""
+    place = np.cumsum(kept) - 1
+    candidates, lesions = kept[detections.candidate_image], kept[detections.lesion_image]
+    nothing = np.empty(0, dtype=np.int64)
+    part = Detections(
+        num_images=int(kept.sum()),
+        score=detections.score[candidates],
+        candidate_image=place[detections.candidate_image[candidates]],
+        lesion_image=place[detections.lesion_image[lesions]],
+        pair_candidate=nothing,
+        pair_lesion=nothing,
+        pair_iou=np.empty(0),
+    )
+    return part, Match(matched.outcome[candidates], matched.lesion[candidates], matched.iou[candidates])
+
+
+def _row(kind: str, name: str, detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig) -> GroupRow:
+    curve = froc_curve(detections, matched, config=config)
+    counts = count_by_patient(detections, matched, image_patient=image_patient, config=config)
+    _, interval = intervals(counts, config=config, rng=np.random.default_rng(config.seed))
+    return GroupRow(
+        kind=kind,
+        name=name,
+        num_images=detections.num_images,
+        num_lesions=len(detections.lesion_image),
+        sensitivity={f"{x:g}": sensitivity_at(curve, fppi=x) for x in config.fppi},
+        mean=mean_sensitivity(curve, fppi=config.fppi),
+        interval=interval,
+    )
