@@ -1,28 +1,32 @@
 """Put a run's finished stages together: the table for the terminal and the page for the browser."""
 
 import json
+import platform
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipelines.console import console
-from pipelines.evaluate import probability_maps
 from pipelines.evaluated import patient_counts
+from pipelines.galleries import before_and_after, mined
 from pipelines.selftrain import SUPERVISED, System
 from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
 from system.figures import (
     NAN,
+    EpochPool,
+    FlowRow,
     FrocSeries,
-    GalleryItem,
     HeadlineRow,
     LabelRow,
     PoolRow,
     PurityRow,
+    Reliability,
     RunReport,
     headline_table,
     label_table,
@@ -30,10 +34,12 @@ from system.figures import (
     write_page,
 )
 from system.metrics import PatientCounts, compare_systems
-from system.records import Split
+from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
+from system.mining import p0_text
 from system.runs import Manifest, Stage, code_digest
 
-NUM_WITH_MASS, NUM_WITHOUT = 8, 4  # images in the gallery
+NUM_SLOWEST = 12
+NUM_BAND_POINTS = 116
 
 
 def present(out: Path, systems: list[System], *, archive_uri: str, config: RunConfig) -> Path:
@@ -57,15 +63,20 @@ def gather(out: Path, systems: list[System], *, archive: Archive, config: RunCon
         headline=list(headline_rows({system.title: patient_counts(system.evaluation, config=config.froc) for system in systems}, config)),
         baseline=SUPERVISED,
         rules=json.loads(systems[0].evaluation.path("froc.json").read_text(encoding="utf8"))["rules"],
-        froc=[_series(system) for system in systems],
+        froc=[_series(system, config=config) for system in systems],
         pools=list(_pool_rows(out, config)),
+        epoch_pools=list(_epoch_pools(out, config)),
+        flows=list(_flow_rows(out, config)),
         purity=list(_purity_rows(out, config)),
         thresholds=_thresholds(systems),
         labels=label_rows(_manifest(Stage(out, "labels"))),
+        reliability=_reliability(_manifest(Stage(out, "labels"))),
         epochs=[row | {"stage": system.title} for system in systems for row in map(_flat, epoch_rows(system.checkpoint))],
-        galleries=_galleries(systems, archive) if len(systems) > 1 else {},
+        galleries=before_and_after(systems, archive) if len(systems) > 1 else {},
+        mined=mined(out, archive, config=config),
+        seconds=_slowest(out),
         config=as_yaml(config),
-        facts={"code": code_digest()} | {f"archive table {name}": f"version {version}" for name, version in archive.versions().items()},
+        facts={"code": code_digest()} | _versions() | {f"archive table {name}": f"version {at}" for name, at in archive.versions().items()},
     )
 
 
@@ -105,15 +116,62 @@ def headline_rows(counts: dict[str, PatientCounts], config: RunConfig) -> Iterat
         )
 
 
-def _series(system: System) -> FrocSeries:
+def _series(system: System, *, config: RunConfig) -> FrocSeries:
+    """Return a system's curve, and its interval on a grid as far as the curve goes."""
     curve = json.loads(system.evaluation.path("froc.json").read_text(encoding="utf8"))["sweep"]["curve"]
-    return FrocSeries(system.title, curve["fppi"], curve["sensitivity"])
+    counts = patient_counts(system.evaluation, config=config.froc)
+    weights = draw_weights(len(counts.patients), num_resamples=config.froc.bootstrap, rng=np.random.default_rng(config.froc.seed))
+    end = min(1.15 * max(config.froc.fppi), max(curve["fppi"], default=0.0))
+    grid = np.linspace(0, end, NUM_BAND_POINTS).tolist()
+    drawn = resampled_sensitivity(counts, weights=weights, fppi=grid)
+    band = [(x, *percentile_interval(column).pair()) for x, column in zip(grid, drawn.T, strict=True)]
+    return FrocSeries(system.title, curve["fppi"], curve["sensitivity"], band=band)
 
 
 def _pool_rows(out: Path, config: RunConfig) -> Iterator[PoolRow]:
     for number, manifest in _rounds(out, config):
         for p0, counts in _falling(manifest.metrics["counts"]):
             yield PoolRow(number, float(p0), *(int(counts[name]) for name in ("TP", "FP", "FN", "TN", "UNUSED")))
+
+
+def _epoch_pools(out: Path, config: RunConfig) -> Iterator[EpochPool]:
+    for number, manifest in _rounds(out, config):
+        for epoch in range(config.rounds.train.num_epochs):
+            p0 = config.rounds.p0.at(epoch)
+            counts = manifest.metrics["counts"][p0_text(p0)]
+            yield EpochPool(number, epoch + 1, p0, *(int(counts[name]) for name in ("TP", "FP", "FN")))
+
+
+def _flow_rows(out: Path, config: RunConfig) -> Iterator[FlowRow]:
+    for number, manifest in _rounds(out, config):
+        for p0, ways in _falling(manifest.metrics["moved"]):
+            if ways:
+                yield FlowRow(number, float(p0), ways, manifest.metrics["reasons"][p0])
+
+
+def _reliability(manifest: Manifest) -> list[Reliability]:
+    """Return both sides' probabilities against what came true, on the folds held out."""
+    found = []
+    for side in ("left", "right"):
+        tenths, raw = manifest.metrics[side]["reliability"], manifest.metrics[side]["uncalibrated"]["reliability"]
+        columns = ([one[name] for one in tenths] for name in ("p_mass", "share", "count"))
+        found.append(Reliability(side, *columns, raw=[(one["p_mass"], one["share"]) for one in raw]))
+    return found
+
+
+def _slowest(out: Path) -> dict[str, float]:
+    """Return the stages that took longest, and how many seconds."""
+    took: dict[str, float] = {}
+    for path in out.glob("**/manifest.json"):
+        name = str(path.parent.relative_to(out))
+        if manifest := Stage(out, name).manifest():
+            took[name] = manifest.seconds
+    return dict(sorted(took.items(), key=lambda item: -item[1])[:NUM_SLOWEST])
+
+
+def _versions() -> dict[str, str]:
+    """Return what the numbers were computed with, as it is installed here."""
+    return {"Python": platform.python_version()} | {name: version(name) for name in ("mammoloop", "torch", "timm", "ray")}
 
 
 def _purity_rows(out: Path, config: RunConfig) -> Iterator[PurityRow]:
@@ -146,41 +204,6 @@ def _flat(row: dict[str, Any]) -> dict[str, float | int | str]:
     return {key: value for key, value in row.items() if not isinstance(value, dict)} | {
         f"loss_{key}": value for key, value in row["losses"].items()
     }
-
-
-def _galleries(systems: list[System], archive: Archive) -> dict[str, list[GalleryItem]]:
-    """Return the test images on which the last model and the supervised one differ most."""
-    last = systems[-1]
-    before = _maps(systems[0], archive)
-    after = _maps(last, archive)
-    shas = {row["image_id"]: row["pixel_sha"] for row in archive.table("images", columns=["image_id", "pixel_sha"]).to_pylist()}
-    places = {
-        row["image_id"]: f"{row['side']} {row['view']}" for row in archive.table("images", columns=["image_id", "side", "view"]).to_pylist()
-    }
-    change = {image_id: abs(float(after[image_id][0].max()) - float(before[image_id][0].max())) for image_id in after}
-    ranked = sorted(after, key=lambda image_id: (-change[image_id], image_id))
-    galleries: dict[str, list[GalleryItem]] = {}
-    for heading, with_mass, count in (
-        (f"With a mass: {SUPERVISED} → {last.title}", True, NUM_WITH_MASS),
-        (f"Without: {SUPERVISED} → {last.title}", False, NUM_WITHOUT),
-    ):
-        chosen = [image_id for image_id in ranked if bool(np.any(after[image_id][1])) is with_mass][:count]
-        galleries[heading] = [
-            GalleryItem(
-                image=archive.pixels(shas[image_id]),
-                truth=after[image_id][1],
-                map_before=before[image_id][0],
-                map_after=after[image_id][0],
-                caption=f"{places[image_id]}, highest probability {before[image_id][0].max():.2f} → {after[image_id][0].max():.2f}",
-            )
-            for image_id in chosen
-        ]
-    return galleries
-
-
-def _maps(system: System, archive: Archive) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return probability and truth of every test image."""
-    return {image_id: (found, truth) for image_id, found, truth in probability_maps(system.held_out, archive=archive, split=Split.TEST)}
 
 
 def _manifest(stage: Stage) -> Manifest:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
     """
     if done := stage.manifest():
         return done
+    start = time.monotonic()
     storage = stage.folder.resolve() / "train"
     storage.mkdir(parents=True, exist_ok=True)
     scaling = ScalingConfig(
@@ -61,6 +63,7 @@ def run(job: TrainJob, *, cluster: ClusterConfig, stage: Stage) -> Manifest:
             config=job.model_dump(mode="json"),
             archive_versions=job.archive_versions,
             metrics={"last_epoch": rows[-1]},
+            seconds=round(time.monotonic() - start, 1),
         )
     shutil.rmtree(storage)
     return manifest

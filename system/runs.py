@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,6 +30,7 @@ class Manifest:
     parents: list[str] = field(default_factory=list)  # stages read, relative to the run
     metrics: dict[str, Any] = field(default_factory=dict)
     code_digest: str = ""
+    seconds: float = 0.0  # that the attempt took which finished; of one taken up again, its last part
     schema_version: int = SCHEMA_VERSION
 
 
@@ -131,9 +133,10 @@ class Stage:
         """
         if done := self.manifest():
             return done
+        start = time.monotonic()
         with self.attempt(inputs=inputs) as folder:
             files, facts = do(folder)
-            return self.finish(folder, files, **facts)
+            return self.finish(folder, files, seconds=round(time.monotonic() - start, 1), **facts)
 
 
 def _number_of(attempt: Path) -> int:

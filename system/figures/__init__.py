@@ -14,14 +14,18 @@ from system.figures.overlays import png_of, with_findings
 from system.figures.page import write_page
 from system.figures.report import (
     NAN,
+    EpochPool,
     EpochRow,
+    FlowRow,
     FrocSeries,
     GalleryItem,
     GroupRow,
     HeadlineRow,
     LabelRow,
+    MinedItem,
     PoolRow,
     PurityRow,
+    Reliability,
     ReproducedRow,
     RunReport,
 )
@@ -37,14 +41,18 @@ from system.figures.tables import (
 
 __all__ = [
     "NAN",
+    "EpochPool",
     "EpochRow",
+    "FlowRow",
     "FrocSeries",
     "GalleryItem",
     "GroupRow",
     "HeadlineRow",
     "LabelRow",
+    "MinedItem",
     "PoolRow",
     "PurityRow",
+    "Reliability",
     "ReproducedRow",
     "RunReport",
     "froc_figure",

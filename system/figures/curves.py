@@ -1,15 +1,16 @@
-"""FROC and loss curves as SVG text. Drawn without pyplot, so there is no global state and no window."""
+"""FROC and loss curves, pools and calibration as SVG text. Drawn without pyplot, so there is no global state and no window."""
 
 import io
 from collections.abc import Sequence
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from system.figures.report import EpochRow, FrocSeries
+from system.figures.report import EpochPool, EpochRow, FrocSeries, Reliability
 
 COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")  # told apart in gray too, with the markers' help
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -62,6 +63,50 @@ def loss_figure(epochs: Sequence[EpochRow]) -> str:
         return _svg(figure)
 
 
+def pool_figure(pools: Sequence[EpochPool]) -> str:
+    """Return the pool of each epoch as SVG, round after round: bars of TP, FP and FN, and p0 as steps above them."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.4))
+        places, bottom = np.arange(len(pools)), np.zeros(len(pools))
+        upper.step([*places - 0.5, len(pools) - 0.5], [*(row.p0 for row in pools), pools[-1].p0], where="post", color="#444444")
+        upper.set(ylabel="p0", ylim=(0.5, 1.0))
+        for name, colour in zip(("tp", "fp", "fn"), COLOURS[2:5], strict=True):
+            sizes = np.array([getattr(row, name) for row in pools])
+            lower.bar(places, sizes, bottom=bottom, color=colour, width=0.8, label=name.upper())
+            bottom = bottom + sizes
+        begins = [place for place in range(1, len(pools)) if pools[place].round != pools[place - 1].round]
+        for axes in (upper, lower):
+            axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
+            axes.set_axisbelow(True)
+            for place in begins:
+                axes.axvline(place - 0.5, color="#aaaaaa", linewidth=0.8, linestyle=":")
+        lower.set(ylabel="images", xlabel="epoch of the round")
+        lower.set_xticks(places, [str(row.epoch) for row in pools])
+        for place in [0, *begins]:
+            upper.text(place - 0.4, 0.53, f"round {pools[place].round}", fontsize=9, color="#444444")
+        figure.legend(loc="outside lower center", ncols=3, frameon=False)
+        return _svg(figure)
+
+
+def reliability_figure(curves: Sequence[Reliability]) -> str:
+    """Return the report models' probabilities against the share of breasts that have a mass, as SVG, one panel per breast."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(7.2, 3.3), layout="constrained")
+        for axes, one in zip(figure.subplots(1, len(curves), squeeze=False).flat, curves, strict=True):
+            axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
+            if one.raw:
+                axes.plot(*zip(*one.raw, strict=True), "x", color=COLOURS[0], markersize=5, label="before calibration")
+            sizes = 12 + 90 * np.sqrt(np.array(one.count) / max(one.count))
+            axes.scatter(one.p_mass, one.share, s=sizes, color=COLOURS[2], alpha=0.75, label="calibrated; area: breasts")
+            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability of a mass", ylabel="share with a mass")
+            axes.set_title(one.title, loc="left", fontsize=10)
+            axes.grid(color="#eeeeee", linewidth=0.8)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        return _svg(figure)
+
+
 def loss_terms(epochs: Sequence[EpochRow]) -> list[str]:
     """Return the columns that hold a loss, in the order in which they first appear."""
     names = dict.fromkeys(name for row in epochs for name, value in row.items() if isinstance(value, float | int))
@@ -76,6 +121,9 @@ def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float]
         ordered = sorted(zip(one.fppi, one.sensitivity, strict=True))
         axes.plot(*zip((0.0, 0.0), *ordered, strict=True), "--", color=colour, linewidth=1, label=f"{one.title}, re-cut")
         return
+    if one.band:
+        x, low, high = zip(*one.band, strict=True)
+        axes.fill_between(x, low, high, step="post", color=colour, alpha=0.13, linewidth=0)
     axes.step([0.0, *one.fppi], [0.0, *one.sensitivity], where="post", color=colour, linewidth=1.8, label=one.title)
     for x in fppi:
         reached = [value for at, value in zip(one.fppi, one.sensitivity, strict=True) if at <= x]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
+from skimage import measure
 
 from system.records import Box
 
@@ -34,6 +35,25 @@ def with_map(image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, h
     strength = np.clip(fine / max(ceiling, 1e-6), 0, 1)[..., None]
     mixed = base + 0.75 * strength * (_LOW + strength * (_HIGH - _LOW) - base)
     return _outlined(mixed.round().astype(np.uint8), truth)
+
+
+def with_contours(image: np.ndarray, probability: np.ndarray | None, *, height_px: int) -> np.ndarray:
+    """Return the image with the map's contours at a quarter, half and three quarters of its peak: [height_px, w, 3] uint8.
+
+    image: [H, W] uint16;  probability: [h, w] float, 0 to 1; None: there is no map
+    """
+    picture = Image.fromarray(_gray(image, height_px=height_px))
+    if probability is None or not probability.any():
+        return np.asarray(picture)
+    pen = ImageDraw.Draw(picture)
+    coarse = Image.fromarray(np.pad(np.ascontiguousarray(probability, dtype=np.float32), 1))  # so that contours close at the border
+    scale = picture.height / probability.shape[0]
+    fine = np.asarray(coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR))
+    for share in (0.25, 0.5, 0.75):
+        colour = tuple((_LOW + share * (_HIGH - _LOW)).astype(int).tolist())
+        for line in measure.find_contours(fine, share * float(probability.max())):
+            pen.line([(x - scale, y - scale) for y, x in line], fill=colour, width=2)
+    return np.asarray(picture)
 
 
 def with_findings(image: np.ndarray, probability: np.ndarray, boxes: Sequence[tuple[Box, float]], *, mirrored: bool) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from system.figures import format as text
-from system.figures.curves import froc_figure, loss_figure
-from system.figures.overlays import png_of, with_map, with_truth
-from system.figures.report import FrocSeries, GalleryItem, RunReport
+from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
+from system.figures.overlays import png_of, with_contours, with_map, with_truth
+from system.figures.report import FrocSeries, GalleryItem, MinedItem, Reliability, RunReport
 
 GALLERY_HEIGHT_PX = 320
 
@@ -45,6 +45,11 @@ def _pictures(report: RunReport) -> dict[str, Any]:
         "froc": _svg_address(froc_figure(report.froc, fppi=fppi)) if report.froc and fppi else "",
         "froc_alt": _froc_in_words(report),
         "losses": _svg_address(losses) if losses else "",
+        "pools": _svg_address(pool_figure(report.epoch_pools)) if report.epoch_pools else "",
+        "pools_alt": _pools_in_words(report),
+        "reliability": _svg_address(reliability_figure(report.reliability)) if report.reliability else "",
+        "reliability_alt": _reliability_in_words(report),
+        "mined": {heading: [_mined_entry(item) for item in items] for heading, items in report.mined.items() if items},
         "galleries": {heading: [_gallery_entry(item) for item in items] for heading, items in report.galleries.items() if items},
     }
 
@@ -58,6 +63,28 @@ def _froc_in_words(report: RunReport) -> str:
 def _ends_in_words(series: list[FrocSeries]) -> str:
     ends = "; ".join(f"{one.title} at {max(one.fppi, default=0.0):.2f}" for one in series)
     return f"The curves end, in false positives per image: {ends}."
+
+
+def _pools_in_words(report: RunReport) -> str:
+    rows = "; ".join(f"round {row.round}, epoch {row.epoch}, p0 {row.p0:.2f}: {row.tp}, {row.fp}, {row.fn}" for row in report.epoch_pools)
+    return f"p0 and the pool by epoch, images in TP, FP and FN. {rows}."
+
+
+def _reliability_in_words(report: RunReport) -> str:
+    def tenths(one: Reliability) -> str:
+        return ", ".join(f"{p:.2f}: {share:.2f} of {count}" for p, share, count in zip(one.p_mass, one.share, one.count, strict=True))
+
+    return "Share of breasts with a mass by the probability that the reports give. " + "; ".join(
+        f"{one.title}: {tenths(one)}" for one in report.reliability
+    )
+
+
+def _mined_entry(item: MinedItem) -> dict[str, str]:
+    """Return one image of a pool with its map's contours."""
+    picture = with_contours(item.image, item.probability, height_px=GALLERY_HEIGHT_PX)
+    map_words = "without a map" if item.probability is None else f"contours of the map, highest probability {item.probability.max():.2f}"
+    address = _address(png_of(picture), "image/png")
+    return {"address": address, "alt": f"{item.caption}: mammogram, {map_words}", "caption": item.caption, "sentence": item.sentence}
 
 
 def _gallery_entry(item: GalleryItem) -> dict[str, Any]:

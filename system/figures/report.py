@@ -31,6 +31,7 @@ class FrocSeries:
     fppi: Sequence[float]  # operating points where the sensitivity changes, in order, and the last
     sensitivity: Sequence[float]  # 0 to 1
     recut: bool = False  # the second mode, drawn dashed in the system's colour
+    band: Sequence[tuple[float, float, float]] = ()  # false positives per image, low and high of the 95 % interval there
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,49 @@ class PoolRow:
     fn: int
     tn: int
     unused: int  # the report is not sure enough
+
+
+@dataclass(frozen=True)
+class EpochPool:
+    """The pool that one epoch of a round trained on, in images."""
+
+    round: int  # from 1
+    epoch: int  # of the round, from 1
+    p0: float
+    tp: int
+    fp: int
+    fn: int
+
+
+@dataclass(frozen=True)
+class FlowRow:
+    """How the images moved between the quadrants since the round before, at one p0."""
+
+    round: int  # from 2
+    p0: float
+    ways: Mapping[str, int]  # "FN>TP" -> images
+    reasons: Mapping[str, int]  # label, map, both, verdict -> images
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far the report models' probabilities can be taken at their word."""
+
+    title: str  # "left", "right"
+    p_mass: Sequence[float]  # mean of each filled tenth, calibrated, 0 to 1
+    share: Sequence[float]  # of its breasts that have a mass
+    count: Sequence[int]  # its breasts
+    raw: Sequence[tuple[float, float]] = ()  # probability and share before calibration
+
+
+@dataclass(frozen=True)
+class MinedItem:
+    """One image of a pool, as the miner saw it."""
+
+    image: np.ndarray  # [H, W] uint16, canonical view
+    probability: np.ndarray | None  # [h, w] float, 0 to 1; None: no map was kept, because it holds no mask
+    sentence: str  # of the report, scrubbed
+    caption: str  # no patient data
 
 
 @dataclass(frozen=True)
@@ -122,10 +166,15 @@ class RunReport:
     rules: Sequence[str] = ()  # of the evaluation, one sentence each
     froc: Sequence[FrocSeries] = ()
     pools: Sequence[PoolRow] = ()
+    epoch_pools: Sequence[EpochPool] = ()
+    flows: Sequence[FlowRow] = ()
     purity: Sequence[PurityRow] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)  # what was chosen on validation -> value
     labels: Sequence[LabelRow] = ()
+    reliability: Sequence[Reliability] = ()
     epochs: Sequence[EpochRow] = ()
     galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images
+    mined: Mapping[str, Sequence[MinedItem]] = field(default_factory=dict)  # heading -> images
+    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> how long it took, the slowest first
     config: str = ""  # the resolved config, YAML
     facts: Mapping[str, str | int | float] = field(default_factory=dict)  # versions, digests, counts, durations

@@ -48,6 +48,13 @@ def names_a_side(report: Sections) -> bool:
     return any(SIDE.search(section.lower()) for section in (report.description, report.impression))
 
 
+def sentence_on(report: Sections, side: Side) -> str:
+    """Return the sentence to quote of a report for one breast: one that speaks of a mass there, else one that names it, else the first."""
+    sentences = [part.strip() for section in (report.impression, report.description) for part in SENTENCE.split(section) if part.strip()]
+    naming = [sentence for sentence in sentences if side in _Reader().sides_of(sentence.lower())]
+    return next((sentence for sentence in naming if MASS.search(sentence.lower())), next(iter([*naming, *sentences]), ""))
+
+
 @dataclass
 class _Reader:
     """What a reader of a section keeps in mind between clauses."""

@@ -71,8 +71,8 @@ def run(tmp_path: Path) -> Path:
 def measured(run: Path) -> Path:
     """The run after its own evaluation on test."""
     here = reopen(run, config_of(run))
-    stages = [here.stage(f"stage1/{name}") for name in ("checkpoint", "held_out", "froc")]
-    evaluate_on(here, System(SUPERVISED, *stages, Thresholds(0.5, "by hand", 0.2, "by hand")), Split.TEST)
+    checkpoint, held_out, froc = (here.stage(f"stage1/{name}") for name in ("checkpoint", "held_out", "froc"))
+    evaluate_on(here, System(SUPERVISED, checkpoint, held_out, froc, Thresholds(0.5, "by hand", 0.2, "by hand")), Split.TEST)
     return run
 
 
