@@ -1,11 +1,12 @@
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
 
 from system import runs
-from system.runs import SCHEMA_VERSION, Stage, code_digest, write_atomically
+from system.runs import SCHEMA_VERSION, Stage, as_json, code_digest, write_atomically
 
 
 @pytest.fixture
@@ -160,3 +161,33 @@ def test_an_attempt_that_said_nothing_of_its_inputs_is_never_taken_up(stage: Sta
         write(folder, "part_0")
     with stage.attempt(inputs="a") as fresh:
         assert fresh != folder
+
+
+def test_a_finished_stage_is_taken_over_by_another_run_with_its_files(stage: Stage, tmp_path: Path) -> None:
+    other = Stage(tmp_path / "other", stage.name)
+    with pytest.raises(FileNotFoundError, match="stage round_01/pools of run is not finished: there is nothing to take over"):
+        other.adopt(stage)
+    manifest = stage.once(lambda folder: (write(folder, "a.arrow"), {"rows": 3}))
+    (stage.folder / "beside.txt").write_text("no part of it")
+    assert other.adopt(stage) == manifest == other.manifest()
+    assert [path.read_text() for path in other.paths()] == ["a.arrow"]
+    assert not (other.folder / "beside.txt").exists()
+
+
+def test_a_finished_stage_takes_nothing_over(stage: Stage, tmp_path: Path) -> None:
+    stage.once(lambda _: ([], {"rows": 1}))
+    other = Stage(tmp_path / "other", stage.name)
+    mine = other.once(lambda _: ([], {"rows": 2}))
+    assert other.adopt(stage) == mine
+
+
+def test_a_manifest_says_how_long_its_stage_took(stage: Stage) -> None:
+    def slowly(_: Path) -> tuple[list[Path], dict]:
+        time.sleep(0.2)
+        return [], {}
+
+    assert 0.2 <= stage.once(slowly).seconds < 60
+
+
+def test_json_has_null_for_what_is_no_number() -> None:
+    assert json.loads(as_json({"a": [float("nan"), (1.5, {"b": float("nan")})], "c": "é"})) == {"a": [None, [1.5, {"b": None}]], "c": "é"}

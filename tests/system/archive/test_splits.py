@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from pydantic import ValidationError
 
-from system.archive import SplitConfig, assign_splits, check_no_leak
+from system.archive import SplitConfig, assign_splits, check_no_leak, share_of_patients
 from system.archive.splits import Patient
 from system.records import Split
 
@@ -106,3 +106,12 @@ def test_patients_with_several_images_in_one_split_are_no_leak():
     images = pa.table({"patient_id": ["p", "p", "q"], "pixel_sha": ["a", "b", "c"], "split": ["weak", "weak", "test"]})
 
     assert check_no_leak(images) is None
+
+
+def test_a_share_of_the_patients_is_part_of_every_larger_share_and_keeps_a_womans_images_together():
+    patients = [f"p{number:02d}" for number in (7, 3, 9, 1, 5, 0, 2, 8)]
+    images = pa.table({"patient_id": [patient for patient in patients for _ in range(4)], "image_id": [str(n) for n in range(32)]})
+    kept = [share_of_patients(images, share=share)["patient_id"].to_pylist() for share in (0.01, 0.25, 0.5, 1.0)]
+    assert [len(set(each)) for each in kept] == [1, 2, 4, 8]
+    assert [len(each) for each in kept] == [4, 8, 16, 32]
+    assert set(kept[0]) < set(kept[1]) < set(kept[2]) < set(kept[3])

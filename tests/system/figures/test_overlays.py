@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from system.figures.overlays import TRUTH_COLOUR, with_findings, with_map, with_truth
+from system.figures.overlays import TRUTH_COLOUR, with_contours, with_findings, with_map, with_truth
 
 IMAGE = np.full((40, 30), 30000, dtype=np.uint16)
 TRUTH = np.zeros((40, 30), dtype=bool)
@@ -44,3 +44,27 @@ def test_a_findings_box_lies_just_around_it_and_turns_with_a_mirrored_picture():
     assert not drawn[10:16, 3:9].any()
     turned = (mirrored == TRUTH_COLOUR).all(axis=-1)
     np.testing.assert_array_equal(turned[9:17], drawn[9:17, ::-1])
+
+
+def test_contours_run_around_the_maps_blob_and_leave_the_rest_as_it_is():
+    probability = np.zeros((10, 8), dtype=np.float32)
+    probability[4:6, 3:5] = 0.8
+    plain, drawn = (with_contours(IMAGE, each, height_px=160) for each in (None, probability))
+    changed = (plain != drawn).any(axis=-1)
+    assert changed.any()
+    assert not changed[:48].any()
+    assert not changed[112:].any()
+    assert not changed[78:82, 62:66].any()  # the peak itself
+
+
+def test_contours_of_a_blob_at_the_border_close():
+    probability = np.zeros((10, 8), dtype=np.float32)
+    probability[:3, :3] = 0.8
+    changed = (with_contours(IMAGE, None, height_px=160) != with_contours(IMAGE, probability, height_px=160)).any(axis=-1)
+    assert changed[:, 0].any()
+    assert changed[0].any()
+
+
+def test_an_empty_map_has_no_contour():
+    empty = np.zeros((10, 8), dtype=np.float32)
+    np.testing.assert_array_equal(with_contours(IMAGE, empty, height_px=160), with_contours(IMAGE, None, height_px=160))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from system.records import Side
-from system.reports.rules import names_a_side, read_by_rules
+from system.reports.rules import names_a_side, read_by_rules, sentence_on
 from system.reports.text import Sections, language, sections
 
 SENTENCES = list(csv.DictReader((Path(__file__).parent / "sentences.csv").read_text(encoding="utf8").splitlines(keepends=True)))
@@ -75,3 +75,18 @@ def test_the_language_of_the_sentences_is_noted():
         row["text"] for row in SENTENCES if row["language"] in ("zh", "en") and language(row["text"]) not in (row["language"], "mixed")
     ]
     assert len(wrong) <= len(SENTENCES) // 50
+
+
+@pytest.mark.parametrize(
+    ("description", "impression", "left", "right"),
+    [
+        ("Left breast dense. A 12 mm mass in the left breast.", "Right: negative.", "A 12 mm mass in the left breast", "Right: negative"),
+        ("左乳外上象限见肿块。右乳未见异常。", "BI-RADS 4。", "左乳外上象限见肿块", "右乳未见异常"),
+        ("Both breasts without a mass.", "", "Both breasts without a mass", "Both breasts without a mass"),
+        ("Nothing is said of a side.", "", "Nothing is said of a side", "Nothing is said of a side"),
+        ("", "", "", ""),
+    ],
+)
+def test_the_sentence_quoted_speaks_of_the_breast(description: str, impression: str, left: str, right: str):
+    report = Sections(description, impression)
+    assert (sentence_on(report, Side.LEFT), sentence_on(report, Side.RIGHT)) == (left, right)
