@@ -3,7 +3,7 @@
 report.py          the plain rows that tables and page are made of
 format.py          numbers as text, the same on the terminal and on the page
 tables.py          rich tables
-curves.py          FROC and loss curves (matplotlib)
+curves.py          FROC, losses, pools, calibration (matplotlib)
 overlays.py        image, truth, map before and after
 page.py            the run's page
 templates/         its Jinja2 template
