@@ -4,7 +4,7 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,31 @@ def _start_ray(folder: Path, *, attempts: int = 3) -> None:
                 raise
         else:
             return
+
+
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Return a maker of untrained networks for views of 64 x 64 px, which answer about even odds everywhere."""
+    import torch
+
+    from system.methods import METHODS
+    from system.nets import ModelCard, NetConfig, write_model
+
+    def make(*, classifies: bool) -> Path:
+        torch.manual_seed(5)
+        net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
+        folder = tmp_path_factory.mktemp("checkpoint")
+        card = ModelCard(method="btv", net=net.model_dump(), height_px=64, width_px=64, classifies=classifies)
+        write_model(folder, METHODS["btv"].build(net).state_dict(), card)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(untrained: Callable[..., Path]) -> Path:
+    """Return the folder of an untrained network that also judges whole images."""
+    return untrained(classifies=True)
 
 
 @pytest.fixture(scope="session")

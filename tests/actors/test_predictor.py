@@ -9,23 +9,11 @@ from actors.predictor import Predictor, PredictorConfig, quantise, reduce_mask
 from system.archive.tables import PREDICTIONS
 from system.imaging import decode_png
 from system.methods import METHODS
-from system.nets import ModelCard, NetConfig, write_model
 from system.records import image_key
 from system.refine import CrfParams, RefineConfig
 
 SIZE = 64
 REFINE = RefineConfig(backend="grid", params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An untrained network whose mask head answers about even odds."""
-    torch.manual_seed(5)
-    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
-    model = METHODS["btv"].build(net)
-    folder = tmp_path_factory.mktemp("checkpoint")
-    write_model(folder, model.state_dict(), ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True))
-    return str(folder)
 
 
 def view(seed):

@@ -7,21 +7,10 @@ from actors.predictor import NOT_FINITE, Predictor
 from actors.shard_predictor import ShardPredictor, shard_name
 from system.archive.tables import PREDICTIONS
 from system.methods import METHODS
-from system.nets import ModelCard, NetConfig, write_model
 from system.records import image_key
 
 SIZE = 64
 SETTINGS = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "precision": "fp32", "keep_maps": "all"}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    torch.manual_seed(5)
-    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
-    folder = tmp_path_factory.mktemp("checkpoint")
-    card = ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True)
-    write_model(folder, METHODS["btv"].build(net).state_dict(), card)
-    return str(folder)
 
 
 def shard(number, *, rows=2, expected=2):

@@ -21,8 +21,34 @@ from system.records import Split, image_key
 SIZE = 64
 """Rows and columns of the tiny archive's views."""
 
+_TINY = """
+demo: {num_exams: 36, seed: 3, phantom: {height_px: 96, width_px: 96, contrast_low: 0.6, contrast_high: 0.9, diameter_mm_low: 20},
+       split: {strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
+ingest: {imaging: {height_px: 64, width_px: 64}}
+reports: {epochs: 1, small: {hidden_size: 16, num_layers: 1}}
+strong_share: 1.0
+stage1: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
+net: {prior: 0.3}
+rounds:
+  num_rounds: 1
+  control: false
+  p0: {start: 0.55, every_epochs: 1, step: 0.05}
+  train: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
+froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
+infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.25}}
+"""
+"""A run of the whole loop in a minute, which learns nothing."""
+
 MakeArchive = Callable[[Path, Mapping[str, Split]], Archive]
 Killing = Callable[..., AbstractContextManager[None]]
+
+
+@pytest.fixture
+def tiny_settings(tmp_path: Path) -> Path:
+    """Return a file of settings for a run of the whole loop on a few small synthetic exams."""
+    path = tmp_path / "tiny.yaml"
+    path.write_text(_TINY)
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from pipelines import infer
 from pipelines.decode import decode_pairs
@@ -17,8 +16,6 @@ from system.archive import Archive
 from system.archive.pairs import PAIRS
 from system.archive.tables import PREDICTIONS
 from system.imaging import ImagingConfig
-from system.methods import METHODS
-from system.nets import ModelCard, NetConfig, write_model
 from system.records import image_key
 from system.refine import CrfParams, InferConfig, RefineConfig
 from system.runs import Stage
@@ -53,16 +50,6 @@ infer.run(pq.read_table(pairs), archive_uri=archive, checkpoint=Path(checkpoint)
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     return Archive.create(str(tmp_path_factory.mktemp("archive")), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    torch.manual_seed(5)
-    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
-    folder = tmp_path_factory.mktemp("checkpoint")
-    card = ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=True)
-    write_model(folder, METHODS["btv"].build(net).state_dict(), card)
-    return folder
 
 
 def put(archive, seed):

@@ -4,14 +4,11 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from pipelines import predict
 from pipelines.findings import Detector, Overlays
 from system.imaging import encode_png
-from system.methods import METHODS
-from system.nets import ModelCard, NetConfig, write_model
 from system.phantom import PhantomConfig, make_exam, write_exam
 from system.presets import PRESETS
 from system.runs import Stage
@@ -21,14 +18,9 @@ CONFIG = PRESETS["demo"]().model_copy(update={"cluster": PRESETS["demo"]().clust
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    """An untrained network that answers about even odds everywhere: one candidate an image, as large as the view."""
-    torch.manual_seed(5)
-    net = NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.5)
-    folder = tmp_path_factory.mktemp("checkpoint")
-    card = ModelCard(method="btv", net=net.model_dump(), height_px=SIZE, width_px=SIZE, classifies=False)
-    write_model(folder, METHODS["btv"].build(net).state_dict(), card)
-    return folder
+def checkpoint(untrained):
+    """One candidate an image, as large as the view; whole images are not judged."""
+    return untrained(classifies=False)
 
 
 @pytest.fixture(scope="module")

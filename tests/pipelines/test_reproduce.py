@@ -79,23 +79,6 @@ def test_without_rounds_there_is_nothing_to_reproduce(config: RunConfig, tmp_pat
         reproduce.run("table3", "archive", tmp_path, config=resolve(config, settings=["rounds.num_rounds=0"]))
 
 
-TINY = """
-demo: {num_exams: 36, seed: 3, phantom: {height_px: 96, width_px: 96, contrast_low: 0.6, contrast_high: 0.9, diameter_mm_low: 20},
-       split: {strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
-ingest: {imaging: {height_px: 64, width_px: 64}}
-reports: {epochs: 1, small: {hidden_size: 16, num_layers: 1}}
-stage1: {num_epochs: 1, steps_per_epoch: 2, batch_size: 6, precision: fp32}
-net: {prior: 0.3}
-rounds:
-  num_rounds: 1
-  control: false
-  p0: {start: 0.55, every_epochs: 1, step: 0.05}
-  train: {num_epochs: 1, steps_per_epoch: 2, batch_size: 6, precision: fp32}
-froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
-infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.25}}
-"""
-
-
 def start(out: Path, name: str, settings: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipelines", "reproduce", name, "--preset", "demo", "--config", str(settings), "--out", out.name]
     return subprocess.run(command, cwd=out.parent, env=dict(environment), capture_output=True, text=True, check=False, timeout=500)
@@ -104,10 +87,9 @@ def start(out: Path, name: str, settings: Path, environment: Mapping[str, str]) 
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_table_is_trained_printed_and_written_and_a_failed_cell_is_tried_again(
-    tmp_path: Path, ray_environment: Mapping[str, str]
+    tmp_path: Path, tiny_settings: Path, ray_environment: Mapping[str, str]
 ) -> None:
-    settings, out = tmp_path / "tiny.yaml", tmp_path / "out"
-    settings.write_text(TINY)
+    settings, out = tiny_settings, tmp_path / "out"
     # two rows of table 4 need no training of their own but this one cell: break it, see it named, mend it
     broken = out / "cells" / "strong_share_0.25-weak_share_1.0-mask_labels_soft-report_labels_hard-seed_0" / "round_01" / "checkpoint"
     broken.parent.mkdir(parents=True)
