@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
-_WIDTH = 160  # of a file or a log, which does not wrap
+_WIDTH = 180  # of a file or a log, which does not wrap
 
 
 def console() -> Console:

@@ -25,7 +25,7 @@ from system.config import RunConfig, as_yaml, resolve
 from system.figures import FrocSeries, ReproducedRow, froc_figure, label_comparison, reproduction_table
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds
 from system.metrics.bootstrap import resampled_sensitivity
-from system.published import TABLE_2, TABLES, Data, Row, SensitivityTable
+from system.published import FPPI, NAN, TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
 from system.runs import Stage, as_json, write_atomically
 
@@ -242,7 +242,8 @@ def _row(
         mean=ours.mean,
         interval=ours.interval.pair(),
         each=ours.each,
-        paper=row.paper,
+        paper=dict(zip(FPPI, row.paper[:-1], strict=True)),
+        paper_mean=row.paper[-1] if config.froc.fppi == FPPI else NAN,
         **compared,
     )
 

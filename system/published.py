@@ -7,6 +7,7 @@ from enum import StrEnum
 from system.records import Split
 
 NAN = float("nan")
+FPPI = (0.1, 0.2, 0.5, 1.0)  # its operating points, false positives per image
 NO_NUMBERS = (NAN, NAN, NAN, NAN, NAN)
 Setting = Mapping[str, float | str]  # dotted key of RunConfig -> value
 
@@ -25,7 +26,7 @@ class Row:
     labels: tuple[str, ...]  # the paper's own words, one for each of the table's headings
     settings: Setting
     data: Data
-    paper: tuple[float, float, float, float, float]  # sensitivity at 0.1, 0.2, 0.5 and 1 FPPI, and their mean; NaN where not printed
+    paper: tuple[float, float, float, float, float]  # sensitivity at each of FPPI, and their mean; NaN where not printed
 
 
 @dataclass(frozen=True, slots=True)

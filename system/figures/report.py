@@ -139,7 +139,8 @@ class ReproducedRow:
     mean: float
     interval: tuple[float, float]  # 95 %, of the mean
     each: tuple[float, ...]  # the mean of each seed
-    paper: tuple[float, ...]  # its sensitivities and, last, their mean; NaN where it prints none
+    paper: Mapping[float, float]  # false positives per image -> what it prints there
+    paper_mean: float  # of its own operating points; NaN where it prints none or ours are others
     gain: float = NAN  # over the row without weak data
     gain_interval: tuple[float, float] = (NAN, NAN)  # 95 %, paired by patient
     more_steps: float = NAN  # mean of the model without weak data, trained for as many more steps

@@ -70,17 +70,18 @@ def reproduction_table(title: str, headings: Sequence[str], rows: Sequence[Repro
     table = _table(title, [])
     table.caption, table.caption_justify, table.box = caption, "left", SIMPLE_HEAD
     for heading in headings:
-        table.add_column(heading)
-    beside = ["average", "95 %", "seeds", "gain", "95 %, paired", "more steps"]
-    for heading in [*(f"FP @{x:g}" for x in fppi), *beside]:
-        table.add_column(heading, justify="right", no_wrap=heading != "seeds")
+        table.add_column(heading, no_wrap=True)
+    for heading in [*(f"FP @{x:g}" for x in fppi), "average", "95 %", "gain", "95 %, paired", "more steps"]:
+        table.add_column(heading, justify="right", no_wrap=True)
+    with_seeds = any(len(row.each) > 1 for row in rows)
+    if with_seeds:
+        table.add_column("seeds", justify="right")
     for row in rows:
-        printed = row.paper[:-1] if len(row.paper) == len(fppi) + 1 else [NAN] * len(fppi)  # the paper has its own operating points
-        points = [_beside(ours, paper) for ours, paper in zip(row.sensitivity, printed, strict=True)]
-        seeds = " ".join(text.share(mean) for mean in row.each) if len(row.each) > 1 else ""
+        points = [_beside(ours, row.paper.get(x, NAN)) for x, ours in zip(fppi, row.sensitivity, strict=True)]
+        seeds = [" ".join(text.share(mean) for mean in row.each)] if with_seeds else []
         gain = ["", ""] if math.isnan(row.gain) else [text.signed(row.gain), text.signed_interval(row.gain_interval)]
         longer = "" if math.isnan(row.more_steps) else text.share(row.more_steps)
-        table.add_row(*row.labels, *points, _beside(row.mean, row.paper[-1]), text.interval(row.interval), seeds, *gain, longer)
+        table.add_row(*row.labels, *points, _beside(row.mean, row.paper_mean), text.interval(row.interval), *gain, longer, *seeds)
     return table
 
 
