@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pipelines.evaluate import probability_maps
 from pipelines.selftrain import SUPERVISED, System
 from system.archive import Archive
+from system.archive.delta import one_of
 from system.config import RunConfig
 from system.figures import GalleryItem, MinedItem
 from system.imaging import decode_png
@@ -67,8 +68,8 @@ def _maps_of(predictions: Stage, keys: set[int]) -> dict[int, np.ndarray]:
 def _facts_of(image_ids: list[str], archive: Archive, *, config: RunConfig) -> dict[str, dict[str, Any]]:
     """Return side, view, pixel_sha and the report's sentence of each image."""
     columns = ["image_id", "study_id", "side", "view", "pixel_sha"]
-    images = archive.table("images", columns=columns, where=pc.field("image_id").isin(image_ids)).to_pylist()
-    reports = archive.table("reports", where=pc.field("study_id").isin([row["study_id"] for row in images]))
+    images = archive.table("images", columns=columns, where=one_of("image_id", image_ids)).to_pylist()
+    reports = archive.table("reports", where=one_of("study_id", [row["study_id"] for row in images]))
     read = read_reports(reports, config=config.reports)
     by_study = dict(zip(read.studies, read.sections, strict=True))
     return {

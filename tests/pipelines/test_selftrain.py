@@ -46,7 +46,14 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
     assert _predictions(killed) == _predictions(calm)
     assert _pools(killed) == _pools(calm)
     assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), "nothing was mined: this shows little"
-    assert (killed / "run/report/index.html").exists()
+    page = (killed / "run/report/index.html").read_text(encoding="utf8")
+    headings = ("What the rounds learned from", "Purity", "Calibration of the labels", "What the last round was taught", "Slowest stages")
+    assert [heading for heading in headings if heading not in page] == []
+    command = [sys.executable, "-m", "pipelines", "evaluate", "--run", "run", "--split", "validation"]
+    measured = subprocess.run(command, cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True)
+    assert "round 1, by parts" in measured.stdout
+    assert "view: MLO" in measured.stdout
+    assert "density: " in measured.stdout
 
 
 def _start(out: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
