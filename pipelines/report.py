@@ -59,7 +59,7 @@ def present(out: Path, systems: list[System], *, archive_uri: str, config: RunCo
 def gather(out: Path, systems: list[System], *, archive: Archive, config: RunConfig) -> RunReport:
     """Return everything that the page shows, from the run's finished stages."""
     return RunReport(
-        title=out.resolve().name,
+        title=f"Run {out.resolve().name}",
         headline=list(headline_rows({system.title: patient_counts(system.evaluation, config=config.froc) for system in systems}, config)),
         baseline=SUPERVISED,
         rules=json.loads(systems[0].evaluation.path("froc.json").read_text(encoding="utf8"))["rules"],
@@ -177,9 +177,9 @@ def _versions() -> dict[str, str]:
 def _purity_rows(out: Path, config: RunConfig) -> Iterator[PurityRow]:
     for number, manifest in _rounds(out, config):
         for p0, pools in _falling(manifest.metrics["purity"]):
-            for quadrant, found in pools.items():
-                if found["known"]:
-                    yield PurityRow(number, float(p0), quadrant, found["known"], found["share"])
+            for quadrant in ("TP", "FP", "FN"):
+                if pools[quadrant]["known"]:
+                    yield PurityRow(number, float(p0), quadrant, pools[quadrant]["known"], pools[quadrant]["share"])
 
 
 def _falling(by_p0: dict[str, Any]) -> list[tuple[str, Any]]:

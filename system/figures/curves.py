@@ -59,7 +59,8 @@ def loss_figure(epochs: Sequence[EpochRow]) -> str:
             axes.set_visible(True)
             _draw_losses(axes, [row for row in epochs if str(row.get("stage", "training")) == stage], terms=loss_terms(epochs))
             axes.set_title(stage, loc="left", fontsize=10)
-        grid.flat[0].legend(frameon=False, fontsize=8)
+        lines = {str(line.get_label()): line for axes in grid.flat for line in axes.get_lines()}
+        figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         return _svg(figure)
 
 
@@ -136,11 +137,11 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: list[str]) -> N
     """Draw one stage's terms; a term that a stage lacks is left out."""
     for index, term in enumerate(terms):
         drawn = [(float(row.get("epoch", number)), float(row[term])) for number, row in enumerate(rows) if term in row]
-        if drawn:
+        if any(value > 0 for _, value in drawn):  # terms that a stage does not have are 0 in it
             axes.plot(*zip(*drawn, strict=True), color=COLOURS[(index + 2) % len(COLOURS)], linewidth=1.4, label=term)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")  # the terms differ by orders of magnitude
     axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
 
 
