@@ -9,7 +9,7 @@ import numpy as np
 from pipelines.console import console
 from pipelines.evaluated import by_group, patient_counts, read_back
 from pipelines.report import headline_rows
-from pipelines.selftrain import config_of, evaluate_on, finished_systems, reopen
+from pipelines.selftrain import SUPERVISED, config_of, evaluate_on, finished_systems, reopen
 from system.figures import GroupRow, group_table, headline_table, image_table
 from system.metrics import FrocConfig
 from system.metrics.classification import auroc, paired_difference_of
@@ -38,7 +38,7 @@ def run(folder: Path, *, split: str, archive_uri: str = "", json_file: Path | No
     screen.print(headline_table(headline))
     last = systems[-1].title
     screen.print(group_table(f"{last}, by parts", groups[last]))
-    gains = {title: _gains(stages[systems[0].title], stage, config=config.froc) for title, stage in stages.items()}
+    gains = {title: _gains(stages[SUPERVISED], stage, config=config.froc) for title, stage in stages.items()}
     screen.print(image_table({title: _of_images(found) | gains[title] for title, found in metrics.items()}))
     rows = {row.title: asdict(row) for row in headline}
     parts = {
@@ -64,9 +64,12 @@ def _gains(first: Stage, second: Stage, *, config: FrocConfig) -> dict[str, Any]
     gains: dict[str, Any] = {}
     for name, title in SCORES.items():
         scores = before[name].to_numpy(), after[name].to_numpy()
-        drawn = {"patient": patient, "num_resamples": config.bootstrap, "seed": config.seed}
-        gain, interval = paired_difference_of(auroc, truth, *scores, **drawn)
-        gains |= {f"auroc gain, {title}": gain, f"auroc gain interval, {title}": list(interval.pair())}
+        gain, ends = float("nan"), (float("nan"), float("nan"))
+        if first != second and not any(np.isnan(score).any() for score in scores):  # a system without the branch has no score
+            drawn = {"patient": patient, "num_resamples": config.bootstrap, "seed": config.seed}
+            gain, interval = paired_difference_of(auroc, truth, *scores, **drawn)
+            ends = interval.pair()
+        gains |= {f"auroc gain, {title}": gain, f"auroc gain interval, {title}": list(ends)}
     return gains
 
 

@@ -80,7 +80,7 @@ def _examine_all(predictions: Stage, *, archive: Archive, config: FrocConfig, sp
     seen = _Seen(_levels(predictions, archive=archive, config=config, split=split))
     for row, image, probability, truth in _known_maps(predictions, archive=archive, split=split):
         examination = examine(probability, truth, levels=seen.levels, config=config)
-        facts = {name: _or_zero(row[name]) for name in ("p_image", "peak")} | {"error": row["error"] is not None}
+        facts = {name: _score(row, name) for name in ("p_image", "peak")} | {"error": row["error"] is not None}
         facts |= {name: image[name] for name in ("image_id", "patient_id", "view", "density", "source")}
         drawn = {"num_lesions": examination.num_lesions, "dice": dice(probability >= mask_threshold, truth)}
         seen.rows.append(facts | drawn)
@@ -116,9 +116,11 @@ def _known_maps(
         yield row, image, _probability(row, shape=shape), truth
 
 
-def _or_zero(value: float | None) -> float:
-    """Return 0 for what an image that could not be read, or a branch that was never trained, does not have."""
-    return 0.0 if value is None or np.isnan(value) else value
+def _score(row: dict[str, Any], name: str) -> float:
+    """Return a score of a predicted image: 0 for one that could not be read, NaN where the branch that gives it was never trained."""
+    if row["error"] is not None:
+        return 0.0
+    return float("nan") if row[name] is None else row[name]
 
 
 def _prediction_rows(predictions: Stage) -> Iterator[dict[str, Any]]:

@@ -31,7 +31,7 @@ IMAGES = pa.schema(
         *((name, pa.string()) for name in ("view", "density", "source")),  # as in the archive
         ("num_lesions", pa.int32()),
         ("dice", pa.float64()),  # of the map at the mask threshold with the truth; NaN without a lesion
-        ("p_image", pa.float64()),  # classification branch, 0 to 1
+        ("p_image", pa.float64()),  # classification branch, 0 to 1; NaN where it was never trained
         ("peak", pa.float64()),  # highest probability of the map, 0 to 1
         ("error", pa.bool_()),  # could not be read
     ]

@@ -20,7 +20,7 @@ def auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
 
     truth: [N] bool;  score: [N] float, higher is more suspicious;  weight: [N] float, how often each counts
     """
-    if not _both(truth, weight):
+    if not _measurable(truth, score, weight):
         return float("nan")
     return float(roc_auc_score(truth, score, sample_weight=weight))
 
@@ -30,7 +30,7 @@ def partial_auc_ratio(truth: np.ndarray, score: np.ndarray, weight: np.ndarray |
 
     The area under the ROC curve there over the area that there could be; NaN where only one class is there.
     """
-    if not _both(truth, weight):
+    if not _measurable(truth, score, weight):
         return float("nan")
     width = 1 - low  # seen from the other class the range lies at its low false positive rates, which scikit-learn integrates
     standardised = float(roc_auc_score(~truth, -score, max_fpr=width, sample_weight=weight))
@@ -40,7 +40,7 @@ def partial_auc_ratio(truth: np.ndarray, score: np.ndarray, weight: np.ndarray |
 
 def specificity_at(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, sensitivity: float) -> float:
     """Return the best specificity with at least that sensitivity: a step, not interpolated; NaN where only one class is there."""
-    if not _both(truth, weight):
+    if not _measurable(truth, score, weight):
         return float("nan")
     false, true, _ = roc_curve(truth, score, sample_weight=weight, drop_intermediate=False)
     return float(1 - false[true >= sensitivity - 1e-12].min())
@@ -49,6 +49,8 @@ def specificity_at(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | No
 def at_threshold(truth: np.ndarray, score: np.ndarray, *, threshold: float) -> dict[str, float]:
     """Return accuracy, recall of the images with a mass, their F1, and the average and weighted F1 of both classes."""
     said = score >= threshold
+    if np.isnan(score).any():
+        return dict.fromkeys(("accuracy", "recall", "f1", "average_f1", "weighted_f1"), _UNDEFINED)
     return {
         "accuracy": float(accuracy_score(truth, said)),
         "recall": float(recall_score(truth, said, zero_division=_UNDEFINED)),
@@ -107,14 +109,17 @@ def paired_difference_of(  # noqa: PLR0913 - two systems, what is measured, and 
 
 
 def image_level(truth: np.ndarray, score: np.ndarray, *, patient: np.ndarray, num_resamples: int, seed: int) -> dict[str, Any]:
-    """Return the ROC's measures as plain values, the area with its interval, and what a threshold of 0.5 gives."""
+    """Return the ROC's measures as plain values, the area with its interval, and what a threshold of 0.5 gives.
+
+    All are NaN where a score is: the system does not judge whole images.
+    """
     drawn = resampled(auroc, truth, score, patient=patient, num_resamples=num_resamples, seed=seed)
     at = {f"specificity_at_{wanted:g}": specificity_at(truth, score, sensitivity=wanted) for wanted in SENSITIVITIES}
     area = {"auroc": auroc(truth, score), "auroc_interval": list(percentile_interval(drawn).pair())}
     return area | {"partial_auc_ratio": partial_auc_ratio(truth, score)} | at | at_threshold(truth, score, threshold=0.5)
 
 
-def _both(truth: np.ndarray, weight: np.ndarray | None) -> bool:
-    """Whether images with and without a mass count."""
+def _measurable(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> bool:
+    """Whether images with and without a mass count, and all have a score."""
     counted = truth if weight is None else truth[weight > 0]
-    return bool(counted.any() and not counted.all())
+    return bool(counted.any() and not counted.all()) and not np.isnan(score).any()

@@ -122,3 +122,9 @@ def test_image_level_gives_the_area_an_interval():
     low, high = found["auroc_interval"]
     assert low < found["auroc"] < high
     assert (found["specificity_at_0.85"], found["recall"]) == (pytest.approx(0.2), 0.8)
+
+
+def test_a_system_that_does_not_judge_whole_images_has_no_image_level_measure():
+    found = image_level(TRUTH, np.full(10, np.nan), patient=np.array(list("abcdefghij")), num_resamples=10, seed=0)
+    assert found.keys() == image_level(TRUTH, SCORE, patient=np.array(list("abcdefghij")), num_resamples=10, seed=0).keys()
+    assert all(np.isnan(value).all() for value in found.values())
