@@ -11,11 +11,14 @@ Two drivers can't both feed a run: each claims it and speaks under the number it
 
 import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
+from system.archive.bucket import put_file
 from system.mining import LATEST, Amendment, Moves, Pools, Shard, purity, write_pool
+from system.mining.entries import BucketEntries, FolderEntries
 from system.mining.journal import Claim, Journal, Superseded
 
 log = logging.getLogger(__name__)
@@ -24,15 +27,16 @@ log = logging.getLogger(__name__)
 class Miner:
     """One per run; every method may be called again with the same arguments without harm."""
 
-    def __init__(self, journal_uri: str) -> None:
+    def __init__(self, place: str, *, run: str = "") -> None:
         """Stand where the journal ends.
 
-        journal_uri: a folder inside the run's folder; the shards' sources are relative to its parent
+        place: where journal and snapshots are kept, this run's alone: a folder, or s3://bucket/prefix
+        run: the run's folder, to which the shards' sources are relative; "" = the folder that `place` lies in
         """
-        if "://" in journal_uri:
-            raise ValueError(f"the miner's journal must be a folder that every node sees, got {journal_uri}: mount the storage")
-        self._folder = Path(journal_uri)
-        self._journal = Journal(self._folder / "journal")
+        self._place = place
+        self._run = Path(run) if run else Path(place).parent
+        bucket = "://" in place
+        self._journal = Journal(BucketEntries(f"{place}/journal") if bucket else FolderEntries(Path(place) / "journal"))
         self._pools = Pools()
         self._driver = 0  # the last that claimed the run
         count = 0
@@ -75,8 +79,13 @@ class Miner:
         return self._pools.amend(amendment)
 
     def pool(self, p0: float, *, round_number: int = LATEST) -> str:
-        """Return the path of the pool's Arrow IPC file (system.mining.POOL)."""
-        return str(write_pool(self._pools, self._folder / "pools", run=self._folder.parent, p0=p0, round_number=round_number))
+        """Return the path or the address of the pool's Arrow IPC file (system.mining.POOL)."""
+        if "://" not in self._place:
+            return str(write_pool(self._pools, Path(self._place) / "pools", run=self._run, p0=p0, round_number=round_number))
+        with TemporaryDirectory() as scratch:
+            path = write_pool(self._pools, Path(scratch), run=self._run, p0=p0, round_number=round_number)
+            put_file(f"{self._place}/pools", path.name, path)
+            return f"{self._place}/pools/{path.name}"
 
     def counts(self, p0: float, *, round_number: int = LATEST) -> dict[str, int]:
         """Return how many images stand in each quadrant, by name."""

@@ -18,6 +18,7 @@ import ray
 from numpy.typing import NDArray
 
 from actors.miner import Miner
+from system.archive.bucket import get
 from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name
 from system.mining.journal import Superseded
 from system.records import Split
@@ -44,6 +45,7 @@ def run(  # noqa: PLR0913 - what a round is made of
     num_epochs: int,
     stage: Stage,
     round: int,  # noqa: A002 - the word of the paper and of the stages' names
+    place: str = "",
     later: Sequence[Amendment] = (),
     outlined: pa.Table = NO_OUTLINES,
     truth: pa.Table = NO_TRUTH,
@@ -52,12 +54,13 @@ def run(  # noqa: PLR0913 - what a round is made of
 
     predictions: finished, of this round;  labels: study_id, side, p_mass;  images: the archive's table, to keep out what may not teach
     stage: files pool_p0_*.arrow (system.mining.POOL) and outlined.parquet, metrics per p0: counts, moved, reasons, purity;  round: from 1
+    place: where the miner's journal and snapshots are kept, s3://bucket/prefix; "" = in the run's folder
     later: what was said of the images since the run was pinned;  outlined: OUTLINED, images that teach as annotated ones from now on
     truth: TRUTH, for the pools' purity where it is known
     """
 
     def mine(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        with miner_of(stage.run) as (miner, driver):
+        with miner_of(stage.run, place=place) as (miner, driver):
             shards = _shards(predictions, run=stage.run, round_number=round, labels=labels, images=images)
             offered = _offer(miner, shards, driver=driver)
             offered |= {f"later_{words.kind}s": len(words) for words in later}
@@ -80,17 +83,18 @@ def run(  # noqa: PLR0913 - what a round is made of
 
 
 @contextmanager
-def miner_of(run: Path) -> Iterator[tuple[MinerHandle, int]]:
+def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]:
     """Give the run's miner, claimed for this driver, and the number under which the driver speaks to it.
 
-    The miner lives while a stage mines: what it knows outlives it in the journal under `miner/`. It is detached, so that it outlives a
+    place: where it keeps its journal, s3://bucket/prefix; "" = the run's folder `miner`
+    The miner lives while a stage mines: what it knows outlives it in the journal. It is detached, so that it outlives a
     driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one that replaced it.
     """
-    place = run.resolve()
+    folder = run.resolve()
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}
-    name = f"miner-{place.name}-{sha256(str(place).encode()).hexdigest()[:8]}"  # two runs of one name are two runs
+    name = f"miner-{folder.name}-{sha256(str(folder).encode()).hexdigest()[:8]}"  # two runs of one name are two runs
     remote = ray.remote(Miner).options(name=name, max_restarts=-1, max_task_retries=-1, **options)
-    miner: MinerHandle = remote.remote(str(place / "miner"))
+    miner: MinerHandle = remote.remote(place or str(folder / "miner"), run=str(folder))
     try:
         yield miner, ray.get(miner.claim.remote())
     except Superseded:
@@ -162,8 +166,13 @@ def _refuse_held_out(keys: pd.Series, *, images: pa.Table) -> None:
 
 
 def _snapshot(miner: MinerHandle, attempt: Path, *, p0: float, round_number: int) -> Path:
-    """Put the pool's file into the attempt folder, as a link where the storage has links."""
-    written, path = Path(ray.get(miner.pool.remote(p0, round_number=round_number))), attempt / pool_name(p0)
+    """Put the pool's file into the attempt folder, as a link where it lies on the same storage and that has links."""
+    written: Any = ray.get(miner.pool.remote(p0, round_number=round_number))
+    path = attempt / pool_name(p0)
+    if "://" in written:
+        uri, _, name = written.rpartition("/")
+        path.write_bytes(get(uri, name))
+        return path
     try:
         os.link(written, path)
     except OSError:

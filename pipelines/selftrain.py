@@ -108,6 +108,7 @@ def find_samples(here: Run, number: int, *, latest: System) -> Stage:
         num_epochs=rounds.train.num_epochs,
         stage=pools,
         round=number,
+        place=rounds.miner,
         later=[
             labels_since(here.archive.table("labels"), now.table("labels"), images, round_number=number),
             verdicts_of(verdicts, images, round_number=number),

@@ -3,13 +3,20 @@
 import logging
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).resolve().parent.parent
+DEAF_PROXY = ROOT / "tests" / "system" / "archive" / "deaf_proxy.py"
+STORE_PATIENCE_S = 60
 LONGEST_TEMPORARY_PATH = 40  # Ray puts unix sockets ~60 characters deeper, and the kernel takes 107 in all
 
 
@@ -89,6 +96,65 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def checkpoint(untrained: Callable[..., Path]) -> Path:
     """Return the folder of an untrained network that also judges whole images."""
     return untrained(classifies=True)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """An S3 server in a process of its own: deltalake holds the interpreter while it waits for an answer."""
+    port = _free_port()
+    yield from _served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port=port)
+
+
+@pytest.fixture
+def deaf_server(server: str) -> Iterator[str]:
+    """The same server behind a proxy that drops the condition of a put."""
+    port = _free_port()
+    yield from _served([sys.executable, str(DEAF_PROXY), str(port), server], port=port)
+
+
+def _served(command: list[str], *, port: int) -> Iterator[str]:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + STORE_PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            assert process.poll() is None, "the server did not start"
+            assert time.monotonic() < deadline, "the server did not answer"
+            time.sleep(0.1)
+    yield f"http://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@pytest.fixture
+def bucket(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Make a fresh bucket and point the environment at it."""
+    for name, value in _environment(server, tmp_path).items():
+        monkeypatch.setenv(name, value)
+    name = tmp_path.name.replace("_", "-").lower()
+    requests.put(f"{server}/{name}", timeout=10)
+    return f"s3://{name}/archive"
+
+
+def _environment(endpoint: str, folder: Path) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MAMMOLOOP_SITE_KEY_FILE": str(folder / "site.key"),
+    }
 
 
 @pytest.fixture(scope="session")

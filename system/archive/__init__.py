@@ -3,6 +3,7 @@
 tables.py    the tables' schemas and keys
 delta.py     one Delta table: read, upsert with retries
 pixels.py    the content-addressed pixel store
+bucket.py    objects of a bucket, put on a condition
 store.py     Archive: tables, pixels and ids under one URI
 pairs.py     the bilateral pairs of a table of images
 splits.py    which patient is for what

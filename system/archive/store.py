@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from pyarrow import fs
 
 from system.archive import delta
+from system.archive.bucket import check_conditional_put, put_new
 from system.archive.pixels import PixelStore
 from system.archive.tables import KEYS, SCHEMAS
 from system.imaging import ImagingConfig
@@ -49,7 +50,7 @@ class Archive:
         if not _exists(files, f"{root}/{DESCRIPTION}"):
             files.create_dir(root, recursive=True)
             if "://" in uri:
-                _check_conditional_put(uri)
+                check_conditional_put(uri)
             key = _kept_or_new_key(uri, site_key=site_key)
             described = {"schema_version": SCHEMA_VERSION, "imaging": imaging.model_dump(), "site_key_fingerprint": _fingerprint(key)}
             _write_first(uri, DESCRIPTION, json.dumps(described, indent=1, sort_keys=True).encode(), mode=0o644)
@@ -176,7 +177,7 @@ def _write_first(uri: str, name: str, data: bytes, *, mode: int) -> None:
     mode: permission bits, of a file in a folder
     """
     if "://" in uri:
-        _put_new(uri, name, data)
+        put_new(uri, name, data)
         return
     temporary = Path(uri) / f"{name}.{secrets.token_hex(8)}.part"
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -226,31 +227,3 @@ def _kept_or_new_key(uri: str, *, site_key: bytes) -> bytes:
         raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
     _write_first(place.parent.as_posix(), place.name, key, mode=0o600)
     return place.read_bytes()  # another job's, if it was first
-
-
-def _check_conditional_put(uri: str) -> None:
-    """Raise ValueError for a store on which two writers of one table version would both succeed: rows would be lost without a word."""
-    import obstore
-    from obstore.store import from_url
-
-    name = f"probe-{secrets.token_hex(8)}"
-    puts = [_put_new(uri, name, b"probe") for _ in range(2)]
-    obstore.delete(from_url(uri), name)
-    if all(puts):
-        raise ValueError(
-            f"the store of {uri} does not honour If-None-Match (conditional put): writers would overwrite each other; "
-            "use a store that does (AWS S3, MinIO, Ceph from 18), or a folder"
-        )
-
-
-def _put_new(uri: str, name: str, data: bytes) -> bool:
-    """Put an object into a bucket unless it is there (conditional put), and return whether it was put."""
-    import obstore  # wraps the object_store crate that deltalake uses; pyarrow cannot put on a condition
-    from obstore.exceptions import AlreadyExistsError
-    from obstore.store import from_url
-
-    try:
-        obstore.put(from_url(uri), name, data, mode="create")
-    except AlreadyExistsError:
-        return False
-    return True

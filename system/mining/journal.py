@@ -48,9 +48,9 @@ class Superseded(RuntimeError):
 class Journal:
     """An append-only journal with one writer: the miner of a run."""
 
-    def __init__(self, folder: Path) -> None:
-        """folder: of this journal alone."""
-        self._entries = Entries(folder)
+    def __init__(self, entries: Entries) -> None:
+        """entries: of this journal alone."""
+        self._entries = entries
         self._length = 0  # entries read or written by this journal
 
     def append(self, message: Message) -> None:

@@ -1,3 +1,4 @@
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.miner import Miner
+from system.archive.bucket import get
 from system.archive.tables import PREDICTIONS
 from system.mining import Amendment, Columns, Kind, Pools, Shard, read_pool
 from system.mining.journal import Superseded
@@ -82,9 +84,22 @@ def test_a_run_may_be_moved_with_its_miner(tmp_path: Path) -> None:
     assert read_pool(Path(Miner(str(tmp_path / "new" / "miner")).pool(0.75))).num_rows > 0
 
 
-def test_a_journal_that_is_no_folder_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be a folder that every node sees, got s3://bucket/run/miner"):
-        Miner("s3://bucket/run/miner")
+def test_a_miner_in_a_bucket_answers_as_one_in_a_folder_and_is_fenced_alike(bucket: str, tmp_path: Path) -> None:
+    place = f"{bucket}/run/miner"
+    first = Miner(place, run=str(tmp_path))
+    driver = first.claim()
+    in_folder = Driven(tmp_path / "miner")
+    for number in range(3):
+        first.offer(shard(tmp_path, number), driver=driver)
+        in_folder.tell(shard(tmp_path, number))
+    restarted = Miner(place, run=str(tmp_path))
+    uri, _, name = restarted.pool(0.75).rpartition("/")
+    written = Path(in_folder.miner.pool(0.75))
+    assert (uri, name, get(uri, name)) == (f"{place}/pools", written.name, written.read_bytes())
+    assert restarted.counts(0.75) == first.counts(0.75) == in_folder.miner.counts(0.75)
+    restarted.claim()
+    with pytest.raises(Superseded, match="written by another miner"):
+        first.offer(shard(tmp_path, 3), driver=driver)
 
 
 def words(*keys: int, y: float, kind: Kind = Kind.VERDICT, round_number: int = 1, order: int = 1) -> Amendment:
@@ -270,3 +285,36 @@ def test_killing_the_miner_and_its_node_while_shards_arrive_and_a_trainer_reads_
     done = subprocess.run(command, env=dict(ray_environment), capture_output=True, text=True, check=False, timeout=240)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "as calm" in done.stdout.splitlines()
+
+
+IN_A_BUCKET = """
+import sys
+from pathlib import Path
+
+import ray
+
+sys.path.insert(0, sys.argv[2])
+from test_miner import shard
+from pipelines import mine
+from system.mining import read_pool
+
+run, place = Path(sys.argv[1]), sys.argv[3]
+ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 1024**2, log_to_driver=False)
+with mine.miner_of(run, place=place) as (miner, driver):
+    ray.get([miner.offer.remote(shard(run, number), driver=driver) for number in range(3)])
+    pool = read_pool(mine._snapshot(miner, run, p0=0.75, round_number=1))
+    counts = ray.get(miner.counts.remote(0.75))
+assert len(pool) == counts["TP"] + counts["FP"] + counts["FN"] > 0, (len(pool), counts)
+assert not (run / "miner").exists()
+print("from the bucket")
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_round_is_mined_with_journal_and_snapshots_in_a_bucket(bucket: str, tmp_path: Path, ray_environment: Mapping[str, str]) -> None:
+    command = [sys.executable, "-c", IN_A_BUCKET, str(tmp_path), str(Path(__file__).parent), f"{bucket}/run/miner"]
+    environment = dict(ray_environment) | {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "from the bucket" in done.stdout.splitlines()

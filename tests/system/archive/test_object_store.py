@@ -1,11 +1,5 @@
 """The archive in an S3 bucket: moto's server on loopback, with and without conditional put."""
 
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -16,69 +10,6 @@ from system.archive.store import SITE_KEY_VARIABLE
 from system.imaging import ImagingConfig
 
 SMALL = ImagingConfig(height_px=64, width_px=48)
-
-
-PROXY = Path(__file__).with_name("deaf_proxy.py")
-PATIENCE_S = 60
-
-
-@pytest.fixture(scope="module")
-def server():
-    """An S3 server in a process of its own: deltalake holds the interpreter while it waits for an answer."""
-    port = _free_port()
-    yield from _served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port=port)
-
-
-@pytest.fixture
-def deaf_server(server):
-    """The same server behind a proxy that drops the condition of a put."""
-    port = _free_port()
-    yield from _served([sys.executable, str(PROXY), str(port), server], port=port)
-
-
-def _served(command, *, port):
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, "the server did not start"
-            assert time.monotonic() < deadline, "the server did not answer"
-            time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
-
-
-def _free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-@pytest.fixture
-def bucket(server, tmp_path, monkeypatch):
-    """Make a fresh bucket and point the environment at it."""
-    for name, value in _environment(server, tmp_path).items():
-        monkeypatch.setenv(name, value)
-    name = tmp_path.name.replace("_", "-").lower()
-    requests.put(f"{server}/{name}", timeout=10)
-    return f"s3://{name}/archive"
-
-
-def _environment(endpoint, folder):
-    return {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ALLOW_HTTP": "true",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        SITE_KEY_VARIABLE: str(folder / "site.key"),
-    }
 
 
 def label(study):

@@ -1,11 +1,13 @@
 import threading
 from pathlib import Path
 
-from system.mining.entries import Entries
+import pytest
+
+from system.mining.entries import BucketEntries, FolderEntries
 
 
 def test_an_entry_is_written_once_and_stays(tmp_path: Path) -> None:
-    entries = Entries(tmp_path / "journal")
+    entries = FolderEntries(tmp_path / "journal")
     assert entries.put_new(0, b"first")
     assert not entries.put_new(0, b"second")
     assert entries.get(0) == b"first"
@@ -17,7 +19,7 @@ def test_of_writers_at_once_one_is_first(tmp_path: Path) -> None:
     won: list[int] = []
 
     def write(writer: int) -> None:
-        if Entries(tmp_path).put_new(0, b"%d" % writer):
+        if FolderEntries(tmp_path).put_new(0, b"%d" % writer):
             won.append(writer)
 
     writers = [threading.Thread(target=write, args=(writer,)) for writer in range(16)]
@@ -26,9 +28,25 @@ def test_of_writers_at_once_one_is_first(tmp_path: Path) -> None:
     for writer in writers:
         writer.join()
     assert len(won) == 1
-    assert Entries(tmp_path).get(0) == b"%d" % won[0]
+    assert FolderEntries(tmp_path).get(0) == b"%d" % won[0]
 
 
 def test_what_a_crash_left_half_written_is_no_entry(tmp_path: Path) -> None:
     (tmp_path / "0f3c.part").write_bytes(b"half")
-    assert Entries(tmp_path).numbers() == []
+    assert FolderEntries(tmp_path).numbers() == []
+
+
+def test_an_entry_of_a_bucket_is_written_once_and_stays(bucket: str) -> None:
+    entries = BucketEntries(f"{bucket}/journal")
+    assert entries.numbers() == []
+    assert entries.put_new(0, b"first")
+    assert entries.put_new(1, b"next")
+    assert not entries.put_new(0, b"second")
+    assert (entries.get(0), entries.numbers()) == (b"first", [0, 1])
+    assert BucketEntries(f"{bucket}/other").numbers() == []
+
+
+def test_a_store_on_which_two_could_both_be_first_is_refused(bucket: str, deaf_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", deaf_server)
+    with pytest.raises(ValueError, match="does not honour If-None-Match"):
+        BucketEntries(f"{bucket}/journal")

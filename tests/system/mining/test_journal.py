@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from system.mining.amendments import Amendment, Kind
+from system.mining.entries import FolderEntries
 from system.mining.journal import Claim, Journal, Message, Superseded
 from system.mining.pools import Columns, Shard
 
@@ -22,14 +23,14 @@ def verdict() -> Amendment:
 
 
 def write(folder: Path, *messages: Message) -> None:
-    journal = Journal(folder)
+    journal = Journal(FolderEntries(folder))
     assert list(journal.replay()) == []
     for message in messages:
         journal.append(message)
 
 
 def read(folder: Path) -> list[Message]:
-    return list(Journal(folder).replay())
+    return list(Journal(FolderEntries(folder)).replay())
 
 
 def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
@@ -54,19 +55,19 @@ def test_a_new_journal_is_empty(tmp_path: Path) -> None:
 
 def test_a_journal_goes_on_where_the_last_one_stood(tmp_path: Path) -> None:
     write(tmp_path, shard(0))
-    second = Journal(tmp_path)
+    second = Journal(FolderEntries(tmp_path))
     assert len(list(second.replay())) == 1
     second.append(shard(1))
     assert len(read(tmp_path)) == 2
 
 
 def test_of_two_miners_on_one_journal_the_one_that_was_overtaken_stops(tmp_path: Path) -> None:
-    old, new = Journal(tmp_path), Journal(tmp_path)
+    old, new = Journal(FolderEntries(tmp_path)), Journal(FolderEntries(tmp_path))
     assert list(old.replay()) == list(new.replay()) == []
     old.append(shard(0))
     with pytest.raises(Superseded, match="journal entry 0 was written by another miner"):
         new.append(shard(1))
-    takes_over = Journal(tmp_path)
+    takes_over = Journal(FolderEntries(tmp_path))
     assert len(list(takes_over.replay())) == 1
     takes_over.append(shard(1))
     with pytest.raises(Superseded, match="journal entry 1 was written by another miner"):

@@ -1,0 +1,63 @@
+"""Objects of a bucket, by names below a URI. Credentials and endpoint come from the usual AWS_… variables."""
+
+import secrets
+from pathlib import Path
+
+# obstore wraps the object_store crate that deltalake uses; pyarrow cannot put on a condition. Imported where it is used: few need it
+
+
+def put_new(uri: str, name: str, data: bytes) -> bool:
+    """Write an object unless it is there, and return whether it was written."""
+    import obstore
+    from obstore.exceptions import AlreadyExistsError
+    from obstore.store import from_url
+
+    try:
+        obstore.put(from_url(uri), name, data, mode="create")
+    except AlreadyExistsError:
+        return False
+    return True
+
+
+def check_conditional_put(uri: str) -> None:
+    """Raise ValueError for a store on which two writers of one object would both succeed: what one wrote would be lost without a word."""
+    name = f"probe-{secrets.token_hex(8)}"
+    puts = [put_new(uri, name, b"probe") for _ in range(2)]
+    remove(uri, name)
+    if all(puts):
+        raise ValueError(
+            f"the store of {uri} does not honour If-None-Match (conditional put): writers would overwrite each other; "
+            "use a store that does (AWS S3, MinIO, Ceph from 18), or a folder"
+        )
+
+
+def put_file(uri: str, name: str, path: Path) -> None:
+    """Write a file as an object, over one that is there."""
+    import obstore
+    from obstore.store import from_url
+
+    obstore.put(from_url(uri), name, path)
+
+
+def get(uri: str, name: str) -> bytes:
+    """Return an object. Raises FileNotFoundError where there is none."""
+    import obstore
+    from obstore.store import from_url
+
+    return bytes(obstore.get(from_url(uri), name).bytes())
+
+
+def names(uri: str) -> list[str]:
+    """Return the names of the objects below the URI, in no order."""
+    import obstore
+    from obstore.store import from_url
+
+    return [found["path"] for page in obstore.list(from_url(uri)) for found in page]
+
+
+def remove(uri: str, name: str) -> None:
+    """Remove an object, if it is there."""
+    import obstore
+    from obstore.store import from_url
+
+    obstore.delete(from_url(uri), name)
