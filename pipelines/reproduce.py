@@ -21,6 +21,7 @@ from pipelines.console import console
 from pipelines.evaluated import patient_counts
 from pipelines.label import manifest_of
 from pipelines.selftrain import ARCHIVE, CONTROL, LABELS
+from system.archive import Archive
 from system.config import RunConfig, as_yaml, resolve
 from system.figures import FrocSeries, ReproducedRow, froc_figure, label_comparison, reproduction_table
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds
@@ -43,7 +44,7 @@ class Cell:
 
     folder: Path
     config: RunConfig
-    base: Path | None  # the cell whose stage 1 it takes over
+    base: "Cell | None" = None  # the cell whose stage 1 it takes over
 
 
 def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -> None:
@@ -54,7 +55,7 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
     """
     if name != "table2" and not config.rounds.num_rounds:
         raise ValueError("rounds.num_rounds=0 leaves no weak data to reproduce a table with: set at least 1")
-    out = out.resolve()
+    out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
     _claim(out, archive_uri, config)
     selftrain.prepare(archive_uri, out, config=config)
     if name == "table2":
@@ -62,34 +63,30 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
         return
     table = TABLES[name]
     seeds = [config.seed + number for number in range(num_seeds)]
-    cells = [cell_of(row, out, config=config, seed=seed) for row in table.rows for seed in seeds]
-    bases = {base.folder: base for base in (stage_1_of(cell, out) for cell in cells)}
+    grid = [[cell_of(row, out, config=config, seed=seed) for seed in seeds] for row in table.rows]
+    cells = [cell for row in grid for cell in row]
+    bases = {base.folder: base for base in (cell.base or cell for cell in cells)}
     weak = {cell.folder: cell for cell in cells if cell.base}
     at_once = side_by_side(config, resources=ray.cluster_resources())
     log.info("%s: %d trainings of stage 1, %d of rounds, %d at once", name, len(bases), len(weak), at_once)
     for wave in (bases, weak):
         _train(list(wave.values()), archive_uri, out, at_once=at_once)
-    counts = [[_counts(cell_of(row, out, config=config, seed=seed), row, split=table.split) for seed in seeds] for row in table.rows]
-    control = [[_control(cell_of(row, out, config=config, seed=seed), split=table.split) for seed in seeds] for row in table.rows]
+    counts = [[_counts(cell, split=table.split) for cell in row] for row in grid]
+    control = [[_control(cell, split=table.split) for cell in row] for row in grid]
     _show(name, table, out, counts=counts, control=control, config=config, seeds=seeds)
 
 
 def cell_of(row: Row, out: Path, *, config: RunConfig, seed: int) -> Cell:
     """Return the training that a row needs. Two rows of equal settings, of whichever tables, are one cell."""
-    settings = [f"{key}={value}" for key, value in row.settings.items()]
-    chosen = resolve(config, settings=[*settings, f"seed={seed}"])
+    share = f"strong_share={row.settings['strong_share']}"
+    alone = resolve(config, settings=[share, f"seed={seed}", "rounds.num_rounds=0"])
+    base = Cell(out / "cells" / f"stage1-strong_share_{alone.strong_share:g}-seed_{seed}", alone)
+    if row.data is Data.STRONG:
+        return base
+    chosen = resolve(config, settings=[*(f"{key}={value}" for key, value in row.settings.items()), f"seed={seed}"])
     if (chosen.weak_share, chosen.loss) != (1.0, config.loss):  # more supervised steps are the same whatever the weak data
         chosen = resolve(chosen, settings=["rounds.control=false"])
-    cell = Cell(out / "cells" / _name(chosen), chosen, base=None)
-    base = stage_1_of(cell, out)
-    return base if row.data is Data.STRONG else Cell(cell.folder, chosen, base=base.folder)
-
-
-def stage_1_of(cell: Cell, out: Path) -> Cell:
-    """Return the cell that trains on the same fully labelled data and nothing else."""
-    config = cell.config
-    alone = config.model_copy(update={"rounds": config.rounds.model_copy(update={"num_rounds": 0})})
-    return Cell(out / "cells" / f"stage1-strong_share_{config.strong_share:g}-seed_{config.seed}", alone, base=None)
+    return Cell(out / "cells" / _name(chosen), chosen, base)
 
 
 def perform(cell: Cell, archive_uri: str, shared: Path) -> None:
@@ -99,7 +96,7 @@ def perform(cell: Cell, archive_uri: str, shared: Path) -> None:
             Stage(cell.folder, name).adopt(Stage(shared, name))
         if cell.base:
             for name in _STAGE_1:
-                Stage(cell.folder, name).adopt(Stage(cell.base, name))
+                Stage(cell.folder, name).adopt(Stage(cell.base.folder, name))
         selftrain.run(archive_uri, cell.folder, config=cell.config)
 
 
@@ -166,11 +163,11 @@ def _last_line(path: Path) -> str:
     return lines[-1] if lines else "starting"
 
 
-def _counts(cell: Cell, row: Row, *, split: Split) -> PatientCounts:
+def _counts(cell: Cell, *, split: Split) -> PatientCounts:
+    """Return what the last system of a cell counts: the last round's, or that of stage 1 where there is no round."""
     here = selftrain.reopen(cell.folder, cell.config)
-    systems = selftrain.finished_systems(here)
-    chosen = systems[0] if row.data is Data.STRONG else systems[-1]
-    return patient_counts(selftrain.evaluate_on(here, chosen, split), config=cell.config.froc)
+    last = selftrain.finished_systems(here)[-1]
+    return patient_counts(selftrain.evaluate_on(here, last, split), config=cell.config.froc)
 
 
 def _control(cell: Cell, *, split: Split) -> PatientCounts | None:
