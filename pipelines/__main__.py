@@ -359,6 +359,8 @@ def froc(
         config = FrocConfig(duplicates=duplicates, fppi=tuple(map(float, fppi.split(","))), bootstrap=bootstrap, seed=seed)
     except ValueError:
         raise ValueError(f"--fppi {fppi!r}: expected numbers of at least 0 with commas between them, e.g. 0.1,0.2,0.5,1") from None
+    if match == "centre" and overlap is not None:
+        raise ValueError("--iou sets the limit of an overlap, and --match centre asks for none: leave one of them out")
     rules = BoxRules(how=match, limit=LIMITS[match] if overlap is None else overlap, per=per)
     stage.run(images, lesions, candidates, rules=rules, config=config, json_file=json_file, table_file=table)
 

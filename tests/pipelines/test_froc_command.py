@@ -50,3 +50,9 @@ def test_operating_points_that_are_no_numbers_are_refused(tmp_path: Path):
     done = froc(tmp_path, "--fppi", "0.1;0.2")
     assert done.returncode == 2
     assert "--fppi '0.1;0.2': expected numbers of at least 0" in done.stderr
+
+
+def test_a_limit_that_would_mean_nothing_is_refused(tmp_path: Path):
+    done = froc(tmp_path, "--match", "centre", "--iou", "0.2")
+    assert done.returncode == 2
+    assert "--match centre asks for none" in done.stderr
