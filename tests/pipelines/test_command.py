@@ -34,7 +34,7 @@ def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_every_command_shows_an_example_of_itself(mammoloop, command: str) -> None:
     code, out, _ = mammoloop(command, "--help")
     assert code == 0
-    assert re.search(rf"Example: mammoloop {command} (list |export )?--", " ".join(out.replace("│", " ").split()))
+    assert re.search(rf"Example: mammoloop {command} (list |export |table3 )?--", " ".join(out.replace("│", " ").split()))
 
 
 def test_help_names_every_command(mammoloop) -> None:

@@ -24,4 +24,4 @@ def test_exams_spread_over_processes_are_the_same_bytes(tmp_path: Path):
 
 def test_no_exams_give_empty_tables(tmp_path: Path):
     run(tmp_path, num_exams=0, seed=3, config=TINY, quiet=True)
-    assert (tmp_path / "truth.csv").read_text() == "file,mask,patient,study,side,view,num_masses,split\n"
+    assert (tmp_path / "truth.csv").read_text() == "file,mask,patient,study,side,view,density,num_masses,split\n"
