@@ -18,7 +18,7 @@ import ray
 from numpy.typing import NDArray
 
 from actors.miner import Miner
-from system.archive.bucket import get
+from system.archive.bucket import fetch
 from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name
 from system.mining.journal import Superseded
 from system.records import Split
@@ -171,7 +171,7 @@ def _snapshot(miner: MinerHandle, attempt: Path, *, p0: float, round_number: int
     path = attempt / pool_name(p0)
     if "://" in written:
         uri, _, name = written.rpartition("/")
-        path.write_bytes(get(uri, name))
+        fetch(uri, name, path)
         return path
     try:
         os.link(written, path)

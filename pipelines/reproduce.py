@@ -86,7 +86,10 @@ def cell_of(row: Row, out: Path, *, config: RunConfig, seed: int) -> Cell:
     chosen = resolve(config, settings=[*(f"{key}={value}" for key, value in row.settings.items()), f"seed={seed}"])
     if (chosen.weak_share, chosen.loss) != (1.0, config.loss):  # more supervised steps are the same whatever the weak data
         chosen = resolve(chosen, settings=["rounds.control=false"])
-    return Cell(out / "cells" / _name(chosen), chosen, base)
+    name = _name(chosen)
+    if chosen.rounds.miner:  # one address a run
+        chosen = resolve(chosen, settings=[f"rounds.miner={chosen.rounds.miner}/{name}"])
+    return Cell(out / "cells" / name, chosen, base)
 
 
 def perform(cell: Cell, archive_uri: str, shared: Path) -> None:

@@ -47,6 +47,16 @@ def get(uri: str, name: str) -> bytes:
     return bytes(obstore.get(from_url(uri), name).bytes())
 
 
+def fetch(uri: str, name: str, path: Path) -> None:
+    """Write an object into a file, a part at a time. Raises FileNotFoundError where there is none."""
+    import obstore
+    from obstore.store import from_url
+
+    with path.open("wb") as file:
+        for part in obstore.get(from_url(uri), name).stream():
+            file.write(part)
+
+
 def names(uri: str) -> list[str]:
     """Return the names of the objects below the URI, in no order."""
     import obstore

@@ -51,6 +51,13 @@ def test_cells_differ_by_what_the_table_varies_and_by_the_seed(config: RunConfig
     assert cells_of("table3", config, seed=1)["25%", "yes"].folder != cells_of("table3", config)["25%", "yes"].folder
 
 
+def test_every_cells_miner_has_an_address_of_its_own(config: RunConfig):
+    cells = cells_of("table4", resolve(config, settings=["rounds.miner=s3://bucket/miner"]))
+    places = {cell.config.rounds.miner for cell in cells.values()}
+    assert len(places) == 4
+    assert all(place.startswith("s3://bucket/miner/strong_share_0.25-") for place in places)
+
+
 def test_only_cells_of_all_weak_data_and_the_presets_labels_train_more_supervised_steps_beside(config: RunConfig):
     trained = {labels for name in TABLES for labels, cell in cells_of(name, config).items() if cell.base and cell.config.rounds.control}
     assert trained == {("10%", "yes"), ("25%", "yes"), ("50%", "yes"), ("100%", "yes"), ("25%", "100%"), ("hard", "soft")}

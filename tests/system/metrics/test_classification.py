@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from system.metrics.classification import (
     at_threshold,
@@ -23,6 +24,15 @@ SCORE = np.array([0.9, 0.8, 0.7, 0.6, 0.2, 0.75, 0.5, 0.4, 0.3, 0.1])
 def test_the_area_is_the_share_of_pairs_in_the_right_order():
     pairs = [(a > b) + 0.5 * (a == b) for a in SCORE[TRUTH] for b in SCORE[~TRUTH]]
     assert auroc(TRUTH, SCORE) == pytest.approx(np.mean(pairs))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_area_agrees_with_scikit_learn_with_ties_and_weights(seed: int):
+    rng = np.random.default_rng(seed)
+    truth, weight = rng.random(200) < 0.3, rng.integers(0, 4, 200).astype(float)
+    score = np.round(rng.normal(size=200) + truth, 1)
+    assert auroc(truth, score) == pytest.approx(roc_auc_score(truth, score), abs=1e-12)
+    assert auroc(truth, score, weight) == pytest.approx(roc_auc_score(truth, score, sample_weight=weight), abs=1e-12)
 
 
 def test_the_partial_area_is_the_mean_specificity_over_the_high_sensitivities():
