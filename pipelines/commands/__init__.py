@@ -1,0 +1,1 @@
+"""The commands of `mammoloop`; heavy modules are imported inside them, so that `--help` answers at once."""

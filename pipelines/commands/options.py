@@ -1,0 +1,42 @@
+"""What the commands share: options, logging, the resolved config."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Preset = Annotated[str, typer.Option(help="demo, workstation, paper or cluster")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
+Changes = Annotated[list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")]
+ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
+LayoutName = Annotated[str, typer.Option("--layout", help="dicom, phantom, views, mini-mias, cbis-ddsm, inbreast, vindr-mammo or cmmd")]
+Out = Annotated[Path, typer.Option(help="folder of the run")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
+
+
+def start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool):
+    """Set up logging and return the resolved config."""
+    set_up_logging(quiet=quiet)
+    return resolved(preset, config_file, changes)
+
+
+def resolved(preset: str, config_file: Path | None, changes: list[str] | None):
+    """Return the preset, changed by the file and the settings. Raises ValueError for a mistake in any, FileNotFoundError."""
+    from system.config import resolve
+    from system.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise ValueError(f"--preset {preset!r} is no preset; choose one of {', '.join(PRESETS)}")
+    if config_file and not config_file.is_file():
+        raise FileNotFoundError(f"--config: the file {config_file} does not exist")
+    text = config_file.read_text(encoding="utf8") if config_file else ""
+    return resolve(PRESETS[preset](), text=text, settings=changes or [])
+
+
+def set_up_logging(*, quiet: bool) -> None:
+    """Let people see what happens, on standard error; quiet: warnings only."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("mammoloop", "pipelines", "actors", "system"):
+        logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)
