@@ -16,10 +16,20 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from system.archive.bucket import put_file
-from system.mining import LATEST, Amendment, Moves, Pools, Shard, purity, write_pool
-from system.mining.entries import BucketEntries, FolderEntries
+from system.files.bucket import put_file
+from system.mining import (
+    LATEST,
+    LabelUpdate,
+    Moves,
+    PoolPurity,
+    Pools,
+    QuadrantCounts,
+    Shard,
+    purity,
+    write_pool,
+)
 from system.mining.journal import Claim, Journal, Superseded
+from system.mining.journal_storage import BucketEntries, FolderEntries
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +54,8 @@ class Miner:
             match message:
                 case Shard():
                     self._pools.accept(message)
-                case Amendment():
-                    self._pools.amend(message)
+                case LabelUpdate():
+                    self._pools.update_labels(message)
                 case Claim(driver):
                     self._driver = driver
         log.info("miner: %d messages from the journal, rounds %s held", count, self._pools.rounds())
@@ -67,33 +77,35 @@ class Miner:
         self._journal.append(shard)
         return self._pools.accept(shard)
 
-    def amend(self, amendment: Amendment, *, driver: int) -> bool:
+    def update_labels(self, update: LabelUpdate, *, driver: int) -> bool:
         """Take corrected and withdrawn labels or readers' verdicts in, for good; return False where it changes nothing.
 
         Raises Superseded where another driver has claimed the run since.
         """
         self._refuse_earlier(driver)
-        if not self._pools.wants_words(amendment):
+        if not self._pools.wants_update(update):
             return False
-        self._journal.append(amendment)
-        return self._pools.amend(amendment)
+        self._journal.append(update)
+        return self._pools.update_labels(update)
 
     def pool(self, p0: float, *, round_number: int = LATEST) -> str:
-        """Return the path or the address of the pool's Arrow IPC file (system.mining.POOL)."""
+        """Return the path or the address of the pool's Arrow IPC file (schemas.POOL)."""
         if "://" not in self._place:
-            return str(write_pool(self._pools, Path(self._place) / "pools", run=self._run, p0=p0, round_number=round_number))
+            return str(
+                write_pool(self._pools, Path(self._place) / "pools", run=self._run, p0=p0, round_number=round_number)
+            )
         with TemporaryDirectory() as scratch:
             path = write_pool(self._pools, Path(scratch), run=self._run, p0=p0, round_number=round_number)
             put_file(f"{self._place}/pools", path.name, path)
             return f"{self._place}/pools/{path.name}"
 
-    def counts(self, p0: float, *, round_number: int = LATEST) -> dict[str, int]:
-        """Return how many images stand in each quadrant, by name."""
+    def counts(self, p0: float, *, round_number: int = LATEST) -> QuadrantCounts:
+        """Return how many images stand in each quadrant."""
         return self._pools.counts(p0=p0, round_number=round_number)
 
     def purity(
         self, p0: float, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_], *, round_number: int = LATEST
-    ) -> dict[str, dict[str, float | int | None]]:
+    ) -> tuple[PoolPurity, ...]:
         """Return how right each pool is as far as the truth is known, readers' verdicts left out of the pools (system.mining.purity).
 
         truth_keys, has_mass: [M], keys unique

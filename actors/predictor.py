@@ -3,13 +3,12 @@
 A plain class; pipelines/infer.py makes it an actor. It stands for all of METHODS 1.4 step 1: network, dense CRF, mask, candidates.
 """
 
-import json
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,17 +20,18 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
-from system.archive.tables import PREDICTIONS
-from system.imaging import encode_png, to_network
+from system.errors import UserError
+from system.imaging import to_network
+from system.maps import encode_map, encode_mask, reduce_mask
 from system.methods import METHODS
-from system.records import Candidate, Side
+from system.records import Candidate, Side, encode_candidates
 from system.refine import RefineConfig, refine_masks, regions
+from system.schemas import PREDICTIONS
 from system.settings import Settings
 from system.training.epoch import resolve_precision
 
 log = logging.getLogger(__name__)
 
-STRIDE = 4  # of the network's maps
 REMOVAL_WARNING = 0.5  # share of a component; above it the CRF is suspected of destroying masses (METHODS 1.8)
 NOT_FINITE = "map_not_finite: the network gave no numbers; set infer.precision to fp32, or take another checkpoint"
 SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
@@ -67,13 +67,13 @@ class PredictorConfig(Settings):
 
 
 class Predictor:
-    """Answers batches of pairs with rows of tables.PREDICTIONS, one per image that exists."""
+    """Answers batches of pairs with rows of schemas.PREDICTIONS, one per image that exists."""
 
     def __init__(self, checkpoint: str, config: Mapping[str, Any]) -> None:
         """Load the network. checkpoint: its folder;  config: PredictorConfig as a dict. Raises ValueError for a wrong checkpoint."""
         self.config = PredictorConfig.model_validate(config)
         if self.config.method not in METHODS:
-            raise ValueError(f"unknown method {self.config.method!r}: choose one of {', '.join(METHODS)}")
+            raise UserError(f"unknown method {self.config.method!r}: choose one of {', '.join(METHODS)}")
         # One thread while loading: Ray loads in one thread and calls in another, and the threads of two OpenMP teams spend a quarter of
         # their time asleep, because libgomp does not let more of them than there are cores wait actively.
         torch.set_num_threads(1)
@@ -110,17 +110,23 @@ class Predictor:
         for i, pair in enumerate(pairs):
             for side, name in enumerate(SIDES):
                 if pair["error"] is None and pair[f"{name}_id"]:
-                    pixels[side, i] = np.frombuffer(pair[f"{name}_pixels"], dtype=np.uint16).reshape(config.height_px, config.width_px)
+                    pixels[side, i] = np.frombuffer(pair[f"{name}_pixels"], dtype=np.uint16).reshape(
+                        config.height_px, config.width_px
+                    )
         return pixels
 
     @torch.inference_mode()
-    def _look(self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]], watch: Stopwatch) -> dict[tuple[int, str], dict[str, Any]]:
+    def _look(
+        self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]], watch: Stopwatch
+    ) -> dict[tuple[int, str], dict[str, Any]]:
         """Run network and refinement; returns the findings of each readable image, named by pair and side."""
         place = np.array([list(SIDES).index(name) * self.config.batch_pairs + i for i, name in readable])
         with watch.on("network"):
             probability, p_image = self._forward(pixels)
             maps, p_images = probability[place], p_image[place].cpu().tolist()
-            finite = torch.isfinite(maps).flatten(1).all(dim=1).cpu()  # waits for the device, so that its work is counted here
+            finite = (
+                torch.isfinite(maps).flatten(1).all(dim=1).cpu()
+            )  # waits for the device, so that its work is counted here
         with watch.on("refine"):
             views = pixels.reshape(-1, *pixels.shape[2:])[place]
             findings = self._refine(torch.nan_to_num(maps), views)
@@ -131,7 +137,9 @@ class Predictor:
     def _forward(self, pixels: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
         """Return probability maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
         device = self.config.device
-        left, right = (torch.from_numpy(to_network(side)[:, None]).to(device, memory_format=torch.channels_last) for side in pixels)
+        left, right = (
+            torch.from_numpy(to_network(side)[:, None]).to(device, memory_format=torch.channels_last) for side in pixels
+        )
         dtype = resolve_precision(self.config.precision, torch.device(device))
         with torch.autocast(device, dtype=dtype, enabled=dtype is not torch.float32):
             logits_left, logits_right, p_left, p_right = self.method.predict(self.model, left, right)
@@ -147,7 +155,7 @@ class Predictor:
         refined = refine_masks(full, gray, mask_threshold=self.config.mask_threshold, config=config)
         self._warn_of_removal(refined.removed)
         small, full = maps.cpu().numpy(), full.cpu().numpy()
-        candidates = regions(full, floor=config.candidate_floor, min_px=config.min_candidate_px)
+        candidates = regions(full, floor=config.candidate_threshold, min_px=config.min_candidate_px)
         peaks = full.max(axis=(1, 2))
         return [
             {"peak": float(peaks[i]), "entropy": mean_entropy(small[i]), "crf_removed": float(refined.removed[i])}
@@ -155,16 +163,18 @@ class Predictor:
             for i in range(len(small))
         ]
 
-    def _findings(self, small: NDArray[np.float32], *, mask: NDArray[np.bool_], candidates: list[Candidate]) -> dict[str, Any]:
+    def _findings(
+        self, small: NDArray[np.float32], *, mask: NDArray[np.bool_], candidates: list[Candidate]
+    ) -> dict[str, Any]:
         """Return one image's columns. small: map at stride 4;  mask: canonical [H, W]."""
         area_px = int(mask.sum())
         kept = self.config.keep_maps == "all" or area_px > 0
         return {
             "score": candidates[0].score if candidates else 0.0,
             "mask_area_px": area_px,
-            "candidates": json.dumps([asdict(candidate) for candidate in candidates]),
-            "map_png": encode_png(quantise(small, bits=16 if self.config.keep_maps == "all" else 8)) if kept else None,
-            "mask_png": encode_png(reduce_mask(mask) * np.uint8(255)) if area_px else None,
+            "candidates": encode_candidates(candidates),
+            "map_png": encode_map(small, bits=16 if self.config.keep_maps == "all" else 8) if kept else None,
+            "mask_png": encode_mask(reduce_mask(mask)) if area_px else None,
             "map_rows": small.shape[0],
             "map_cols": small.shape[1],
         }
@@ -172,29 +182,18 @@ class Predictor:
     def _warn_of_removal(self, removed: NDArray[np.float32]) -> None:
         if count := int((removed > REMOVAL_WARNING).sum()):
             params = self.config.refine.params.model_dump()
-            log.warning("the CRF took more than half of a component in %d of %d images; its parameters: %s", count, len(removed), params)
+            log.warning(
+                "the CRF took more than half of a component in %d of %d images; its parameters: %s",
+                count,
+                len(removed),
+                params,
+            )
 
 
 def mean_entropy(probability: NDArray[np.float32]) -> float:
     """Return the mean entropy of a map in bits a cell, 0 (sure everywhere) to 1 (even odds everywhere). probability: [h, w], 0 to 1."""
     p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
     return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean())
-
-
-def quantise(probability: NDArray[np.float32], *, bits: Literal[8, 16]) -> NDArray[np.uint8 | np.uint16]:
-    """Return probabilities as integers, 1.0 = full scale. probability: [h, w] float, 0 to 1."""
-    return np.rint(probability * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
-
-
-def reduce_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask at stride 4: cells at least half covered, or, where none is, every cell that is touched.
-
-    mask: [H, W] bool, H and W multiples of 4; a mask that is not empty stays so
-    """
-    height, width = mask.shape
-    covered = mask.reshape(height // STRIDE, STRIDE, width // STRIDE, STRIDE).mean(axis=(1, 3))
-    half = covered >= 0.5
-    return half if half.any() else covered > 0
 
 
 def _identity(pair: Mapping[str, Any], name: str) -> dict[str, Any]:

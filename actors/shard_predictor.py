@@ -4,7 +4,6 @@ A shard is what is redone after a fault. Its file has the shard's number for a n
 a shard again, and however often, ends with the same files; those that are there need not be done again.
 """
 
-import os
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from actors.predictor import Predictor, Stopwatch
+from system.files.atomic import replacing
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ShardFacts:
 
 
 class ShardPredictor:
-    """Turns shards of decoded pairs into files of tables.PREDICTIONS."""
+    """Turns shards of decoded pairs into files of schemas.PREDICTIONS."""
 
     def __init__(self, checkpoint: str, config: Mapping[str, Any], folder: str) -> None:
         """Load the network. checkpoint, config: as Predictor takes them;  folder: where the files go."""
@@ -69,19 +69,17 @@ class ShardPredictor:
             network_s=watch.seconds["network"],
             refine_s=watch.seconds["refine"],
             write_s=watch.seconds["write"],
-            pixel_bytes=sum(len(pixels) for side in ("left", "right") for pixels in batch[f"{side}_pixels"] if pixels is not None),
+            pixel_bytes=sum(
+                len(pixels) for side in ("left", "right") for pixels in batch[f"{side}_pixels"] if pixels is not None
+            ),
             written_bytes=path.stat().st_size,
         )
         return pa.Table.from_pylist([asdict(facts)])
 
     def _write(self, rows: pa.Table, shard: int) -> Path:
         path = self.folder / shard_name(shard)
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
-        with temporary.open("wb") as file:
-            pq.write_table(rows, file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as partial:
+            pq.write_table(rows, partial)
         return path
 
 

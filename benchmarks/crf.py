@@ -42,7 +42,10 @@ def blobs(rng: np.random.Generator, *, height: int, width: int, num_images: int)
     maps, images = [], []
     for _ in range(num_images):
         radius = min(height, width) / 16
-        centres = [np.hypot(y - height * rng.uniform(0.25, 0.75), x - width * rng.uniform(0.25, 0.75)) / radius for _ in range(2)]
+        centres = [
+            np.hypot(y - height * rng.uniform(0.25, 0.75), x - width * rng.uniform(0.25, 0.75)) / radius
+            for _ in range(2)
+        ]
         near = np.exp(-(np.minimum(*centres) ** 2) / 2)
         texture = 40 * np.sin(y / height * 9) * np.cos(x / width * 7) + rng.normal(0, 8, (height, width))
         images.append(90 + texture + 60 * near)
@@ -94,17 +97,27 @@ def main() -> None:
 
 def tell_errors(backends: list[str]) -> None:
     """Print the largest error of each backend for each kind of image and each set of parameters."""
-    print(f"largest error against exact mean field, {NUM_DRAWS} draws of images of {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX} px")
+    print(
+        f"largest error against exact mean field, {NUM_DRAWS} draws of images of {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX} px"
+    )
     worst = dict.fromkeys(backends, 0.0)
     for kind, draw in IMAGES.items():
         for name, params in PARAMETERS.items():
-            prob, image = draw(np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=NUM_DRAWS)
+            prob, image = draw(
+                np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=NUM_DRAWS
+            )
             exact = dense_crf(prob, image, params, backend="exact")
-            errors = {backend: (dense_crf(prob, image, params, backend=backend) - exact).abs().max().item() for backend in backends}
+            errors = {
+                backend: (dense_crf(prob, image, params, backend=backend) - exact).abs().max().item()
+                for backend in backends
+            }
             worst = {backend: max(worst[backend], error) for backend, error in errors.items()}
             print(f"  {kind:6} {name:24}" + "".join(f"{backend} {error:.4f}  " for backend, error in errors.items()))
     print(
-        "  all" + " " * 28 + "".join(f"{backend} {error:.4f}  " for backend, error in worst.items()) + f"(target for grid {TARGET_ERROR})"
+        "  all"
+        + " " * 28
+        + "".join(f"{backend} {error:.4f}  " for backend, error in worst.items())
+        + f"(target for grid {TARGET_ERROR})"
     )
 
 
@@ -112,13 +125,23 @@ def tell_times(backends: list[str]) -> None:
     """Print ms an image on one thread."""
     print("ms an image, one thread")
     prob, image = blobs(np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=4)
-    print(f"  {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX}, typical      exact {milliseconds(prob, image, backend='exact'):8.1f}")
+    print(
+        f"  {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX}, typical      exact {milliseconds(prob, image, backend='exact'):8.1f}"
+    )
     for kind, draw in (("typical", blobs), ("worst", noise)):
         for height, width, num_images in ((160, 128, 16), (1024, 800, 2)):
             prob, image = draw(np.random.default_rng(1), height=height, width=width, num_images=num_images)
             times = {backend: milliseconds(prob, image, backend=backend) for backend in backends}
-            ratio = f"grid / pydensecrf {times['grid'] / times['pydensecrf']:.2f} (target {TARGET_RATIO})" if "pydensecrf" in times else ""
-            print(f"  {height} x {width}, {kind}".ljust(24) + "  ".join(f"{name} {ms:8.1f}" for name, ms in times.items()) + f"  {ratio}")
+            ratio = (
+                f"grid / pydensecrf {times['grid'] / times['pydensecrf']:.2f} (target {TARGET_RATIO})"
+                if "pydensecrf" in times
+                else ""
+            )
+            print(
+                f"  {height} x {width}, {kind}".ljust(24)
+                + "  ".join(f"{name} {ms:8.1f}" for name, ms in times.items())
+                + f"  {ratio}"
+            )
 
 
 def tell_gpu_times() -> None:

@@ -39,8 +39,12 @@ def main() -> None:
         result = evaluate_boxes(boxes, rules=BoxRules(), config=FrocConfig())
         total_s = time.perf_counter() - start
     print(f"{args.images} images, {len(boxes.lesion_image)} lesions, {args.candidates} candidates, 1000 resamples")
-    print(f"read and checked in {read_s:.1f} s, evaluated in {total_s - read_s:.1f} s: {total_s:.1f} s in all (target 20)")
-    print(f"counts {result.summary['counts']}; mean sensitivity {result.summary['mean']:.4f}, 95 % {result.summary['interval']}")
+    print(
+        f"read and checked in {read_s:.1f} s, evaluated in {total_s - read_s:.1f} s: {total_s:.1f} s in all (target 20)"
+    )
+    print(
+        f"counts {result.summary['counts']}; mean sensitivity {result.summary['mean']:.4f}, 95 % {result.summary['interval']}"
+    )
     print(f"highest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 

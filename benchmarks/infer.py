@@ -33,7 +33,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from system.archive import Archive
-from system.archive.pairs import PAIRS
+from system.schemas import PAIRS
 from system.imaging import ImagingConfig, canonical_view, encode_png, to_network
 from system.methods import METHODS
 from system.nets import ModelCard, NetConfig, write_model
@@ -63,7 +63,9 @@ def main() -> None:
     """Print the rates, their ratios, and the memory."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=600)
-    parser.add_argument("--memory", type=int, nargs="*", default=[500, 5000], help="numbers of pairs whose memory is compared; 0 = skip")
+    parser.add_argument(
+        "--memory", type=int, nargs="*", default=[500, 5000], help="numbers of pairs whose memory is compared; 0 = skip"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", default="128x96", help="rows x columns")
     parser.add_argument("--backbone", default="hrnet_w18_small")
@@ -76,10 +78,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         job, distinct = prepare(Path(text), args, height=height, width=width)
         pairs = repeated(distinct, args.pairs // args.batch_pairs * args.batch_pairs)
-        print(f"{args.backbone}, {height} x {width}, {len(pairs)} pairs, batches of {args.batch_pairs} pairs, {job.device}")
+        print(
+            f"{args.backbone}, {height} x {width}, {len(pairs)} pairs, batches of {args.batch_pairs} pairs, {job.device}"
+        )
         if args.bare:
             for _ in range(args.repeats):
-                print(f"(a) network {bare_network(job, pairs):.1f} images/s  (b) plain script {plain_script(job, pairs, Path(text)):.1f}")
+                print(
+                    f"(a) network {bare_network(job, pairs):.1f} images/s  (b) plain script {plain_script(job, pairs, Path(text)):.1f}"
+                )
             return
         from pipelines.cluster import session
         from system.config import ClusterConfig
@@ -103,13 +109,15 @@ def compare(job: Job, pairs: pa.Table, folder: Path, *, repeats: int) -> None:
             f"{ours['start_s']:.1f} s, predictors waited {ours['wait_share']:.0%}, seconds {ours['seconds']}"
         )
     by_plain, by_bare = (statistics.median(column) for column in zip(*ratios, strict=True))
-    print(f"median of {repeats}: (c) / (b) {by_plain:.2f} (target 0.9 on two cores), (c) / (a) {by_bare:.2f} (target 0.8 on a GPU)")
+    print(
+        f"median of {repeats}: (c) / (b) {by_plain:.2f} (target 0.9 on two cores), (c) / (a) {by_bare:.2f} (target 0.8 on a GPU)"
+    )
 
 
 def mammoloop(job: Job, pairs: pa.Table, run: Path) -> dict[str, Any]:
     """Return the metrics of `mammoloop infer`'s own pipeline."""
     from pipelines import infer
-    from system.runs import Stage
+    from system.run.stage import Stage
 
     return infer.run(
         pairs,
@@ -157,7 +165,7 @@ def plain_script(job: Job, pairs: pa.Table, folder: Path) -> float:
         full = functional.interpolate(maps, size=pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         gray = 255 * torch.cat([left, right])[:, 0].float()
         masks = refine_masks(full, gray, mask_threshold=MASK_THRESHOLD, config=refine).mask
-        candidates = regions(full.cpu().numpy(), floor=refine.candidate_floor, min_px=refine.min_candidate_px)
+        candidates = regions(full.cpu().numpy(), floor=refine.candidate_threshold, min_px=refine.min_candidate_px)
         small, p_images = (255 * maps[:, 0]).round().byte().cpu().numpy(), torch.cat([p_left, p_right]).tolist()
         rows = [
             {
@@ -187,7 +195,9 @@ class Pairs(Dataset[tuple[list[str], torch.Tensor]]):
     def __getitem__(self, number: int) -> tuple[list[str], torch.Tensor]:
         rows = self.rows[number * self.batch_pairs : (number + 1) * self.batch_pairs]
         names = [row[f"{side}_id"] for side in ("left", "right") for row in rows]
-        return names, torch.from_numpy(np.stack([[self.archive.pixels(row[f"{side}_sha"]) for row in rows] for side in ("left", "right")]))
+        return names, torch.from_numpy(
+            np.stack([[self.archive.pixels(row[f"{side}_sha"]) for row in rows] for side in ("left", "right")])
+        )
 
 
 def loader_of(job: Job, pairs: pa.Table, *, num_workers: int) -> Iterator[tuple[list[str], torch.Tensor]]:
@@ -198,7 +208,10 @@ def loader_of(job: Job, pairs: pa.Table, *, num_workers: int) -> Iterator[tuple[
 
 def on_device(pixels: torch.Tensor, job: Job) -> list[torch.Tensor]:
     """Return left and right [B, 1, H, W] float32, 0 to 1."""
-    return [torch.from_numpy(to_network(side)[:, None]).to(job.device, memory_format=torch.channels_last) for side in pixels.numpy()]
+    return [
+        torch.from_numpy(to_network(side)[:, None]).to(job.device, memory_format=torch.channels_last)
+        for side in pixels.numpy()
+    ]
 
 
 def precision(job: Job) -> torch.dtype:
@@ -215,7 +228,9 @@ def wait_for(job: Job) -> None:
 def prepare(folder: Path, args: argparse.Namespace, *, height: int, width: int) -> tuple[Job, pa.Table]:
     """Make an archive of synthetic views and a checkpoint; returns the job and the distinct pairs."""
     archive = Archive.create(str(folder / "archive"), imaging=ImagingConfig(height_px=height, width_px=width))
-    refine = RefineConfig(params=CrfParams().scaled(height / 1024), min_candidate_px=max(1, round(30 * (height / 1024) ** 2)))
+    refine = RefineConfig(
+        params=CrfParams().scaled(height / 1024), min_candidate_px=max(1, round(30 * (height / 1024) ** 2))
+    )
     config = InferConfig(
         refine=refine,
         batch_pairs=args.batch_pairs,
@@ -245,12 +260,14 @@ def synthetic_pairs(archive: Archive) -> pa.Table:
 
 
 def repeated(pairs: pa.Table, count: int) -> pa.Table:
-    """Return archive.pairs.PAIRS of `count` pairs: those that there are, again and again under other names."""
+    """Return schemas.PAIRS of `count` pairs: those that there are, again and again under other names."""
     rows = []
     for number, row in enumerate(itertools.islice(itertools.cycle(pairs.to_pylist()), count)):
         names = {f"{side}_id": f"{side}{number}" for side in ("left", "right")}
         keys = {f"{side}_key": image_key(names[f"{side}_id"]) for side in ("left", "right")}
-        rows.append(row | names | keys | {"pair_key": number, "study_id": f"study{number}", "patient_id": f"patient{number}"})
+        rows.append(
+            row | names | keys | {"pair_key": number, "study_id": f"study{number}", "patient_id": f"patient{number}"}
+        )
     return pa.Table.from_pylist(rows, schema=PAIRS)
 
 
@@ -268,7 +285,9 @@ def write_stretched(job: Job, backbone: str, pairs: pa.Table) -> None:
     state["mask_head.classify.weight"] *= scale
     state["mask_head.classify.bias"] -= middle
     state["mask_head.classify.bias"] *= scale
-    card = ModelCard(method="btv", net=net.model_dump(), height_px=imaging.height_px, width_px=imaging.width_px, classifies=True)
+    card = ModelCard(
+        method="btv", net=net.model_dump(), height_px=imaging.height_px, width_px=imaging.width_px, classifies=True
+    )
     write_model(job.checkpoint, state, card)
 
 

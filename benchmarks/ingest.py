@@ -36,7 +36,9 @@ def main() -> None:
     """Print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--exams", type=int, default=3, help="phantom exams of four views per transfer syntax")
-    parser.add_argument("--memory", type=int, default=0, metavar="FILES", help="watch memory over so many files instead")
+    parser.add_argument(
+        "--memory", type=int, default=0, metavar="FILES", help="watch memory over so many files instead"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as text:
         sources = {name: _write(Path(text) / name, name, num_exams=options.exams) for name in SYNTAXES}
@@ -47,11 +49,16 @@ def main() -> None:
 
 
 def _compare(sources: dict[str, Path]) -> None:
-    print(f"{'files':>14} {'bare/s':>8} {'ours/s':>8} {'ratio':>6}   ({ROWS}x{COLS}, 12 bit, one core, medians of {TURNS})")
+    print(
+        f"{'files':>14} {'bare/s':>8} {'ours/s':>8} {'ratio':>6}   ({ROWS}x{COLS}, 12 bit, one core, medians of {TURNS})"
+    )
     for name, source in sources.items():
         pairs = [(_bare_rate(source), _our_rate(source)) for _ in range(TURNS)]
         bare, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
-        print(f"{name:>14} {bare:8.2f} {ours:8.2f} {statistics.median(second / first for first, second in pairs):6.2f}", flush=True)
+        print(
+            f"{name:>14} {bare:8.2f} {ours:8.2f} {statistics.median(second / first for first, second in pairs):6.2f}",
+            flush=True,
+        )
 
 
 def _bare_rate(source: Path) -> float:
@@ -61,7 +68,9 @@ def _bare_rate(source: Path) -> float:
         start = time.perf_counter()
         for path in files:
             dataset = dcmread(path)
-            values = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset, index=0).astype(np.float32)
+            values = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset, index=0).astype(
+                np.float32
+            )
             if dataset.PhotometricInterpretation == "MONOCHROME1":
                 values = values.max() - values
             view, _ = canonical_view(values, config=IMAGING)
@@ -92,14 +101,19 @@ def _watch_memory(sources: dict[str, Path], *, num_files: int) -> None:
                 fence.take(items[number % len(items)])
                 if number in (50, num_files // len(sources)):
                     marks[number] = _memory_mib(fence)
-            print(f"{name:>14}: " + ", ".join(f"after {number} files {now} MiB, peak {peak} MiB" for number, (now, peak) in marks.items()))
+            print(
+                f"{name:>14}: "
+                + ", ".join(f"after {number} files {now} MiB, peak {peak} MiB" for number, (now, peak) in marks.items())
+            )
 
 
 @contextmanager
 def _fence(source: Path, out: Path) -> Iterator[Fence]:
     """Give a fence on a fresh archive."""
     archive = Archive.create(out, imaging=IMAGING)
-    fence = Fence(ReadJob(archive.uri, "dicom", str(source), DicomConfig(), memory_mib=DECODER_HEADROOM_MIB, timeout_s=120))
+    fence = Fence(
+        ReadJob(archive.uri, "dicom", str(source), DicomConfig(), memory_mib=DECODER_HEADROOM_MIB, timeout_s=120)
+    )
     yield fence
     fence.close()
 

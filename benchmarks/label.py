@@ -22,13 +22,13 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from pipelines.cluster import session
 from pipelines.label import ask_labelers, to_rows
 from system.config import ClusterConfig
-from system.phantom.findings import BreastFinding, MassFinding, MassShape
 from system.phantom.reports import write_report
+from system.phantom.truth import BreastTruth, MassShape, MassTruth
 from system.records import Side
+from system.reports.annotated import NO_FOLD, Reports
 from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder
-from system.reports.folder import ENCODER, ReaderFacts, model_folder, save_readers
-from system.reports.labelled import NOBODY, Reports
+from system.reports.folder import ENCODER, ReportModelCard, model_folder, save_report_models
 from system.reports.text import Sections
 
 
@@ -59,7 +59,9 @@ def one_pair(models: Path, reports: Reports, *, config: ReportConfig) -> float:
     start = time.perf_counter()
     bare_loop(models, reports.sections, config=config)
     bare = len(reports) / (time.perf_counter() - start)
-    print(f"labelers {ours:.0f} reports/s, bare loop {bare:.0f} reports/s, ratio {ours / bare:.2f}; {third} reports with start {few:.1f} s")
+    print(
+        f"labelers {ours:.0f} reports/s, bare loop {bare:.0f} reports/s, ratio {ours / bare:.2f}; {third} reports with start {few:.1f} s"
+    )
     return ours / bare
 
 
@@ -68,7 +70,10 @@ def labelled_s(models: Path, reports: Reports, count: int, *, config: ReportConf
     those = np.linspace(0, len(reports) - 1, count).astype(int)
     start = time.perf_counter()
     answered = sum(
-        len(batch) for batch in ask_labelers(to_rows(reports, those, np.full(count, NOBODY, np.int8)), models=models, config=config)
+        len(batch)
+        for batch in ask_labelers(
+            to_rows(reports, those, np.full(count, NO_FOLD, np.int8)), models=models, config=config
+        )
     )
     assert answered == count
     return time.perf_counter() - start
@@ -80,7 +85,9 @@ def bare_loop(folder: Path, texts: list[Sections], *, config: ReportConfig) -> n
     torch.set_num_threads(1)
     tokenizer = AutoTokenizer.from_pretrained(folder / ENCODER)
     models = [
-        AutoModelForSequenceClassification.from_pretrained(folder / model_folder(side, fold)).eval() for side in Side for fold in range(3)
+        AutoModelForSequenceClassification.from_pretrained(folder / model_folder(side, fold)).eval()
+        for side in Side
+        for fold in range(3)
     ]
     ordered = sorted(texts, key=lambda text: text.length)
     answers = []
@@ -94,10 +101,12 @@ def bare_loop(folder: Path, texts: list[Sections], *, config: ReportConfig) -> n
 
 def written(count: int) -> Reports:
     """Return synthetic reports, half of them with a mass."""
-    sick, well = BreastFinding((MassFinding(MassShape.SPICULATED, 12.0),)), BreastFinding()
+    sick, well = BreastTruth((MassTruth(MassShape.SPICULATED, 12.0),)), BreastTruth()
     dictated = [
         write_report(
-            {Side.LEFT: sick if at % 2 else well, Side.RIGHT: well}, language="zh" if at % 4 < 2 else "en", rng=np.random.default_rng(at)
+            {Side.LEFT: sick if at % 2 else well, Side.RIGHT: well},
+            language="zh" if at % 4 < 2 else "en",
+            rng=np.random.default_rng(at),
         )
         for at in range(count)
     ]
@@ -111,7 +120,9 @@ def make_models(folder: Path, reports: Reports, *, config: ReportConfig) -> None
     for name in [ENCODER, *names["L"], *names["R"]]:
         build_encoder(folder / name, "small", reports.sections[:500], config=config, device="cpu")
     one = {side.value: [1.0] * 3 for side in Side}
-    save_readers(folder, ReaderFacts(names, one, one, max_tokens=config.max_tokens, batch_size=config.label_batch_size))
+    save_report_models(
+        folder, ReportModelCard(names, one, one, max_tokens=config.max_tokens, batch_size=config.label_batch_size)
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.miner import Miner
-from system.archive.tables import PREDICTIONS
+from system.schemas import PREDICTIONS
 from system.mining import Columns, Shard, read_pool
 
 ROWS_PER_SHARD = 100_000
@@ -42,14 +42,18 @@ def main() -> None:
         run = Path(text)
         miner, before = Miner(str(run / "miner")), resident_bytes()
         driver, offered_s = miner.claim(), 0.0
-        for shard in shards(run, rows=args.rows, members=args.members):  # the last one stays: nothing beside ten millions
+        for shard in shards(
+            run, rows=args.rows, members=args.members
+        ):  # the last one stays: nothing beside ten millions
             start = time.perf_counter()
             miner.offer(shard, driver=driver)
             offered_s += time.perf_counter() - start
         held = resident_bytes() - before
         print(f"offered: {args.rows} rows in {offered_s:.1f} s, {args.rows / offered_s / 1e6:.2f} M rows/s (target 1)")
         print(f"resident: {held / MIB:.0f} MiB more than before, {held / args.rows:.1f} bytes a row (target 40)")
-        print(f"so 100 M rows: {100e6 * held / args.rows / 1024**3:.1f} GiB, offered in {100e6 / args.rows * offered_s:.0f} s")
+        print(
+            f"so 100 M rows: {100e6 * held / args.rows / 1024**3:.1f} GiB, offered in {100e6 / args.rows * offered_s:.0f} s"
+        )
         for p0 in P0:
             start = time.perf_counter()
             counts = miner.counts(p0)
@@ -83,14 +87,19 @@ def shards(run: Path, *, rows: int, members: int) -> Iterator[Shard]:
         has_mask = rng.random(count) < MASKED
         path = run / "predictions" / f"part_{number:06d}.parquet"
         write_predictions(path, keys, has_mask)
-        yield Shard(1, number, 1, str(path.relative_to(run)), Columns(keys, y, rng.random(count, dtype=np.float32), has_mask))
+        yield Shard(
+            1, number, 1, str(path.relative_to(run)), Columns(keys, y, rng.random(count, dtype=np.float32), has_mask)
+        )
 
 
 def write_predictions(path: Path, keys: np.ndarray, has_mask: np.ndarray) -> None:
     """Write what infer writes, as far as a snapshot reads it."""
     png = pa.array([PNG if masked else None for masked in has_mask], pa.binary())
     columns = {name: pa.nulls(len(keys), PREDICTIONS.field(name).type) for name in PREDICTIONS.names}
-    columns |= {"image_key": pa.array(keys), "image_id": pa.array([f"{key & 0xFFFFFFFFFFFFFFFF:024x}" for key in keys.tolist()])}
+    columns |= {
+        "image_key": pa.array(keys),
+        "image_id": pa.array([f"{key & 0xFFFFFFFFFFFFFFFF:024x}" for key in keys.tolist()]),
+    }
     pq.write_table(pa.table(columns | {"map_png": png, "mask_png": png}, schema=PREDICTIONS), path)
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipelines.train_loop import TrainJob, Worker, epoch_index, plan_epoch
+from pipelines.workers.train_loop import TrainJob, Worker, epoch_index, plan_epoch
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.imaging import ImagingConfig
@@ -63,11 +63,18 @@ def main() -> None:
             tell_of_gpu(worker, next(iter(read(job, worker, 1))), images_per_s=loop)
 
 
-def prepare(folder: Path, args: argparse.Namespace, *, size: tuple[int, int], device: torch.device) -> tuple[TrainJob, Worker]:
+def prepare(
+    folder: Path, args: argparse.Namespace, *, size: tuple[int, int], device: torch.device
+) -> tuple[TrainJob, Worker]:
     """Return a job of stage 1 on a made-up archive and what trains it."""
     archive = write_archive(folder, size=size)
     train = TrainConfig(
-        num_epochs=1000, plan="constant", batch_size=args.batch, steps_per_epoch=1, loader_workers=args.loader_workers, compile=args.compile
+        num_epochs=1000,
+        plan="constant",
+        batch_size=args.batch,
+        steps_per_epoch=1,
+        loader_workers=args.loader_workers,
+        compile=args.compile,
     )
     net = NetConfig(backbone=args.backbone, pretrained=False)
     job = TrainJob(
@@ -88,7 +95,9 @@ def prepare(folder: Path, args: argparse.Namespace, *, size: tuple[int, int], de
         model.compile()
     learner = Learner(method, model, torch.optim.Adam(groups), None, train, job.loss, device)
     precision = resolve_precision(train.precision, device)
-    print(f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, {args.loader_workers} loader processes")
+    print(
+        f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, {args.loader_workers} loader processes"
+    )
     return job, Worker(job, archive, learner, rank=0, num_workers=1)
 
 
@@ -103,11 +112,29 @@ def write_archive(folder: Path, *, size: tuple[int, int]) -> Archive:
             mask = np.zeros(size, bool)
             mask[40:80, 40:80] = side == "L"
             name = f"{woman}{side}"
-            row = {"image_id": name, "image_key": image_key(name), "patient_id": str(woman), "study_id": str(woman), "side": side}
-            row |= {"view": "MLO", "rows": size[0], "cols": size[1], "spacing_mm": 0.0, "geometry": "", "source": "benchmark"}
+            row = {
+                "image_id": name,
+                "image_key": image_key(name),
+                "patient_id": str(woman),
+                "study_id": str(woman),
+                "side": side,
+            }
+            row |= {
+                "view": "MLO",
+                "rows": size[0],
+                "cols": size[1],
+                "spacing_mm": 0.0,
+                "geometry": "",
+                "source": "benchmark",
+            }
             images.append(row | {"split": Split.STRONG, "pixel_sha": archive.put_pixels(pixels)})
             masks.append(
-                {"image_id": name, "mask_sha": archive.put_pixels(mask), "num_lesions": int(mask.any()), "area_px": int(mask.sum())}
+                {
+                    "image_id": name,
+                    "mask_sha": archive.put_pixels(mask),
+                    "num_lesions": int(mask.any()),
+                    "area_px": int(mask.sum()),
+                }
             )
     archive.upsert("images", pa.Table.from_pylist(images, schema=SCHEMAS["images"]))
     archive.upsert("masks", pa.Table.from_pylist(masks, schema=SCHEMAS["masks"]))
@@ -119,10 +146,14 @@ def one_repeat(job: TrainJob, worker: Worker, *, steps: int) -> tuple[float, flo
     learner = worker.learner
     batches = list(read(job, worker, 2))
     bare = rate(lambda count: [bare_step(learner, batches[at % 2]) for at in range(count)], job, steps=steps)
-    ours = rate(lambda count: run_epoch(learner, read(job, worker, count), epoch=0, steps_per_epoch=count), job, steps=steps)
+    ours = rate(
+        lambda count: run_epoch(learner, read(job, worker, count), epoch=0, steps_per_epoch=count), job, steps=steps
+    )
     many = 4 * steps
     loader = rate(lambda count: list(read(job, worker, count)), job, steps=many)
-    print(f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}")
+    print(
+        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}"
+    )
     return bare, ours, loader
 
 
@@ -163,7 +194,9 @@ def tell_of_gpu(worker: Worker, batch: Batch, *, images_per_s: float) -> None:
     name = torch.cuda.get_device_name()
     peak = next((value for key, value in PEAK_TFLOPS.items() if key in name.split()), None)
     share = f"{tflops / peak:.1%} of its {peak:.0f} TFLOP/s in bf16" if peak else "its peak is not in our table"
-    print(f"{name}: {tflops:.1f} TFLOP/s, {share}; most memory at once {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB")
+    print(
+        f"{name}: {tflops:.1f} TFLOP/s, {share}; most memory at once {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+    )
 
 
 if __name__ == "__main__":

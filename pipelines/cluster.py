@@ -7,19 +7,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
+from ray.exceptions import RayError
 
-from system.config import ClusterConfig, RunConfig
-from system.runs import code_digest
+from system.config import RunConfig
+from system.errors import UserError
+from system.resources import ClusterResources
+from system.run.code import code_digest
 
 log = logging.getLogger(__name__)
 
 
-class MixedClusterError(RuntimeError):
+class MixedClusterError(UserError):
     """The driver and the workers run different sources."""
 
 
 @contextmanager
-def session(config: ClusterConfig, *, quiet: bool = False) -> Iterator[None]:
+def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
 
     Raises MixedClusterError when a worker's sources differ from the driver's.
@@ -52,12 +55,32 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
 
     resources: what Ray has in all, e.g. {"CPU": 8.0, "GPU": 1.0}
     """
-    cluster, predict = config.cluster, config.infer
+    train, infer = config.resources.train, config.resources.infer
     needed = {
-        "CPU": max(cluster.num_train_workers * cluster.train_cpus, predict.num_predictors * predict.predictor_cpus + predict.decode_cpus),
-        "GPU": max(cluster.num_train_workers * cluster.train_gpus, predict.num_predictors * predict.predictor_gpus),
+        "CPU": max(train.num_workers * train.cpus, infer.num_predictors * infer.predictor_cpus + infer.decode_cpus),
+        "GPU": max(train.num_workers * train.gpus, infer.num_predictors * infer.predictor_gpus),
     }
     return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
+
+
+def plain_cause(error: BaseException) -> BaseException:
+    """Return the error that a task, an actor or a training worker raised, without what Ray wrapped around it on the way.
+
+    An error that no user can mend is returned as it came, with Ray's text, which holds the remote traceback.
+    """
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, UserError) and not isinstance(current, RayError):
+            return current
+        failures = getattr(current, "worker_failures", None)  # Ray Train: rank -> error
+        nested = [getattr(current, "cause", None), current.__cause__, current.__context__]
+        nested += list(failures.values()) if isinstance(failures, dict) else []
+        waiting += [each for each in nested if isinstance(each, BaseException)]
+    return error
 
 
 def _check_same_code() -> None:

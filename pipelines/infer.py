@@ -10,169 +10,230 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
 from actors.predictor import PredictorConfig
 from actors.shard_predictor import ShardFacts, ShardPredictor, shard_name
-from pipelines.decode import decode_pairs
-from pipelines.infer_summary import Progress, in_words, summarise
+from pipelines.workers.decode import decode_pairs
+from pipelines.workers.infer_summary import InferProgress, in_words, summarise
 from system.archive import Archive
-from system.archive.tables import PREDICTIONS
+from system.errors import UserError
+from system.files.atomic import write_text
 from system.nets import read_card, weights_digest
 from system.refine import InferConfig
-from system.runs import Manifest, Stage, code_digest
+from system.resources import InferResources
+from system.run.code import code_digest
+from system.run.results import InferResult
+from system.run.stage import Stage, Written
 
 log = logging.getLogger(__name__)
 
 SHARDS_PER_PREDICTOR = 8  # enough that reading, network and writing overlap also on small archives
 _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "right_id", "right_key", "right_sha"]
+_SHARD_SIZE = "shard_size.txt"  # in an attempt: another start with other resources cuts the same shards
+_EVEN_ODDS = 0.5  # where no mask is read: the mask threshold has no effect
 
 
-def run(  # noqa: PLR0913 - what is inferred, from where, by what, where to
+def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where to
     pairs: pa.Table,
     *,
     archive_uri: str,
     checkpoint: Path,
     config: InferConfig,
-    stage: Stage,
+    resources: InferResources,
     mask_threshold: float,
-    keep_maps: Literal["masked", "all"],
-) -> Manifest:
-    """Write the predictions of all images of `pairs`; needs a running Ray.
+    stage: Stage[InferResult],
+) -> InferResult:
+    """Write the predictions of weak images: masks refined by the CRF, 8-bit maps of the images with a mask. Needs a running Ray.
 
-    pairs: archive.pairs.PAIRS;  checkpoint: folder of nets.write_model;  mask_threshold: probability that counts as even odds
-    keep_maps: masked = 8-bit maps of images with a mask (weak inference), all = 16-bit maps of every image (evaluation)
-    stage: files part_000000.parquet and so on, of PREDICTIONS; metrics as infer_summary says. Raises ValueError when no node has the GPUs.
+    pairs: schemas.PAIRS
+    checkpoint: folder of nets.write_model
+    mask_threshold: probability that counts as even odds before the CRF, 0 to 1
+    stage: files part_000000.parquet and so on, of schemas.PREDICTIONS
+    Raises UserError when no node has the GPUs, or the checkpoint was trained on another size of view.
     """
-    if done := stage.manifest():
-        return done
-    archive = Archive.open(archive_uri)
-    settings = _predictor_config(archive, checkpoint=checkpoint, config=config, mask_threshold=mask_threshold, keep_maps=keep_maps)
-    shards = split_shards(pairs, image_bytes=2 * settings.height_px * settings.width_px, config=config)
+    job = _Job(archive_uri, checkpoint, config, resources, mask_threshold, keep_maps="masked")
+    return _infer(pairs, job, stage=stage)
 
-    def infer(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
+
+def whole_maps(
+    pairs: pa.Table,
+    *,
+    archive_uri: str,
+    checkpoint: Path,
+    config: InferConfig,
+    resources: InferResources,
+    stage: Stage[InferResult],
+) -> InferResult:
+    """Write the predictions of images that are evaluated or shown: 16-bit maps of all, no CRF. Otherwise as `for_mining`."""
+    without_crf = config.changed(refine=config.refine.changed(backend="none"))
+    job = _Job(archive_uri, checkpoint, without_crf, resources, _EVEN_ODDS, keep_maps="all")
+    return _infer(pairs, job, stage=stage)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What an inference is done with."""
+
+    archive_uri: str
+    checkpoint: Path
+    config: InferConfig
+    resources: InferResources
+    mask_threshold: float
+    keep_maps: Literal["masked", "all"]
+
+
+def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferResult:
+    if stage.finished:
+        return stage.result()
+    archive = Archive.open(job.archive_uri)
+    settings = _predictor_config(archive, job)
+    ordered = pad_pairs(pairs, batch_pairs=settings.batch_pairs)
+
+    def infer(attempt: Path) -> Written[InferResult]:
+        shards = cut_shards(ordered, size=_shard_size(attempt, len(ordered), settings, job.resources))
         files = [attempt / shard_name(number) for number in range(len(shards))]
         left = [shard for shard, path in zip(shards, files, strict=True) if not path.exists()]
         if len(left) < len(shards):
-            log.info("%s: %d of %d shards are there from an earlier start", stage.name, len(shards) - len(left), len(shards))
-        began_s, progress = time.time(), Progress(stage.name, num_pairs=sum(_num_pairs(shard) for shard in left))
+            done = len(shards) - len(left)
+            log.info("%s: %d of %d shards are there from an earlier start", stage.name, done, len(shards))
+        began_s = time.time()
+        progress = InferProgress(stage.name, num_pairs=sum(_num_pairs(shard) for shard in left))
         if left:
-            for facts in _stream(left, attempt.resolve(), archive=archive, checkpoint=checkpoint, config=config, settings=settings):
+            for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
                 progress.add(facts)
-        metrics = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
-        log.info("%s: %s", stage.name, in_words(metrics))
-        return files, {"rows": metrics["images"], "config": settings.model_dump(mode="json"), "metrics": metrics}
+        result = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
+        log.info("%s: %s", stage.name, in_words(result))
+        return Written(result, files=files, settings=settings)
 
-    return stage.once(infer, inputs=_digest(settings, archive, shards, checkpoint=checkpoint))
-
-
-def read_predictions(stage: Stage) -> pa.Table:
-    """Return all rows of a finished stage, by image_key; for sets that fit in memory (validation, test)."""
-    tables = [pq.ParquetFile(path).read() for path in stage.paths()]
-    return pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("image_key")
+    return stage.once(infer, inputs=_digest(settings, archive, ordered, checkpoint=job.checkpoint))
 
 
-def _predictor_config(
-    archive: Archive, *, checkpoint: Path, config: InferConfig, mask_threshold: float, keep_maps: Literal["masked", "all"]
-) -> PredictorConfig:
-    """Return what the predictors are told. Raises ValueError when the checkpoint was trained on another size of view."""
-    card, imaging = read_card(checkpoint), archive.imaging
+def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:
+    """Return the predictors' settings. Raises UserError when the checkpoint was trained on another size of view."""
+    card, imaging = read_card(job.checkpoint), archive.imaging
     if (card.height_px, card.width_px) != (imaging.height_px, imaging.width_px):
-        raise ValueError(
-            f"checkpoint {checkpoint.name} was trained on {card.height_px} x {card.width_px} px, the archive keeps "
+        raise UserError(
+            f"checkpoint {job.checkpoint.name} was trained on {card.height_px} x {card.width_px} px, the archive keeps "
             f"{imaging.height_px} x {imaging.width_px}: use a checkpoint of this archive's size, or ingest at the checkpoint's"
         )
     return PredictorConfig(
         method=card.method,
         height_px=imaging.height_px,
         width_px=imaging.width_px,
-        batch_pairs=config.batch_pairs,
-        mask_threshold=mask_threshold,
-        keep_maps=keep_maps,
-        precision=config.precision,
-        device="cuda" if config.predictor_gpus else "cpu",
-        num_threads=max(1, int(config.predictor_cpus)),
-        refine=config.refine,
+        batch_pairs=job.config.batch_pairs,
+        mask_threshold=job.mask_threshold,
+        keep_maps=job.keep_maps,
+        precision=job.config.precision,
+        device="cuda" if job.resources.predictor_gpus else "cpu",
+        num_threads=max(1, int(job.resources.predictor_cpus)),
+        refine=job.config.refine,
     )
 
 
-def split_shards(pairs: pa.Table, *, image_bytes: int, config: InferConfig) -> list[pa.Table]:
-    """Cut sorted pairs into shards of whole batches, so that a pair always meets the same others in its batch.
+def pad_pairs(pairs: pa.Table, *, batch_pairs: int) -> pa.Table:
+    """Return the pairs sorted by key and filled up to whole batches with pairs of no breast, which give no rows.
 
-    Each row knows its shard and how many rows that has. The last shard is filled up with pairs of no breast, which give no rows.
+    A pair always meets the same others in its batch, however the batches are dealt out.
     """
     pairs = pairs.select(_COLUMNS).sort_by("pair_key")
-    missing = -len(pairs) % config.batch_pairs
-    nobody = {name: 0 if pa.types.is_integer(pairs.schema.field(name).type) else "" for name in _COLUMNS}
-    pairs = pa.concat_tables([pairs, pa.Table.from_pylist([nobody] * missing, schema=pairs.schema)]).combine_chunks()
-    num_batches = len(pairs) // config.batch_pairs
-    by_memory = config.shard_bytes // (2 * image_bytes * config.batch_pairs)
-    by_share = math.ceil(num_batches / (SHARDS_PER_PREDICTOR * config.num_predictors))
-    size = config.batch_pairs * max(1, min(by_memory, by_share))
+    missing = -len(pairs) % batch_pairs
+    padding = {name: 0 if pa.types.is_integer(pairs.schema.field(name).type) else "" for name in _COLUMNS}
+    return pa.concat_tables([pairs, pa.Table.from_pylist([padding] * missing, schema=pairs.schema)]).combine_chunks()
+
+
+def shard_size(num_pairs: int, *, batch_pairs: int, image_bytes: int, resources: InferResources) -> int:
+    """Return how many pairs make a shard: whole batches, within shard_bytes where one fits, and several shards a predictor."""
+    by_memory = resources.shard_bytes // (2 * image_bytes * batch_pairs)
+    by_share = math.ceil(num_pairs // batch_pairs / (SHARDS_PER_PREDICTOR * resources.num_predictors))
+    return batch_pairs * max(1, min(by_memory, by_share))
+
+
+def cut_shards(pairs: pa.Table, *, size: int) -> list[pa.Table]:
+    """Return shards of `size` pairs; each row has its shard's number and how many rows that has."""
     shards = [pairs.slice(start, size) for start in range(0, len(pairs), size)]
     return [
-        shard.append_column("shard", pa.repeat(number, len(shard))).append_column("shard_rows", pa.repeat(len(shard), len(shard)))
+        shard.append_column("shard", pa.repeat(number, len(shard))).append_column(
+            "shard_rows", pa.repeat(len(shard), len(shard))
+        )
         for number, shard in enumerate(shards)
     ]
 
 
+def _shard_size(attempt: Path, num_pairs: int, settings: PredictorConfig, resources: InferResources) -> int:
+    """Return the size of the attempt's shards; an attempt that is taken up again keeps the size it was begun with."""
+    kept = attempt / _SHARD_SIZE
+    if kept.exists():
+        return int(kept.read_text(encoding="utf8"))
+    image_bytes = 2 * settings.height_px * settings.width_px
+    size = shard_size(num_pairs, batch_pairs=settings.batch_pairs, image_bytes=image_bytes, resources=resources)
+    write_text(kept, str(size))
+    return size
+
+
 def _num_pairs(shard: pa.Table) -> int:
-    return sum(bool(left or right) for left, right in zip(shard["left_id"].to_pylist(), shard["right_id"].to_pylist(), strict=True))
+    sides = zip(shard["left_id"].to_pylist(), shard["right_id"].to_pylist(), strict=True)
+    return sum(bool(left or right) for left, right in sides)
 
 
 def _stream(
-    shards: list[pa.Table], folder: Path, *, archive: Archive, checkpoint: Path, config: InferConfig, settings: PredictorConfig
+    shards: list[pa.Table], folder: Path, *, archive: Archive, job: _Job, settings: PredictorConfig
 ) -> Iterator[ShardFacts]:
     """Send shards through pixels (tasks) and predictions (actors), and give what each came to as its file is there."""
-    _check_gpus(config)
+    resources = job.resources
+    _check_gpus(resources)
     context = DataContext.get_current().copy()
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
     with DataContext.current(context):
         facts = (
             ray.data.from_arrow(shards)
-            .map_batches(partial(decode_pairs, archive=archive), batch_size=None, batch_format="pyarrow", num_cpus=config.decode_cpus)
+            .map_batches(
+                partial(decode_pairs, archive=archive),
+                batch_size=None,
+                batch_format="pyarrow",
+                num_cpus=resources.decode_cpus,
+            )
             .map_batches(
                 ShardPredictor,
-                fn_constructor_args=(str(checkpoint.resolve()), settings.model_dump(mode="json"), str(folder)),
+                fn_constructor_args=(str(job.checkpoint.resolve()), settings.model_dump(mode="json"), str(folder)),
                 batch_size=None,
                 batch_format="numpy",
-                compute=_pool(config),
-                num_cpus=config.predictor_cpus,
-                num_gpus=config.predictor_gpus or None,
+                compute=_pool(resources),
+                num_cpus=resources.predictor_cpus,
+                num_gpus=resources.predictor_gpus or None,
             )
         )
         for row in facts.iter_rows():
             yield ShardFacts(**row)
 
 
-def _pool(config: InferConfig) -> ActorPoolStrategy:
-    size = (
-        {"min_size": config.num_predictors, "max_size": config.max_predictors} if config.max_predictors else {"size": config.num_predictors}
-    )
-    calls = config.calls_at_once
+def _pool(resources: InferResources) -> ActorPoolStrategy:
+    fewest, most, calls = resources.num_predictors, resources.max_predictors, resources.calls_at_once
+    size: dict[str, Any] = {"min_size": fewest, "max_size": most} if most else {"size": fewest}
     return ActorPoolStrategy(**size, max_concurrent_calls_per_actor=calls, enable_true_multi_threading=calls > 1)
 
 
-def _check_gpus(config: InferConfig) -> None:
-    """Raise ValueError where Ray would wait for ever for a GPU that no node has."""
-    if config.predictor_gpus and not ray.cluster_resources().get("GPU"):
-        raise ValueError(
-            f"infer.predictor_gpus is {config.predictor_gpus:g}, but no node of the cluster has a GPU: set it to 0 to run on CPUs, "
-            "or start where there is one"
+def _check_gpus(resources: InferResources) -> None:
+    """Raise UserError where Ray would wait for ever for a GPU that no node has."""
+    if resources.predictor_gpus and not ray.cluster_resources().get("GPU"):
+        raise UserError(
+            f"resources.infer.predictor_gpus is {resources.predictor_gpus:g}, but no node of the cluster has a GPU: set it to 0 to run on "
+            "CPUs, or start where there is one"
         )
 
 
-def _digest(settings: PredictorConfig, archive: Archive, shards: list[pa.Table], *, checkpoint: Path) -> str:
-    """Return what stands for all that decides the rows: code, settings, weights, archive, and which pairs stand in which shard."""
-    digest = hashlib.sha256(json.dumps([code_digest(), settings.model_dump(mode="json"), archive.uri, archive.key_fingerprint]).encode())
+def _digest(settings: PredictorConfig, archive: Archive, pairs: pa.Table, *, checkpoint: Path) -> str:
+    """Return what stands for all that decides the rows: code, settings, weights, archive, and which pairs share a batch."""
+    recipe = settings.model_dump(mode="json", exclude={"num_threads"})  # of the resources
+    facts = [code_digest(), recipe, archive.uri, archive.key_fingerprint]
+    digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(weights_digest(checkpoint).encode())
-    for shard in shards:
-        digest.update(json.dumps(shard.to_pydict(), sort_keys=True).encode())
+    digest.update(json.dumps(pairs.to_pydict(), sort_keys=True).encode())
     return digest.hexdigest()

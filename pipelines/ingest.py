@@ -16,7 +16,6 @@ import pyarrow as pa
 import ray
 from rich.table import Table
 
-from pipelines.console import two_columns
 from system.archive import Archive, IngestConfig
 from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
@@ -24,8 +23,10 @@ from system.archive.intake import Intake, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
 from system.archive.layouts.report_table import read_report_file
 from system.archive.reports_in import report_rows
-from system.archive.settle import Settled, write_settled
+from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
+from system.errors import UserError
+from system.figures.console import two_columns
 from system.records import Side
 
 SETTLED_AT_ONCE = 20_000  # files
@@ -57,7 +58,9 @@ class Source:
     items: dict[str, SourceItem]  # by the keyed hash of the file's place, in the layout's order
 
 
-def run(source: Path, archive_uri: str, *, layout: str, config: IngestConfig, again: frozenset[str] = frozenset()) -> IngestSummary:
+def run(
+    source: Path, archive_uri: str, *, layout: str, config: IngestConfig, again: frozenset[str] = frozenset()
+) -> IngestSummary:
     """Ingest a folder and return what became of its files; a file that cannot be used costs one row in `quarantine`.
 
     layout: a name in LAYOUTS;  again: quarantine codes whose files are read again
@@ -65,11 +68,11 @@ def run(source: Path, archive_uri: str, *, layout: str, config: IngestConfig, ag
     one archive. Ray is started by the caller.
     """
     if layout not in LAYOUTS:
-        raise ValueError(f"there is no layout {layout!r}: choose one of {sorted(LAYOUTS)}")
+        raise UserError(f"there is no layout {layout!r}: choose one of {sorted(LAYOUTS)}")
     archive = Archive.create(archive_uri, imaging=config.imaging, site_key=config.site_key())
     items = {source_of(archive, source, item): item for item in LAYOUTS[layout].items(source)}
     if not items:
-        raise ValueError(f"the source has no image files for layout {layout!r}: check its folder")
+        raise UserError(f"the source has no image files for layout {layout!r}: check its folder")
     here = Source(source.resolve(), layout, archive, config, items)
     num_read = _read(here, _unread(here, again=again))
     settled = _settle(here)
@@ -156,11 +159,13 @@ def _fence(job: str) -> Fence:
     return Fence(ReadJob.from_json(job))
 
 
-def _settle(here: Source) -> list[Settled]:
+def _settle(here: Source) -> list[SettledRows]:
     """Write what the files add to the archive, whole patients at a time, in the order of the source."""
     rows = here.archive.table("files", where=one_of("source", here.items))
     place = {source: number for number, source in enumerate(here.items)}
-    intakes = sorted((Intake(**row) for row in rows.to_pylist()), key=lambda intake: (intake.patient_id, place[intake.source]))
+    intakes = sorted(
+        (Intake(**row) for row in rows.to_pylist()), key=lambda intake: (intake.patient_id, place[intake.source])
+    )
     return [
         write_settled(here.archive, part, config=here.config.split, overwrite=here.config.force)
         for part in _whole_patients(intakes, size=SETTLED_AT_ONCE)
@@ -204,5 +209,7 @@ def summary_table(summary: IngestSummary) -> Table:
         "already there": summary.num_already_there,
     }
     counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
-    counts |= {"reports": summary.num_reports} | {f"patients, {split}": count for split, count in summary.patients.items()}
+    counts |= {"reports": summary.num_reports} | {
+        f"patients, {split}": count for split, count in summary.patients.items()
+    }
     return two_columns("Ingest", counts)

@@ -1,11 +1,9 @@
-"""Label: teach six encoders on the annotated women's reports, then read every report of the archive into `labels`."""
+"""Label: fine-tune six encoders on the annotated patients' reports, then label every report of the archive."""
 
 import logging
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,17 +12,31 @@ import pyarrow.parquet as pq
 import ray.data
 
 from actors.labeler import Labeler
-from pipelines import teach_readers
-from pipelines.teach_readers import Taught, device_name
+from pipelines.workers import fine_tune
+from pipelines.workers.fine_tune import FineTuneResult, device_name
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.files.parquet import read_table
+from system.reports.annotated import (
+    NO_FOLD,
+    SIDES,
+    WITHDRAWN,
+    Reports,
+    TrainingReports,
+    plan_training,
+    read_reports,
+    unlabelled,
+)
 from system.reports.calibration import probability
 from system.reports.config import ReportConfig
-from system.reports.labelled import NOBODY, SIDES, WITHDRAWN, Lessons, Reports, plan_lessons, read_reports, unlabelled
-from system.reports.measures import table_2
+from system.reports.folder import CARD
+from system.reports.measures import SideMeasures, measure_side
 from system.reports.rules import read_by_rules
 from system.reports.text import language
-from system.runs import Manifest, Stage
+from system.resources import ReportResources
+from system.run.folder import RunFolder
+from system.run.results import LabelResult
+from system.run.stage import Stage, Written
 
 log = logging.getLogger(__name__)
 
@@ -33,124 +45,148 @@ _ROWS_AT_ONCE = 20_000  # of `labels` in one upsert
 
 
 @dataclass(frozen=True)
-class Refreshed:
-    """What labelling with models taught before came to, in reports."""
+class LabelRefresh:
+    """What labelling with finished models came to, in reports."""
 
-    num_read: int
+    num_labelled: int
     num_up_to_date: int
     num_withdrawn: int
 
     def line(self) -> str:
         """Return it for people."""
-        return f"{self.num_read} reports labelled, {self.num_up_to_date} were up to date, {self.num_withdrawn} labels withdrawn"
+        return (
+            f"{self.num_labelled} reports labelled, {self.num_up_to_date} were up to date, "
+            f"{self.num_withdrawn} labels withdrawn"
+        )
 
 
-def run(archive_uri: str, *, config: ReportConfig, stage: Stage) -> Manifest:
-    """Teach the report models and bring `labels` up to date with the archive's reports; needs a running Ray.
+def run(
+    archive_uri: str, *, config: ReportConfig, resources: ReportResources, stage: Stage[LabelResult]
+) -> LabelResult:
+    """Fine-tune the report models and bring `labels` up to date with the archive's reports; needs a running Ray.
 
-    stage: files models/ (safetensors and JSON), labels.parquet (what was written into `labels`), out_of_fold.parquet (with the truth);
-    metrics per side as system.reports.measures says, out of fold. A breast has p_mass null when its report was withdrawn, or names no side.
-    Raises ValueError naming the setting when the encoder is not to be had, or when too little is annotated.
+    stage: files models/ (safetensors and JSON), labels.parquet (rows written into `labels`), out_of_fold.parquet (with the truth).
+    A breast has p_mass null when its report was withdrawn, or names no side.
+    Raises UserError naming the setting when the encoder is not to be had, or when too little is annotated.
     """
 
-    def label(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        started_s = time.monotonic()
+    def label(attempt: Path) -> Written[LabelResult]:
         archive = Archive.open(archive_uri)
         versions = archive.versions()
         pinned = archive.pinned(versions)
         reports = read_reports(pinned.table("reports"), config=config)
-        lessons = plan_lessons(reports, pinned.table("images"), pinned.table("masks"), config=config)
-        log.info("%d reports, %d of them teach, %d name no side", len(reports), (lessons.folds >= 0).sum(), (~reports.named).sum())
+        training = plan_training(reports, pinned.table("images"), pinned.table("masks"), config=config)
+        num_no_side = int((~reports.named).sum())
+        log.info(
+            "%d reports, %d of them teach, %d name no side", len(reports), (training.folds >= 0).sum(), num_no_side
+        )
         models = (attempt / MODELS).resolve()  # workers have other working directories
-        taught = teach_readers.run(reports.sections, lessons, models, config=config)
-        held_out = _held_out(reports, lessons, taught)
+        tuned = fine_tune.run(reports.sections, training, models, config=config, resources=resources)
+        held_out = _held_out(reports, training, tuned)
         pq.write_table(held_out, attempt / HELD_OUT)
-        rest = np.flatnonzero((lessons.folds == NOBODY) & reports.named)
+        rest = np.flatnonzero((training.folds == NO_FOLD) & reports.named)
+        labeling = Labeling(models, tuned.version, config, resources)
         labels = pa.concat_tables(
             [
-                _as_labels(held_out, model=f"{taught.version}/held-out"),
-                _read(reports, rest, np.full(len(rest), NOBODY, np.int8), models=models, version=taught.version, config=config),
-                _silent(reports, np.flatnonzero(~reports.named), version=taught.version),
+                _as_labels(held_out, model=f"{tuned.version}/held-out"),
+                _label(reports, rest, np.full(len(rest), NO_FOLD, np.int8), labeling),
+                _without_side(reports, np.flatnonzero(~reports.named), version=tuned.version),
                 _withdrawn(pinned.table("labels"), reports.studies),
             ]
         )
         pq.write_table(labels, attempt / LABELS)
         _write(archive, labels)
-        metrics = _metrics(held_out) | {"temperatures": taught.facts.temperatures, "epochs": taught.epochs, "models": taught.version}
-        metrics |= {"no_side": int((~reports.named).sum()), "seconds": round(time.monotonic() - started_s, 1)}
+        result = LabelResult(
+            models=tuned.version,
+            sides=_measure(held_out),
+            temperatures=tuned.card.temperatures,
+            epochs=tuned.epochs,
+            num_labels=len(labels),
+            num_no_side=num_no_side,
+        )
         files = sorted(path for path in attempt.rglob("*") if path.is_file())
-        return files, {"rows": len(labels), "config": config.model_dump(), "archive_versions": versions, "metrics": metrics}
+        return Written(result, files=files, settings=config, archive_versions=versions)
 
     return stage.once(label)
 
 
-def refresh(archive_uri: str, *, config: ReportConfig, stage: Stage) -> Refreshed:
+def refresh(
+    archive_uri: str, *, config: ReportConfig, resources: ReportResources, stage: Stage[LabelResult]
+) -> LabelRefresh:
     """Label, with the models of a finished stage, the reports that came or changed since; needs a running Ray.
 
-    A report that taught, or its next version, is read only by the models of its fold, which never saw it.
+    A report that a model was fine-tuned on, or its next version, is read only by the models of its fold, which never saw it.
     """
-    version = manifest_of(stage).metrics["models"]
+    version = stage.result().models
     archive = Archive.open(archive_uri)
     reports, before = read_reports(archive.table("reports"), config=config), archive.table("labels")
     new = unlabelled(reports, before, models=version)
-    named, silent = new[reports.named[new]], new[~reports.named[new]]
-    held_out = pq.ParquetFile(stage.path(HELD_OUT)).read(["study_id", "fold"]).to_pandas()
+    named, without_side = new[reports.named[new]], new[~reports.named[new]]
+    held_out = read_table(stage.path(HELD_OUT), columns=["study_id", "fold"]).to_pandas()
     fold_of = dict(zip(held_out["study_id"], held_out["fold"], strict=True))
-    folds = np.array([fold_of.get(reports.studies[index], NOBODY) for index in named], np.int8)
-    models = stage.path("readers.json").parent.resolve()
+    folds = np.array([fold_of.get(reports.studies[index], NO_FOLD) for index in named], np.int8)
+    labeling = Labeling(stage.path(CARD).parent.resolve(), version, config, resources)
     gone = _withdrawn(before, reports.studies)
-    gone = gone.filter(pc.field("study_id").isin(before.filter(pc.field("p_mass").is_valid())["study_id"].to_pylist()))
+    had_one = before.filter(pc.field("p_mass").is_valid())["study_id"].to_pylist()
+    gone = gone.filter(pc.field("study_id").isin(had_one))
     for start in range(0, max(1, len(named)), _ROWS_AT_ONCE):
         part = slice(start, start + _ROWS_AT_ONCE)
-        _write(archive, _read(reports, named[part], folds[part], models=models, version=version, config=config))
+        _write(archive, _label(reports, named[part], folds[part], labeling))
         log.info("%d of %d new reports labelled", min(start + _ROWS_AT_ONCE, len(named)), len(named))
-    _write(archive, pa.concat_tables([_silent(reports, silent, version=version), gone]))
-    return Refreshed(len(new), len(reports) - len(new), len(set(gone["study_id"].to_pylist())))
+    _write(archive, pa.concat_tables([_without_side(reports, without_side, version=version), gone]))
+    return LabelRefresh(len(new), len(reports) - len(new), len(set(gone["study_id"].to_pylist())))
 
 
-def latest(out: Path) -> Stage | None:
+def latest(out: Path) -> Stage[LabelResult] | None:
     """Return the last finished labelling of a folder: labels, or labels_02 and so on after a --retrain."""
-    finished = [stage for stage in _stages(out) if stage.manifest()]
+    finished = [stage for stage in _stages(out) if stage.finished]
     return finished[-1] if finished else None
 
 
-def following(out: Path) -> Stage:
+def following(out: Path) -> Stage[LabelResult]:
     """Return the labelling to do when new models are wanted: the first that is not finished."""
-    return next((stage for stage in _stages(out) if not stage.manifest()), Stage(out, f"labels_{len(_stages(out)) + 1:02d}"))
+    stages = _stages(out)
+    unfinished = (stage for stage in stages if not stage.finished)
+    return next(unfinished, Stage(out, f"labels_{len(stages) + 1:02d}", LabelResult))
 
 
-def manifest_of(stage: Stage) -> Manifest:
-    """Return a stage's manifest. Raises FileNotFoundError when it is not finished."""
-    if manifest := stage.manifest():
-        return manifest
-    raise FileNotFoundError(
-        f"{stage.name} under {stage.run.name} holds no finished report models: run `mammoloop label` without --only-new"
-    )
+def _stages(out: Path) -> list[Stage[LabelResult]]:
+    later = [Stage(out, path.name, LabelResult) for path in sorted(out.glob("labels_[0-9][0-9]"))]
+    return [RunFolder(out).labels, *later]
 
 
-def _stages(out: Path) -> list[Stage]:
-    return [Stage(out, "labels"), *(Stage(out, path.name) for path in sorted(out.glob("labels_[0-9][0-9]")))]
+@dataclass(frozen=True)
+class Labeling:
+    """Which models read the reports, and with what."""
+
+    models: Path  # folder, absolute
+    version: str  # of the models, as column `model` of `labels` begins
+    config: ReportConfig
+    resources: ReportResources
 
 
-def _held_out(reports: Reports, lessons: Lessons, taught: Taught) -> pa.Table:
+def _held_out(reports: Reports, training: TrainingReports, tuned: FineTuneResult) -> pa.Table:
     """Return both breasts of every labelled report as the models that never saw it read it.
 
     Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_mass, p_raw (before calibration), p_rules (NaN: silent).
     """
-    labelled = np.flatnonzero(lessons.folds != NOBODY)
-    folds = lessons.folds[labelled]
+    labelled = np.flatnonzero(training.folds != NO_FOLD)
+    folds = training.folds[labelled]
     texts = [reports.sections[index] for index in labelled]
     by_rules = [read_by_rules(text) for text in texts]
     parts = []
     for column, side in enumerate(SIDES):
-        margins, temperatures = taught.margins[labelled, column], np.array(taught.facts.held_out_temperatures[side.value])
+        margins, temperatures = (
+            tuned.margins[labelled, column],
+            np.array(tuned.card.held_out_temperatures[side.value]),
+        )
         columns = {
             "study_id": [reports.studies[index] for index in labelled],
             "version": reports.versions[labelled],
             "side": [side.value] * len(labelled),
             "language": [language(f"{text.description} {text.impression}") for text in texts],
             "fold": folds,
-            "truth": lessons.truth[labelled, column],
+            "truth": training.truth[labelled, column],
             "p_mass": probability(margins, temperatures[folds]),
             "p_raw": probability(margins, 1.0),
             "p_rules": np.array([read[side] for read in by_rules], np.float32),
@@ -159,21 +195,22 @@ def _held_out(reports: Reports, lessons: Lessons, taught: Taught) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def _read(reports: Reports, those: np.ndarray, folds: np.ndarray, *, models: Path, version: str, config: ReportConfig) -> pa.Table:
+def _label(reports: Reports, rows: np.ndarray, folds: np.ndarray, labeling: Labeling) -> pa.Table:
     """Return the labels of reports, read by Labeler actors in batches of like length.
 
-    those: [K] positions;  folds: [K], the one model that may read each, NOBODY = all of them
+    rows: [K] positions of the reports
+    folds: [K], the fold of the one model that may read each, NO_FOLD = all models
     """
-    if not len(those):
+    if not len(rows):
         return SCHEMAS["labels"].empty_table()
-    answers = ask_labelers(to_rows(reports, those, folds), models=models, config=config)
-    return pa.concat_tables([part for batch in answers for part in _both_sides(batch, version=version)])
+    answers = read_by_labelers(to_rows(reports, rows, folds), labeling)
+    return pa.concat_tables([part for batch in answers for part in _both_sides(batch, version=labeling.version)])
 
 
-def to_rows(reports: Reports, those: np.ndarray, folds: np.ndarray) -> pa.Table:
+def to_rows(reports: Reports, rows: np.ndarray, folds: np.ndarray) -> pa.Table:
     """Return what Labelers read: study_id, version, fold, description, impression, shortest first."""
-    order = sorted(range(len(those)), key=lambda position: reports.sections[those[position]].length)
-    chosen = those[order]
+    order = sorted(range(len(rows)), key=lambda position: reports.sections[rows[position]].length)
+    chosen = rows[order]
     return pa.table(
         {
             "study_id": pa.array([reports.studies[index] for index in chosen], pa.string()),
@@ -185,16 +222,17 @@ def to_rows(reports: Reports, those: np.ndarray, folds: np.ndarray) -> pa.Table:
     )
 
 
-def ask_labelers(rows: pa.Table, *, models: Path, config: ReportConfig) -> Iterator[pa.Table]:
+def read_by_labelers(rows: pa.Table, labeling: Labeling) -> Iterator[pa.Table]:
     """Give the answers of Labeler actors to rows as of `to_rows`: study_id, version, p_left, p_right."""
+    config, resources = labeling.config, labeling.resources
     answered = ray.data.from_arrow(rows).map_batches(
         Labeler,
-        fn_constructor_kwargs={"models": str(models), "device": device_name(config.labeler_gpus)},
+        fn_constructor_kwargs={"models": str(labeling.models), "device": device_name(resources.labeler_gpus)},
         batch_size=config.label_batch_size,
         batch_format="numpy",
-        compute=ray.data.ActorPoolStrategy(size=config.num_labelers),
-        num_cpus=config.labeler_cpus,
-        num_gpus=config.labeler_gpus or None,
+        compute=ray.data.ActorPoolStrategy(size=resources.num_labelers),
+        num_cpus=resources.labeler_cpus,
+        num_gpus=resources.labeler_gpus or None,
     )
     yield from answered.iter_batches(batch_size=None, batch_format="pyarrow")
 
@@ -202,7 +240,8 @@ def ask_labelers(rows: pa.Table, *, models: Path, config: ReportConfig) -> Itera
 def _both_sides(batch: pa.Table, *, version: str) -> Iterator[pa.Table]:
     for side, column in zip(SIDES, ("p_left", "p_right"), strict=True):
         yield _as_labels(
-            batch.append_column("side", _all(side.value, len(batch))).rename_columns({column: "p_mass"}), model=f"{version}/mean"
+            batch.append_column("side", _all(side.value, len(batch))).rename_columns({column: "p_mass"}),
+            model=f"{version}/mean",
         )
 
 
@@ -212,15 +251,15 @@ def _as_labels(table: pa.Table, *, model: str) -> pa.Table:
     return table.select(SCHEMAS["labels"].names).cast(SCHEMAS["labels"])
 
 
-def _silent(reports: Reports, those: np.ndarray, *, version: str) -> pa.Table:
+def _without_side(reports: Reports, rows: np.ndarray, *, version: str) -> pa.Table:
     """Return labels without a probability for reports that do not say which breast they speak of."""
     parts = [
         pa.table(
             {
-                "study_id": pa.array([reports.studies[index] for index in those], pa.string()),
-                "version": reports.versions[those],
-                "side": _all(side.value, len(those)),
-                "p_mass": pa.nulls(len(those), pa.float32()),
+                "study_id": pa.array([reports.studies[index] for index in rows], pa.string()),
+                "version": reports.versions[rows],
+                "side": _all(side.value, len(rows)),
+                "p_mass": pa.nulls(len(rows), pa.float32()),
             }
         )
         for side in SIDES
@@ -241,16 +280,18 @@ def _write(archive: Archive, labels: pa.Table) -> None:
         archive.upsert("labels", labels.slice(start, _ROWS_AT_ONCE))
 
 
-def _metrics(held_out: pa.Table) -> dict[str, Any]:
-    """Return each side's measures over the labelled breasts, and log the rows of seed 000's table 2."""
-    found = {}
+def _measure(held_out: pa.Table) -> dict[str, SideMeasures]:
+    """Return each side's measures over the annotated breasts, and log the rows of table 2 of Tang et al. 2021."""
+    found: dict[str, SideMeasures] = {}
     for side in SIDES:
         rows = held_out.filter((pc.field("side") == side.value) & (pc.field("truth") >= 0))
-        measures = found[side.name.lower()] = table_2(rows)
+        found[side.name.lower()] = measure_side(rows)
+        models = found[side.name.lower()].models
         log.info(
-            "%s, out of fold over %d breasts: average F1 %.4f, weighted F1 %.4f, accuracy %.4f, AUROC %.4f, ECE %.4f; beyond p0 %s",
-            *(side.name.lower(), measures["num_breasts"], measures["average_f1"], measures["weighted_f1"]),
-            *(measures["accuracy"], measures["auroc"], measures["ece"], measures["coverage"]),
+            "%s, out of fold over %d breasts: average F1 %.4f, weighted F1 %.4f, accuracy %.4f, AUROC %.4f, ECE %.4f; %s",
+            *(side.name.lower(), models.num_breasts, models.average_f1, models.weighted_f1),
+            *(models.accuracy, models.auroc, models.ece),
+            ", ".join(f"{share:.3f} beyond p0 {p0}" for p0, share in models.coverage.items()),
         )
     return found
 

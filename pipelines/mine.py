@@ -1,93 +1,97 @@
-"""Mine a round: compare every weak image's report with its mask, and freeze the pools that teach the next model."""
+"""Mine a round: compare every weak image's report with its mask, and freeze the pools that train the next model."""
 
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from numpy.typing import NDArray
 
 from actors.miner import Miner
-from system.archive.bucket import fetch
-from system.mining import OUTLINED, Amendment, Columns, P0Schedule, Shard, p0_text, pool_name
+from system.errors import UserError
+from system.files.bucket import fetch
+from system.mining import LabelUpdate, Shard
+from system.mining.columns_in import read_columns
 from system.mining.journal import Superseded
-from system.records import Split
-from system.runs import Manifest, Stage
+from system.run.results import InferResult, Pool, PoolsResult
+from system.run.stage import Stage, Written, link_or_copy
+from system.schemas import OUTLINED
 
 log = logging.getLogger(__name__)
 
 NAMESPACE = "mammoloop"
 MinerHandle = Any  # an actors.miner.Miner made remote; Ray's own types for that contradict each other
-TRUTH = pa.schema([("image_key", pa.int64()), ("has_mass", pa.bool_())])
-NO_TRUTH = TRUTH.empty_table()
-NO_OUTLINES = OUTLINED.empty_table()
-OUTLINED_FILE = "outlined.parquet"
-_COLUMNS = ["image_key", "study_id", "side", "score", "mask_area_px", "error"]
+_OUTLINED_FILE = "outlined.parquet"
 _MESSAGES_AT_ONCE = 16  # shards under way to the miner
+_NO_TRUTH = pa.table({"image_key": pa.array([], pa.int64()), "has_mass": pa.array([], pa.bool_())})
 
 
-def run(  # noqa: PLR0913 - what a round is made of
-    predictions: Stage,
+@dataclass(frozen=True)
+class Inputs:
+    """What a round is mined with, beside its predictions."""
+
+    labels: pa.Table  # rows of the archive's `labels`: study_id, side, p_mass
+    images: pa.Table  # rows of the archive's `images`, to keep out what may not teach
+    updates: Sequence[LabelUpdate] = ()  # what the archive has learned of the images since the run was pinned
+    # schemas.OUTLINED: images that teach as annotated ones from now on.
+    outlined: pa.Table = field(default_factory=OUTLINED.empty_table)
+    truth: pa.Table = _NO_TRUTH  # image_key, has_mass: for the pools' purity where it is known
+
+
+def run(
+    predictions: Stage[InferResult],
+    inputs: Inputs,
     *,
-    labels: pa.Table,
-    images: pa.Table,
-    schedule: P0Schedule,
-    num_epochs: int,
-    stage: Stage,
-    round: int,  # noqa: A002 - the word of the paper and of the stages' names
-    place: str = "",
-    later: Sequence[Amendment] = (),
-    outlined: pa.Table = NO_OUTLINES,
-    truth: pa.Table = NO_TRUTH,
-) -> Manifest:
-    """Write one pool per distinct p0 of the round's epochs; needs a running Ray.
+    p0: Sequence[float],
+    round_number: int,
+    miner_place: str = "",
+    stage: Stage[PoolsResult],
+) -> PoolsResult:
+    """Write one pool per p0, step 1 first; needs a running Ray.
 
-    predictions: finished, of this round;  labels: study_id, side, p_mass;  images: the archive's table, to keep out what may not teach
-    stage: files pool_p0_*.arrow (system.mining.POOL) and outlined.parquet, metrics per p0: counts, moved, reasons, purity;  round: from 1
-    place: where the miner's journal and snapshots are kept, s3://bucket/prefix; "" = in the run's folder
-    later: what was said of the images since the run was pinned;  outlined: OUTLINED, images that teach as annotated ones from now on
-    truth: TRUTH, for the pools' purity where it is known
+    predictions: finished, of this round
+    p0: how sure a report must be, 0.5 to 1, in the order in which the round's epochs reach them
+    round_number: from 1
+    miner_place: where the miner's journal and snapshots are kept, s3://bucket/prefix; "" = in the run's folder
+    stage: files pool_step_N.arrow (schemas.POOL) and outlined.parquet (schemas.OUTLINED)
     """
 
-    def mine(attempt: Path) -> tuple[list[Path], dict[str, Any]]:
-        with miner_of(stage.run, place=place) as (miner, driver):
-            shards = _shards(predictions, run=stage.run, round_number=round, labels=labels, images=images)
-            offered = _offer(miner, shards, driver=driver)
-            offered |= {f"later_{words.kind}s": len(words) for words in later}
-            ray.get([miner.amend.remote(words, driver=driver) for words in later])
-            pq.write_table(outlined, attempt / OUTLINED_FILE)
-            known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
-            files, facts = [attempt / OUTLINED_FILE], {"counts": {}, "moved": {}, "reasons": {}, "purity": {}}
-            for p0 in schedule.values(num_epochs):
-                files.append(_snapshot(miner, attempt, p0=p0, round_number=round))
-                counts, moves = ray.get([ask.remote(p0, round_number=round) for ask in (miner.counts, miner.moved)])
-                facts["counts"][p0_text(p0)] = counts
-                facts["moved"][p0_text(p0)] = moves.counts()
-                facts["reasons"][p0_text(p0)] = moves.reasons()
-                facts["purity"][p0_text(p0)] = ray.get(miner.purity.remote(p0, *known, round_number=round))
-                log.info("round %d, p0 %s: %s", round, p0_text(p0), counts)
-        config = {"schedule": schedule.model_dump(), "num_epochs": num_epochs, "round": round}
-        return files, {"rows": offered["images"], "config": config, "parents": [predictions.name], "metrics": offered | facts}
+    def mine(attempt: Path) -> Written[PoolsResult]:
+        with miner_of(stage.run, place=miner_place) as (miner, driver):
+            offered = _offer(miner, _shards(predictions, inputs, round_number=round_number), driver=driver)
+            ray.get([miner.update_labels.remote(update, driver=driver) for update in inputs.updates])
+            pq.write_table(inputs.outlined, attempt / _OUTLINED_FILE)
+            pools = [
+                _freeze(miner, attempt, step=step, p0=value, round_number=round_number, truth=inputs.truth)
+                for step, value in enumerate(p0, start=1)
+            ]
+        result = PoolsResult(
+            round=round_number,
+            **offered,
+            num_updates={str(update.source): len(update) for update in inputs.updates},
+            pools=tuple(pools),
+            outlined=_OUTLINED_FILE,
+        )
+        files = [attempt / name for name in (_OUTLINED_FILE, *(pool.file for pool in pools))]
+        return Written(result, files=files, parents=[predictions.name])
 
     return stage.once(mine)
 
 
 @contextmanager
 def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]:
-    """Give the run's miner, claimed for this driver, and the number under which the driver speaks to it.
+    """Give the run's miner, claimed for this driver, and the number under which the driver sends to it.
 
     place: where it keeps its journal, s3://bucket/prefix; "" = the run's folder `miner`
-    The miner lives while a stage mines: what it knows outlives it in the journal. It is detached, so that it outlives a
+    The miner lives while a stage mines: its state outlives it in the journal. It is detached, so that it outlives a
     driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one that replaced it.
     """
     folder = run.resolve()
@@ -105,76 +109,53 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
     ray.kill(miner)
 
 
+def _freeze(
+    miner: MinerHandle, attempt: Path, *, step: int, p0: float, round_number: int, truth: pa.Table
+) -> Pool:
+    """Write the pool of one p0 and return what is in it."""
+    file = f"pool_step_{step}.arrow"
+    known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
+    written, counts, moves, purity = ray.get(
+        [
+            miner.pool.remote(p0, round_number=round_number),
+            miner.counts.remote(p0, round_number=round_number),
+            miner.moved.remote(p0, round_number=round_number),
+            miner.purity.remote(p0, *known, round_number=round_number),
+        ]
+    )
+    _take_over(written, attempt / file)
+    log.info("round %d, p0 %.4g: %s", round_number, p0, counts.line())
+    return Pool(step, p0, file, counts, moves.counts(), moves.reasons(), purity)
+
+
 def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]], *, driver: int) -> dict[str, int]:
-    """Send the shards, a few at a time, and return how many images were offered, had no label, or an error and were left out."""
-    totals = {"images": 0, "errors": 0, "unlabelled": 0}
+    """Send the shards, a few at a time, and return PoolsResult's numbers of images, of errors left out, and of those unlabelled."""
+    totals = {"num_images": 0, "num_errors": 0, "num_unlabelled": 0}
     while group := list(islice(shards, _MESSAGES_AT_ONCE)):
         ray.get([miner.offer.remote(shard, driver=driver) for shard, _ in group])
         for shard, errors in group:
-            totals["images"] += len(shard.columns)
-            totals["errors"] += errors
-            totals["unlabelled"] += int(np.isnan(shard.columns.y).sum())
+            totals["num_images"] += len(shard.columns)
+            totals["num_errors"] += errors
+            totals["num_unlabelled"] += int(np.isnan(shard.columns.p_mass).sum())
     return totals
 
 
-def _shards(predictions: Stage, *, run: Path, round_number: int, labels: pa.Table, images: pa.Table) -> Iterator[tuple[Shard, int]]:
+def _shards(predictions: Stage[InferResult], inputs: Inputs, *, round_number: int) -> Iterator[tuple[Shard, int]]:
     """Give every predictions file as a message, and how many of its images had an error."""
     paths = predictions.paths()
     if not paths:
-        raise ValueError(f"stage {predictions.name} has no files: there are no weak images to mine, run without rounds")
+        raise UserError(f"stage {predictions.name} has no files: there are no weak images to mine, run without rounds")
     for number, path in enumerate(paths):
-        columns, errors = read_columns(path, labels=labels, images=images)
+        columns, errors = read_columns(path, labels=inputs.labels, images=inputs.images)
         attempt = int(path.parent.name.rpartition("_")[2])
-        yield Shard(round_number, number, attempt, os.path.relpath(path.resolve(), run.resolve()), columns), errors
+        source = os.path.relpath(path.resolve(), predictions.run.resolve())
+        yield Shard(round_number, number, attempt, source, columns), errors
 
 
-def read_columns(path: Path, *, labels: pa.Table, images: pa.Table) -> tuple[Columns, int]:
-    """Return a predictions file's images with the label of their breast, and how many had an error and are left out.
-
-    Raises ValueError where an image is unknown to the archive or held out for validation or test.
-    """
-    everything = pq.ParquetFile(path).read(_COLUMNS).to_pandas()
-    frame = everything[everything["error"].isna()]
-    _refuse_held_out(frame["image_key"], images=images)
-    columns = Columns(
-        keys=frame["image_key"].to_numpy(np.int64),
-        y=labels_of(frame, labels),
-        score=frame["score"].to_numpy(np.float32),
-        has_mask=(frame["mask_area_px"] > 0).to_numpy(bool),
-    )
-    return columns, len(everything) - len(frame)
-
-
-def labels_of(frame: pd.DataFrame, labels: pa.Table) -> NDArray[np.float32]:
-    """Return p_mass of each row's breast, [N], NaN where it has none. y is per breast: CC and MLO share it.
-
-    frame: columns study_id, side;  labels: rows of the archive's `labels`. Raises ValueError for a breast that is labelled twice.
-    """
-    breast = ["study_id", "side"]
-    known = labels.select([*breast, "p_mass"]).to_pandas()
-    if twice := int(known.duplicated(breast).sum()):
-        raise ValueError(f"labels name {twice} breasts twice: give one row per study_id and side")
-    return frame[breast].merge(known, on=breast, how="left")["p_mass"].to_numpy(np.float32, na_value=np.nan)
-
-
-def _refuse_held_out(keys: pd.Series, *, images: pa.Table) -> None:
-    splits = keys.map(images.select(["image_key", "split"]).to_pandas().set_index("image_key")["split"])
-    if unknown := int(splits.isna().sum()):
-        raise ValueError(f"{unknown} predicted images are not in the archive's version of this run: infer on its images only")
-    if held_out := int(splits.isin([Split.VALIDATION, Split.TEST]).sum()):
-        raise ValueError(f"{held_out} predicted images are held out for validation or test and must not teach: infer on weak images only")
-
-
-def _snapshot(miner: MinerHandle, attempt: Path, *, p0: float, round_number: int) -> Path:
-    """Put the pool's file into the attempt folder, as a link where it lies on the same storage and that has links."""
-    written: Any = ray.get(miner.pool.remote(p0, round_number=round_number))
-    path = attempt / pool_name(p0)
+def _take_over(written: str, path: Path) -> None:
+    """Put a snapshot of the miner into the attempt folder, as a link where it lies on the same storage and that has links."""
     if "://" in written:
         uri, _, name = written.rpartition("/")
         fetch(uri, name, path)
-        return path
-    try:
-        os.link(written, path)
-    except OSError:
-        shutil.copyfile(written, path)
-    return path
+    else:
+        link_or_copy(Path(written), path)

@@ -1,19 +1,28 @@
-"""Retrain on the fully labelled data and the pools of a round, from the latest model (seed 000, section 3.3)."""
+"""Retrain on the fully labelled data and the pools of a round, from the latest model (Tang et al. 2021, section 3.3)."""
 
-from pipelines.mine import OUTLINED_FILE
-from pipelines.train import TrainJob
-from pipelines.train import run as train
-from system.config import ClusterConfig
-from system.mining import P0Schedule, pool_name
-from system.runs import Manifest, Stage
+from pipelines import train
+from system.mining import P0Schedule
+from system.resources import TrainResources
+from system.run.results import PoolsResult, TrainResult
+from system.run.stage import Stage
+from system.training.job import EpochPool, TrainJob
 
 
-def run(job: TrainJob, *, pools: Stage, schedule: P0Schedule, cluster: ClusterConfig, stage: Stage) -> Manifest:
-    """Train with the pool of each epoch's p0; job.start names the model to go on from."""
-    if done := stage.manifest():
-        return done
-    p0 = {epoch: schedule.at(epoch) for epoch in range(job.train.num_epochs)}
-    snapshots = {epoch: str(pools.path(pool_name(value)).resolve()) for epoch, value in p0.items()}
-    outlined = [str(path.resolve()) for path in pools.paths() if path.name == OUTLINED_FILE]  # none in pools of before readers were asked
-    changes = {"pools": snapshots, "p0": p0, "outlined": "".join(outlined)}
-    return train(job.model_copy(update=changes), cluster=cluster, stage=stage)
+def run(
+    job: TrainJob,
+    *,
+    pools: Stage[PoolsResult],
+    schedule: P0Schedule,
+    resources: TrainResources,
+    stage: Stage[TrainResult],
+) -> TrainResult:
+    """Train with the pool of each epoch's p0; job.start names the model to go on from. Needs a running Ray."""
+    if stage.finished:
+        return stage.result()
+    mined = pools.result()
+    of_epoch = {epoch: mined.pool_of(schedule.at(epoch)) for epoch in range(job.train.num_epochs)}
+    files = {
+        epoch: EpochPool(file=str(pools.path(pool.file).resolve()), p0=pool.p0) for epoch, pool in of_epoch.items()
+    }
+    outlined = str(pools.path(mined.outlined).resolve())
+    return train.run(job.changed(pools=files, outlined=outlined), resources=resources, stage=stage)

@@ -1,307 +1,208 @@
 """The whole loop on one archive: label, train, then round after round infer, mine, retrain, evaluate.
 
-Each stage is skipped when its manifest is there, so a run that was killed is started again with the same words.
+Each stage is skipped when its manifest is there, so a run that was killed is started again with the same arguments.
 """
 
-import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import evaluate, infer, label, mine, retrain, train
-from pipelines.thresholds import Thresholds, choose
-from pipelines.train import TrainJob
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
-from system.config import RunConfig, as_yaml, resolve
-from system.mining import judged_at_random, labels_since, outlined_by_readers, verdicts_of
+from system.config import RunConfig
+from system.errors import NotFinished
+from system.evaluation.thresholds import choose_thresholds
+from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
 from system.records import Split
-from system.refine import InferConfig
 from system.rounds import GoOn, RoundResult, Stop, decide
-from system.runs import Stage, write_atomically
+from system.run.folder import Round, RunFolder, System
+from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
+from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
-SUPERVISED, CONTROL = "supervised", "as many more supervised steps"
-LABELS, ARCHIVE = "labels", "archive"  # the stages before any network; the second pins the archive's versions
-
-
-@dataclass(frozen=True)
-class System:
-    """A trained model and what was made of it; the unit that the final table compares."""
-
-    title: str
-    checkpoint: Stage
-    held_out: Stage  # predictions on validation and test
-    evaluation: Stage
-    thresholds: Thresholds
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run's fixed surroundings: where it lies, its settings, and the archive pinned to one version."""
-
-    folder: Path
-    config: RunConfig
-    archive: Archive
-
-    def stage(self, name: str) -> Stage:
-        """Return a stage of this run by name, e.g. `round_01/pools`."""
-        return Stage(self.folder, name)
 
 
 def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
-    """Run the loop until `decide` says stop; return the systems in the order of the table. Needs a running Ray.
+    """Run the loop until `decide` returns Stop; return the systems in the order of the table. Needs a running Ray.
 
-    Raises ValueError when the folder holds a run of another configuration, or a patient is in two splits.
+    Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
-    out = out.resolve()  # workers stand in other folders
-    with _claimed(out, config):
-        here = prepare(archive_uri, out, config=config)
-        first = stage_one(here)
-        systems = [measure(here, SUPERVISED, train_stage=first)]
+    folder = RunFolder(out.resolve())  # workers stand in other folders
+    with folder.claimed(config):
+        archive = prepare(archive_uri, folder, config=config)
+        loop = Loop(folder, config, archive)
+        loop.train_stage1()
+        loop.measure(folder.stage1)
         history: list[RoundResult] = []
         while True:
             match decide(history, config=config.rounds):
                 case GoOn(number):
-                    pools = find_samples(here, number, latest=systems[-1])
-                    model = retrain_round(here, number, pools=pools, latest=systems[-1])
-                    systems.append(measure(here, f"round {number}", train_stage=model))
-                    history.append(RoundResult(number, num_mined=_largest_pool(pools)))
+                    pools = loop.find_samples(folder.round(number))
+                    loop.retrain(folder.round(number))
+                    loop.measure(folder.round(number))
+                    history.append(RoundResult(number, num_mined=max(pool.counts.num_pooled for pool in pools.pools)))
                 case Stop(reason):
                     log.info("stop: %s", reason)
                     break
         if config.rounds.control and history:
-            more = train_control(here, num_rounds=len(history), start=first)
-            systems.insert(1, measure(here, CONTROL, train_stage=more))
-    return systems
+            loop.train_control(num_rounds=len(history))
+            loop.measure(folder.control)
+    return folder.systems()
 
 
-def prepare(archive_uri: str, out: Path, *, config: RunConfig) -> Run:
+def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archive:
     """Do what comes before any network: label the reports, and pin the archive's versions."""
-    label.run(archive_uri, config=config.reports, stage=Stage(out, LABELS))
-    return _pin(out, archive_uri, config)
+    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=folder.labels)
+    archive = folder.pin(archive_uri)
+    check_no_leak(archive.table("images"))
+    return archive
 
 
-def stage_one(here: Run) -> Stage:
-    """Train on the fully labelled data alone (seed 000, section 3.1)."""
-    stage = here.stage("stage1/checkpoint")
-    train.run(_job(here, "stage 1", seed=here.config.seed), cluster=here.config.cluster, stage=stage)
-    return stage
-
-
-def find_samples(here: Run, number: int, *, latest: System) -> Stage:
-    """Infer the weak images with the latest model and compare its masks with the reports."""
-    predictions, pools = infer_round(here, number, latest=latest), here.stage(f"round_{number:02d}/pools")
-    images, rounds = here.archive.table("images"), here.config.rounds
-    now = Archive.open(here.archive.uri)  # what has been said since the run was pinned: no sample outlives its report, none a reader's word
-    verdicts = now.table("verdicts")
-    mine.run(
-        predictions,
-        labels=here.archive.table("labels"),
-        images=images,
-        schedule=rounds.p0,
-        num_epochs=rounds.train.num_epochs,
-        stage=pools,
-        round=number,
-        place=rounds.miner,
-        later=[
-            labels_since(here.archive.table("labels"), now.table("labels"), images, round_number=number),
-            verdicts_of(verdicts, images, round_number=number),
-        ],
-        outlined=outlined_by_readers(verdicts, images),
-        truth=_truth(here.archive, images, judged=judged_at_random(verdicts, images)),
-    )
-    return pools
-
-
-def infer_round(here: Run, number: int, *, latest: System) -> Stage:
-    """Run the latest model over the weak images (METHODS 1.4, step 1)."""
-    predictions = here.stage(f"round_{number:02d}/predictions")
-    infer.run(
-        pair_table(share_of_patients(_members(here.archive.table("images"), Split.WEAK), share=here.config.weak_share)),
-        archive_uri=here.archive.uri,
-        checkpoint=model_folder(latest.checkpoint),
-        config=here.config.infer,
-        stage=predictions,
-        mask_threshold=latest.thresholds.mask_threshold,
-        keep_maps="masked",
-    )
-    return predictions
-
-
-def infer_alone(out: Path, number: int, *, config: RunConfig) -> Stage:
+def infer_alone(out: Path, number: int, *, config: RunConfig) -> InferResult:
     """Do a round's inference and nothing else; the rest of the run must be there up to it. Needs a running Ray.
 
-    config: as `config_of` reads it from the run;  number: from 1.  Raises FileNotFoundError for a round whose model is not trained yet.
+    config: the run's own, perhaps with other resources;  number: from 1
+    Raises NotFinished for a round whose model is not trained yet.
     """
-    out = out.resolve()
-    before = "stage1" if number == 1 else f"round_{number - 1:02d}"
-    with _claimed(out, config):
-        here = reopen(out, config)
-        trained = here.stage(f"{before}/checkpoint")
-        if not trained.manifest():
-            raise FileNotFoundError(
-                f"round {number} needs the model of {before}, which {out.name} does not have: go on with `mammoloop selftrain`"
+    folder = RunFolder(out.resolve())
+    with folder.claimed(config):
+        loop, before = Loop(folder, config, folder.archive()), folder.before(number)
+        if not before.checkpoint.finished:
+            raise NotFinished(
+                f"round {number} needs the model of {before.name}, which {folder.name} does not have: go on with `mammoloop selftrain`"
             )
-        return infer_round(here, number, latest=measure(here, before, train_stage=trained))
+        loop.measure(before)
+        return loop.infer(folder.round(number))
 
 
-def config_of(out: Path) -> RunConfig:
-    """Return the settings that a run was started with. Raises FileNotFoundError where there is no run."""
-    kept = out / "config.yaml"
-    if not kept.exists():
-        raise FileNotFoundError(f"{out.name} holds no run: it has no config.yaml; start one with `mammoloop selftrain`")
-    return resolve(RunConfig(), text=kept.read_text(encoding="utf8"))
+class Loop:
+    """The steps of the loop, each on one run, its settings, and the archive pinned to one version."""
+
+    def __init__(self, folder: RunFolder, config: RunConfig, archive: Archive) -> None:
+        self.folder, self.config, self.archive = folder, config, archive
+        self.images = archive.table("images")
+
+    def train_stage1(self) -> TrainResult:
+        """Train on the fully labelled data alone (Tang et al. 2021, section 3.1)."""
+        job = self._job("stage 1", seed=self.config.seed)
+        return train.run(job, resources=self.config.resources.train, stage=self.folder.stage1.checkpoint)
+
+    def find_samples(self, this: Round) -> PoolsResult:
+        """Infer the weak images with the latest model and compare its masks with the reports."""
+        self.infer(this)
+        now = Archive.open(
+            self.archive.uri
+        )  # as it is today: no sample outlives its report, none a radiologist's verdict
+        labels, verdicts, rounds = self.archive.table("labels"), now.table("verdicts"), self.config.rounds
+        return mine.run(
+            this.predictions,
+            mine.Inputs(
+                labels=labels,
+                images=self.images,
+                updates=[
+                    labels_since(labels, now.table("labels"), self.images, round_number=this.number),
+                    verdicts_of(verdicts, self.images, round_number=this.number),
+                ],
+                outlined=outlined_by_radiologists(verdicts, self.images),
+                truth=known_truth(self.archive.table("masks"), verdicts, self.images),
+            ),
+            p0=rounds.p0.values(rounds.train.num_epochs),
+            round_number=this.number,
+            miner_place=rounds.miner,
+            stage=this.pools,
+        )
+
+    def infer(self, this: Round) -> InferResult:
+        """Run the latest model over the weak images (docs/method.md, One round, step 1)."""
+        latest = self.folder.before(this.number)
+        weak = share_of_patients(self._members(Split.WEAK), share=self.config.weak_share)
+        return infer.for_mining(
+            pair_table(weak),
+            archive_uri=self.archive.uri,
+            checkpoint=latest.model,
+            config=self.config.infer,
+            resources=self.config.resources.infer,
+            mask_threshold=latest.thresholds.result().mask_threshold,
+            stage=this.predictions,
+        )
+
+    def retrain(self, this: Round) -> TrainResult:
+        """Train on the strong data and the round's pools, from the latest model (Tang et al. 2021, section 3.3)."""
+        rounds = self.config.rounds
+        job = self._job(f"round {this.number}", seed=self.config.seed + this.number)
+        job = job.changed(train=rounds.train, start=str(self.folder.before(this.number).model))
+        resources = self.config.resources.train
+        return retrain.run(job, pools=this.pools, schedule=rounds.p0, resources=resources, stage=this.checkpoint)
+
+    def train_control(self, *, num_rounds: int) -> TrainResult:
+        """Go on with Stage 1 for as many more steps as the rounds took, on strong data alone: what the rounds must beat."""
+        settings = self.config.rounds.train
+        steps = sum(self.folder.round(number).checkpoint.result().num_steps for number in range(1, num_rounds + 1))
+        num_epochs = num_rounds * settings.num_epochs
+        longer = settings.changed(
+            num_epochs=num_epochs,
+            steps_per_epoch=-(-steps // num_epochs),
+            class_factor=self.config.stage1.class_factor,
+        )
+        job = self._job("control", seed=self.config.seed + 1)
+        job = job.changed(train=longer, start=str(self.folder.stage1.model))
+        return train.run(job, resources=self.config.resources.train, stage=self.folder.control.checkpoint)
+
+    def measure(self, system: System) -> FrocResult:
+        """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
+        measure(
+            system, pair_table(self._members(Split.VALIDATION, Split.TEST)), archive=self.archive, config=self.config
+        )
+        return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
+
+    def _job(self, name: str, *, seed: int) -> TrainJob:
+        config = self.config
+        return TrainJob(
+            name=name,
+            archive_uri=self.archive.uri,
+            archive_versions=self.archive.versions(),
+            method=config.method,
+            net=config.net,
+            train=config.stage1,
+            loss=config.loss,
+            strong_share=config.strong_share,
+            seed=seed,
+        )
+
+    def _members(self, *splits: Split) -> pa.Table:
+        return self.images.filter(pc.field("split").isin([str(split) for split in splits]))
 
 
-def retrain_round(here: Run, number: int, *, pools: Stage, latest: System) -> Stage:
-    """Train on the strong data and the round's pools, from the latest model (seed 000, section 3.3)."""
-    stage = here.stage(f"round_{number:02d}/checkpoint")
-    job = _job(here, f"round {number}", seed=here.config.seed + number)
-    job = job.model_copy(update={"train": here.config.rounds.train, "start": str(model_folder(latest.checkpoint))})
-    retrain.run(job, pools=pools, schedule=here.config.rounds.p0, cluster=here.config.cluster, stage=stage)
-    return stage
-
-
-def train_control(here: Run, *, num_rounds: int, start: Stage) -> Stage:
-    """Go on with stage 1 for as many more steps as the rounds took: the mask loss on strong data alone. What the rounds must beat."""
-    stage, settings = here.stage("control/checkpoint"), here.config.rounds.train
-    num_epochs = num_rounds * settings.num_epochs
-    steps = sum(_num_steps(here.stage(f"round_{number:02d}/checkpoint")) for number in range(1, num_rounds + 1))
-    changes = {"num_epochs": num_epochs, "steps_per_epoch": -(-steps // num_epochs), "class_factor": here.config.stage1.class_factor}
-    longer = settings.model_copy(update=changes)
-    job = _job(here, "control", seed=here.config.seed + 1).model_copy(update={"train": longer, "start": str(model_folder(start))})
-    train.run(job, cluster=here.config.cluster, stage=stage)
-    return stage
-
-
-def measure(here: Run, title: str, *, train_stage: Stage) -> System:
-    """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
-    part = train_stage.name.split("/")[0]
-    held_out, evaluation = here.stage(f"{part}/held_out"), here.stage(f"{part}/froc")
-    infer.run(
-        pair_table(_members(here.archive.table("images"), Split.VALIDATION, Split.TEST)),
-        archive_uri=here.archive.uri,
-        checkpoint=model_folder(train_stage),
-        config=_without_crf(here.config.infer),
-        stage=held_out,
-        mask_threshold=0.5,  # of no consequence: only the maps of held-out images are used
-        keep_maps="all",
+def measure(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
+    """Run a trained model over held-out pairs, and choose its thresholds on validation. Needs a running Ray."""
+    infer.whole_maps(
+        pairs,
+        archive_uri=archive.uri,
+        checkpoint=system.model,
+        config=config.infer,
+        resources=config.resources.infer,
+        stage=system.held_out,
     )
-    thresholds = choose(held_out, archive=here.archive, config=here.config, stage=here.stage(f"{part}/thresholds"))
-    system = System(title, train_stage, held_out, evaluation, thresholds)
-    evaluate_on(here, system, Split.TEST)
-    return system
-
-
-def evaluate_on(here: Run, system: System, split: Split) -> Stage:
-    """Return the finished evaluation of a system on the test or the validation split."""
-    stage = system.evaluation if split is Split.TEST else here.stage(f"{system.evaluation.name}_{split}")
-    froc = here.config.froc.model_copy(update={"candidate_floor": system.thresholds.candidate_floor})
-    mask = system.thresholds.mask_threshold
-    evaluate.run(system.held_out, archive=here.archive, config=froc, stage=stage, split=split, mask_threshold=mask)
-    return stage
-
-
-def finished_systems(here: Run) -> list[System]:
-    """Return the systems of a run that are trained and evaluated, in the order of the table."""
-    rounds = {f"round_{number:02d}": f"round {number}" for number in range(1, here.config.rounds.num_rounds + 1)}
-    found = []
-    for part, title in {"stage1": SUPERVISED, "control": CONTROL, **rounds}.items():
-        thresholds, evaluation = here.stage(f"{part}/thresholds").manifest(), here.stage(f"{part}/froc")
-        if thresholds and evaluation.manifest():
-            stages = here.stage(f"{part}/checkpoint"), here.stage(f"{part}/held_out"), evaluation
-            found.append(System(title, *stages, Thresholds(**thresholds.metrics)))
-    return found
-
-
-def model_folder(stage: Stage) -> Path:
-    """Return the folder that holds a training stage's model."""
-    return stage.path("model.json").parent
-
-
-@contextmanager
-def _claimed(out: Path, config: RunConfig) -> Iterator[None]:
-    """Hold the run's folder for this driver; a lock that dies with the process, so a killed run can be started again."""
-    if ":/" in str(out):
-        raise ValueError(f"--out {out}: runs are kept in a folder, local or mounted on every node; give a path")
-    out.mkdir(parents=True, exist_ok=True)
-    with (out / "driver.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another driver works on run {out.name}: wait for it, or choose another --out") from None
-        text, kept = as_yaml(config), out / "config.yaml"
-        if kept.exists() and kept.read_text(encoding="utf8") != text:
-            raise ValueError(f"run {out.name} was started with other settings (see its config.yaml): repeat them, or choose another --out")
-        write_atomically(kept, text)
-        yield
-
-
-def _pin(out: Path, archive_uri: str, config: RunConfig) -> Run:
-    """Fix the archive's versions at the first start; a restart reads the same ones."""
-    archive = Archive.open(archive_uri)
-    Stage(out, ARCHIVE).once(lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}}))
-    here = reopen(out, config, archive_uri=archive.uri)
-    check_no_leak(here.archive.table("images"))
-    return here
-
-
-def reopen(out: Path, config: RunConfig, *, archive_uri: str = "") -> Run:
-    """Return a run whose archive is pinned already. archive_uri: where it lies now, when it was moved.
-
-    Raises FileNotFoundError for a run that has not come so far.
-    """
-    pinned = Stage(out, ARCHIVE).manifest()
-    if not pinned:
-        raise FileNotFoundError(f"{out.name} has not come to its archive yet: go on with `mammoloop selftrain`")
-    return Run(out, config, Archive.open(archive_uri or pinned.config["uri"]).pinned(pinned.archive_versions))
-
-
-def _job(here: Run, name: str, *, seed: int) -> TrainJob:
-    config = here.config
-    return TrainJob(
-        name=name,
-        archive_uri=here.archive.uri,
-        archive_versions=here.archive.versions(),
-        method=config.method,
-        net=config.net,
-        train=config.stage1,
-        loss=config.loss,
-        strong_share=config.strong_share,
-        seed=seed,
+    choose_thresholds(
+        system.held_out,
+        archive=archive,
+        refine=config.infer.refine,
+        froc=config.froc,
+        choose_candidates=config.choose_candidate_threshold,
+        stage=system.thresholds,
     )
 
 
-def _members(images: pa.Table, *splits: Split) -> pa.Table:
-    return images.filter(pc.field("split").isin([str(split) for split in splits]))
-
-
-def _without_crf(config: InferConfig) -> InferConfig:
-    return config.model_copy(update={"refine": config.refine.model_copy(update={"backend": "none"})})
-
-
-def _truth(archive: Archive, images: pa.Table, *, judged: pa.Table) -> pa.Table:
-    """Return which weak images show a mass, as far as masks or readers asked at random tell; it only measures the pools' purity."""
-    masks = {row["image_id"]: row["num_lesions"] > 0 for row in archive.table("masks").to_pylist()}
-    known = dict(zip(judged["image_key"].to_pylist(), judged["has_mass"].to_pylist(), strict=True))
-    known |= {
-        key: masks[image_id]
-        for key, image_id in zip(images["image_key"].to_pylist(), images["image_id"].to_pylist(), strict=True)
-        if image_id in masks
-    }
-    return pa.table({"image_key": pa.array(list(known), pa.int64()), "has_mass": pa.array(list(known.values()), pa.bool_())})
-
-
-def _num_steps(stage: Stage) -> int:
-    return sum(row["num_steps"] for row in train.epoch_rows(stage))
-
-
-def _largest_pool(pools: Stage) -> int:
-    manifest: Any = pools.manifest()
-    return max((sum(counts[name] for name in ("TP", "FP", "FN")) for counts in manifest.metrics["counts"].values()), default=0)
+def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunConfig) -> FrocResult:
+    """Return how good a measured system is on the test or the validation split; evaluated once."""
+    thresholds = system.thresholds.result()
+    return evaluate.run(
+        system.held_out,
+        archive=archive,
+        config=config.froc.changed(candidate_threshold=thresholds.candidate_threshold),
+        split=split,
+        mask_threshold=thresholds.mask_threshold,
+        stage=system.froc(split),
+    )

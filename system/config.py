@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from system.archive import IngestConfig, SplitConfig
+from system.errors import UserError
 from system.losses import LossConfig
 from system.methods import METHODS
 from system.metrics import FrocConfig
@@ -15,64 +16,39 @@ from system.nets import NetConfig
 from system.phantom import PhantomConfig
 from system.refine import InferConfig
 from system.reports import ReportConfig
+from system.resources import Resources
 from system.rounds import RoundsConfig
 from system.settings import Settings
 from system.training.config import TrainConfig
 
 
-class ConfigError(ValueError):
+class ConfigError(UserError):
     """The configuration is wrong; the text names every mistake at once."""
 
 
-class ClusterConfig(Settings):
-    """Where Ray runs and how much of it each stage takes."""
-
-    address: str = "auto"  # local = start Ray on this machine; auto = the cluster this machine belongs to; ray://host:port
-    logical_cpus: int = Field(default=0, ge=0)  # local only; 0 = as many as the machine has. More than it has lets small actors share cores
-    object_store_bytes: int = Field(default=0, ge=0)  # local only; 0 = Ray's choice
-    dashboard: bool = False  # local only; Ray Tune with Ray Train inside needs it
-    worker_logs: bool = False  # also print what the workers log; Ray keeps it in its session folder in any case
-    num_train_workers: int = Field(default=1, ge=1)
-    min_train_workers: int = Field(default=0, ge=0)  # go on with as few when nodes leave, and grow again; 0 = never fewer than asked for
-    train_cpus: float = Field(default=4, gt=0)  # a worker
-    train_gpus: float = Field(default=1, ge=0)  # a worker
-    max_failures: int = Field(default=3, ge=0)  # worker groups lost before training gives up
-
-    @field_validator("min_train_workers")
-    @classmethod
-    def _no_more_than_asked_for(cls, fewest: int, info: ValidationInfo) -> int:
-        if fewest > (most := info.data.get("num_train_workers", fewest)):
-            raise ValueError(f"must not be more than num_train_workers, {most}")
-        return fewest
-
-
-class DemoConfig(Settings):
-    """The synthetic archive of `mammoloop demo`."""
-
-    num_exams: int = Field(default=480, ge=12)
-    seed: int = Field(default=1, ge=0)
-    phantom: PhantomConfig = PhantomConfig()
-    split: SplitConfig = SplitConfig()  # in place of ingest.split
-
-
 class RunConfig(Settings):
-    """Everything that decides what a run does; written beside its results."""
+    """Everything that decides what a run does; written beside its results.
+
+    `resources` may differ each time a run is started, and `ingest` belongs to the archive. All other keys are the run's recipe: they
+    decide its results, and must be the same when it is started again.
+    """
 
     seed: int = Field(default=0, ge=0)
     method: str = "btv"  # key of methods.METHODS
-    strong_share: float = Field(default=1.0, gt=0, le=1)  # share of the fully labelled patients that trains (seed 000, table 3)
-    weak_share: float = Field(default=1.0, gt=0, le=1)  # share of the patients with a report alone that is mined (seed 000, figure 4)
-    demo: DemoConfig = DemoConfig()
-    ingest: IngestConfig = IngestConfig()
+    # Share of the fully labelled patients that trains (Tang et al. 2021, table 3).
+    strong_share: float = Field(default=1.0, gt=0, le=1)
+    # Share of the patients with a report alone that is mined (Tang et al. 2021, figure 4).
+    weak_share: float = Field(default=1.0, gt=0, le=1)
     reports: ReportConfig = ReportConfig()
     net: NetConfig = NetConfig()
     loss: LossConfig = LossConfig()
-    stage1: TrainConfig = TrainConfig()
-    rounds: RoundsConfig = RoundsConfig()
+    stage1: TrainConfig = TrainConfig()  # Stage 1 of the paper: on the fully labelled data alone
+    rounds: RoundsConfig = RoundsConfig()  # Stage 2 of the paper
     infer: InferConfig = InferConfig()
     froc: FrocConfig = FrocConfig()
-    choose_candidate_floor: bool = True  # on validation; False takes froc.candidate_floor
-    cluster: ClusterConfig = ClusterConfig()
+    choose_candidate_threshold: bool = True  # on validation; False takes froc.candidate_threshold
+    ingest: IngestConfig = IngestConfig()
+    resources: Resources = Resources()
 
     @field_validator("method")
     @classmethod
@@ -81,8 +57,39 @@ class RunConfig(Settings):
             raise ValueError(f"no such method; choose one of {', '.join(METHODS)}")
         return method
 
+    def of_run(self) -> "RunConfig":
+        """Return the settings of a run alone, without what a preset adds for writing synthetic exams."""
+        return RunConfig(**{name: getattr(self, name) for name in RunConfig.model_fields})
 
-def resolve(base: RunConfig, *, text: str = "", settings: Sequence[str] = ()) -> RunConfig:
+
+class ExamsConfig(Settings):
+    """The synthetic archive of `mammoloop demo`."""
+
+    num_exams: int = Field(default=480, ge=12)
+    seed: int = Field(default=1, ge=0)
+    phantom: PhantomConfig = PhantomConfig()
+    split: SplitConfig = SplitConfig()  # in place of ingest.split
+
+
+class DemoConfig(RunConfig):
+    """The settings of a run, and of the synthetic exams it is tried on."""
+
+    demo: ExamsConfig = ExamsConfig()
+
+
+Config = TypeVar("Config", bound=RunConfig)
+NOT_IN_RECIPE = ("ingest", "resources")
+
+
+def differences(kept: RunConfig, asked: RunConfig) -> list[str]:
+    """Return the keys of the recipe that differ, each with both values; empty where a run may go on."""
+    before, now = (
+        _flat(config.of_run().model_dump(mode="json", exclude=set(NOT_IN_RECIPE))) for config in (kept, asked)
+    )
+    return [f"{key}: {before[key]!r}, now {now[key]!r}" for key in before if before[key] != now[key]]
+
+
+def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Config:
     """Return the preset changed by a YAML file and then by `a.b=c` settings.
 
     text: YAML, read safely;  settings: each `dotted.key=value`, the value in YAML
@@ -91,9 +98,9 @@ def resolve(base: RunConfig, *, text: str = "", settings: Sequence[str] = ()) ->
     changes = _read_yaml(text)
     mistakes = [mistake for setting in settings if (mistake := _apply(changes, setting))]
     try:
-        config = RunConfig.model_validate(_merge(base.model_dump(), changes))
+        config = type(base).model_validate(_merge(base.model_dump(), changes))
     except ValidationError as error:
-        raise ConfigError("\n".join([*mistakes, *(_explain(item) for item in error.errors())])) from error
+        raise ConfigError("\n".join([*mistakes, *(_explain(item, type(base)) for item in error.errors())])) from error
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return config
@@ -145,17 +152,28 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _explain(item: Any) -> str:
+def _flat(tree: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, above=f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return flat
+
+
+def _explain(item: Any, tree: type[RunConfig]) -> str:
     place = [str(part) for part in item["loc"]]
     if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], _keys_at(place[:-1]), n=1)
-        hint = f"did you mean {'.'.join([*place[:-1], near[0]])}?" if near else f"known here: {', '.join(_keys_at(place[:-1]))}"
+        near = difflib.get_close_matches(place[-1], _keys_at(place[:-1], tree), n=1)
+        hint = (
+            f"did you mean {'.'.join([*place[:-1], near[0]])}?"
+            if near
+            else f"known here: {', '.join(_keys_at(place[:-1], tree))}"
+        )
         return f"{'.'.join(place)}: no such setting; {hint}"
     return f"{'.'.join(place) or 'config'}: {item['msg']}; found {item['input']!r}"
 
 
-def _keys_at(path: Sequence[str]) -> list[str]:
-    model: Any = RunConfig
+def _keys_at(path: Sequence[str], tree: type[RunConfig]) -> list[str]:
+    model: Any = tree
     for key in path:
         field = getattr(model, "model_fields", {}).get(key)
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):

@@ -26,7 +26,9 @@ class Row:
     labels: tuple[str, ...]  # the paper's own words, one for each of the table's headings
     settings: Setting
     data: Data
-    paper: tuple[float, float, float, float, float]  # sensitivity at each of FPPI, and their mean; NaN where not printed
+    paper: tuple[
+        float, float, float, float, float
+    ]  # sensitivity at each of FPPI, and their mean; NaN where not printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ TABLE_3 = SensitivityTable(
     title="Table 3: shares of the fully labelled data, without and with weak data; test set",
     headings=("labelled", "weak"),
     rows=(
-        *(Row((f"{share:.0%}", "no"), {"strong_share": share}, Data.STRONG, paper) for share, paper in _WITHOUT.items()),
+        *(
+            Row((f"{share:.0%}", "no"), {"strong_share": share}, Data.STRONG, paper)
+            for share, paper in _WITHOUT.items()
+        ),
         *(Row((f"{share:.0%}", "yes"), {"strong_share": share}, Data.WEAK, paper) for share, paper in _WITH.items()),
     ),
 )
@@ -75,7 +80,12 @@ TABLE_4 = SensitivityTable(
     title="Table 4: hard and soft labels of weak data, 25 % of the fully labelled data; validation set",
     headings=("mask", "report"),
     rows=tuple(
-        Row((mask, report), {"strong_share": 0.25, "loss.mask_labels": mask, "loss.report_labels": report}, Data.WEAK, paper)
+        Row(
+            (mask, report),
+            {"strong_share": 0.25, "loss.mask_labels": mask, "loss.report_labels": report},
+            Data.WEAK,
+            paper,
+        )
         for (mask, report), paper in _HARD_SOFT.items()
     ),
     split=Split.VALIDATION,
@@ -87,7 +97,12 @@ FIGURE_4 = SensitivityTable(
     rows=(
         Row(("25%", "0%"), {"strong_share": 0.25}, Data.STRONG, _WITHOUT[0.25]),
         *(
-            Row(("25%", f"{share:.0%}"), {"strong_share": 0.25, "weak_share": share}, Data.WEAK, NO_NUMBERS if share < 1 else _WITH[0.25])
+            Row(
+                ("25%", f"{share:.0%}"),
+                {"strong_share": 0.25, "weak_share": share},
+                Data.WEAK,
+                NO_NUMBERS if share < 1 else _WITH[0.25],
+            )
             for share in (0.25, 0.50, 0.75, 1.00)
         ),
     ),

@@ -1,6 +1,8 @@
 """The frozen records and names that flow between the parts."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import IntEnum, StrEnum
 
 import xxhash
@@ -38,13 +40,13 @@ class Split(StrEnum):
 
 
 class Quadrant(IntEnum):
-    """Where an image stands when its report is compared with its mask (seed 000, table 1)."""
+    """Where an image stands when its report is compared with its mask (Tang et al. 2021, table 1)."""
 
     UNUSED = 0  # the report is not sure enough at this p0
-    TP = 1
-    FP = 2
-    FN = 3
-    TN = 4
+    TP = 1  # report and map agree on a mass
+    FP = 2  # a mass on the map, none in the report
+    FN = 3  # a mass in the report, none on the map
+    TN = 4  # report and map agree that there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,19 @@ class Candidate:
     score: float  # highest probability inside, 0 to 1
     area_px: int
     centroid_px: tuple[float, float]  # x, y in the canonical view
+
+
+def encode_candidates(candidates: Sequence[Candidate]) -> str:
+    """Return candidates as JSON text, as the column `candidates` of predictions holds them."""
+    return json.dumps([asdict(candidate) for candidate in candidates])
+
+
+def decode_candidates(text: str | None) -> tuple[Candidate, ...]:
+    """Return the candidates of a JSON text that `encode_candidates` wrote; none of an empty one."""
+    rows = json.loads(text) if text else []
+    return tuple(
+        Candidate(tuple(row["box_px"]), row["score"], row["area_px"], tuple(row["centroid_px"])) for row in rows
+    )
 
 
 def image_key(image_id: str) -> int:

@@ -40,7 +40,9 @@ def ray_cluster() -> Iterator[Path]:
     patch.setenv("RAY_TMPDIR", str(folder))
     patch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setenv("RAY_worker_niceness", "0")  # Ray makes its workers wait for everyone else (15): on a busy machine, for ever
+    patch.setenv(
+        "RAY_worker_niceness", "0"
+    )  # Ray makes its workers wait for everyone else (15): on a busy machine, for ever
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])))
     _start_ray(folder)
@@ -177,5 +179,9 @@ def ray_environment() -> Iterator[Mapping[str, str]]:
         "RAY_worker_niceness": "0",
         "OMP_NUM_THREADS": "1",
     }
-    yield dict(os.environ) | changes | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
+    yield (
+        dict(os.environ)
+        | changes
+        | {"PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))}
+    )
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from system.runs import PACKAGES
+from system.run.stage import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -39,7 +39,9 @@ def test_package_is_imported_from_this_checkout(name):
 
 
 def test_no_file_of_ours_is_named_like_a_standard_module():
-    ours = {path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()}
+    ours = {
+        path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()
+    }
     assert not ours & sys.stdlib_module_names
 
 
@@ -66,7 +68,9 @@ def tree_of_readme():
 
 
 def test_readme_names_every_module_and_no_other():
-    modules = {str(path.relative_to(ROOT)) for name in (*PACKAGES, "benchmarks") for path in (ROOT / name).rglob("*.py")}
+    modules = {
+        str(path.relative_to(ROOT)) for name in (*PACKAGES, "benchmarks") for path in (ROOT / name).rglob("*.py")
+    }
     assert set(tree_of_readme()) == {name for name in modules if not name.endswith("__init__.py")}
 
 

@@ -1,9 +1,10 @@
-"""What may vary in a sweep, per method, as plain tables. May import system; imports no Ray, so that a space can be read anywhere.
+"""What may vary in a sweep, per method, as plain tables. Imports no Ray, so that a space can be read anywhere.
 
 space.py  what a space is: a grid of settings, or ranges to search
 btv.py    the spaces of the bilateral two-view method
 """
 
+from system.errors import UserError
 from tune_spaces import btv
 from tune_spaces.space import Grid, Range, Search, Setting, Space
 
@@ -14,9 +15,9 @@ __all__ = ["SPACES", "Grid", "Range", "Search", "Setting", "Space", "find"]
 
 
 def find(method: str, name: str) -> Space:
-    """Return a method's space by name. Raises ValueError naming those there are."""
+    """Return a method's space by name. Raises UserError naming those there are."""
     if method not in SPACES:
-        raise ValueError(f"method {method!r} has no tune spaces; those with some: {', '.join(SPACES)}")
+        raise UserError(f"method {method!r} has no tune spaces; those with some: {', '.join(SPACES)}")
     if name not in SPACES[method]:
-        raise ValueError(f"method {method!r} has no tune space {name!r}; choose one of {', '.join(SPACES[method])}")
+        raise UserError(f"method {method!r} has no tune space {name!r}; choose one of {', '.join(SPACES[method])}")
     return SPACES[method][name]

@@ -1,4 +1,7 @@
-"""One Delta table: read it at a version, and upsert rows so that many writers and repeated calls do no harm."""
+"""One Delta table: read it at a version, and upsert rows.
+
+Upserts are safe to repeat and safe with many writers at once.
+"""
 
 import logging
 import random
@@ -13,14 +16,14 @@ from deltalake.exceptions import CommitFailedError
 
 NUM_ATTEMPTS = 8
 WAIT_S = 0.05  # doubled at each attempt, times a random 0.5 to 1.5
-NO_TABLE = -1  # the version of a table that is not there yet
+NO_TABLE = -1  # stands for the version of a table that does not exist yet
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
 
 class Outdated(RuntimeError):
-    """The table has changed since the rows to write were decided: decide again from its newest version."""
+    """The table has changed since the rows to write were computed: compute them again from its newest version."""
 
 
 def current_version(uri: str) -> int | None:
@@ -28,18 +31,31 @@ def current_version(uri: str) -> int | None:
     return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
 
 
-def read(uri: str, *, schema: pa.Schema, version: int | None, columns: list[str] | None, where: pc.Expression | None = None) -> pa.Table:
-    """Return the rows of a version (None: the newest), in the schema's columns and types; no rows when there is no table."""
+def read(
+    uri: str, *, schema: pa.Schema, version: int | None, columns: list[str] | None, where: pc.Expression | None = None
+) -> pa.Table:
+    """Return the rows of one version, in the schema's columns and types; no rows when there is no table.
+
+    version: None = the newest
+    columns: None = all
+    where: filter of rows; None = all
+    """
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     if not DeltaTable.is_deltatable(uri):
         return wanted.empty_table()
-    return DeltaTable(uri, version=version).to_pyarrow_dataset(schema=schema).to_table(columns=wanted.names, filter=where).cast(wanted)
+    return (
+        DeltaTable(uri, version=version)
+        .to_pyarrow_dataset(schema=schema)
+        .to_table(columns=wanted.names, filter=where)
+        .cast(wanted)
+    )
 
 
 def one_of(column: str, values: Iterable[str]) -> pc.Expression:
     """Return the filter for rows whose text column holds one of the values.
 
-    The cast keeps Arrow from comparing with the files' statistics, which are string views and have no comparison in Arrow 26.
+    The cast keeps Arrow from comparing with the files' statistics: they are string views, for which Arrow 26 has no
+    comparison.
     """
     return pc.field(column).cast(pa.large_string()).isin(pa.array(values, pa.large_string()))
 
@@ -47,13 +63,18 @@ def one_of(column: str, values: Iterable[str]) -> pc.Expression:
 def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], based_on: int | None = None) -> int:
     """Insert new rows, replace changed ones, and return the version that holds them; equal rows make no new version.
 
-    based_on: the version the rows were decided from (NO_TABLE where there was none); None: they hold whatever is there
-    Raises ValueError for columns that are not the schema's and for two rows of one key, Outdated when the table has a newer version.
+    based_on: the version the rows were computed from, NO_TABLE where there was none; None = they do not depend on one
+
+    Raises:
+        ValueError: the columns are not the schema's, a key is null, or two rows have one key.
+        Outdated: the table has a newer version than `based_on`.
     """
     rows = _checked(rows, schema=schema, key=key)
     if based_on is not None:
         return _merge_at(uri, rows, schema=schema, key=key, version=based_on)
-    return _retried(uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key))
+    return _retried(
+        uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key)
+    )
 
 
 def remove(uri: str, values: list[str], *, column: str) -> None:
@@ -65,18 +86,18 @@ def remove(uri: str, values: list[str], *, column: str) -> None:
 
 
 def compact(uri: str, *, min_files: int) -> None:
-    """Join the small files of many upserts into few, once there are so many; what is read stays the same."""
+    """Join the small files of many upserts once there are at least `min_files`; reading returns the same rows."""
     if DeltaTable.is_deltatable(uri) and len(DeltaTable(uri).file_uris()) >= min_files:
         _retried(uri, lambda: _compact(uri))
 
 
 def _compact(uri: str) -> None:
-    """Compact the newest version: a retry must look again."""
+    """Compact the newest version, which a retry must load again."""
     DeltaTable(uri).optimize.compact()
 
 
 def _retried(uri: str, commit: Callable[[], Result]) -> Result:
-    """Commit, and again on top of what another writer has committed meanwhile."""
+    """Call `commit`; when another writer has committed first, wait and call it again, up to NUM_ATTEMPTS times."""
     for attempt in range(NUM_ATTEMPTS):
         try:
             return commit()
@@ -85,45 +106,62 @@ def _retried(uri: str, commit: Callable[[], Result]) -> Result:
                 raise
             wait_s = WAIT_S * 2**attempt * random.uniform(0.5, 1.5)  # jitter between writers; no result depends on it
             _log.info(
-                "table %s: another writer was first (%s), trying again in %.2f s", uri.rsplit("/", 1)[-1], type(error).__name__, wait_s
+                "table %s: another writer was first (%s), trying again in %.2f s",
+                uri.rsplit("/", 1)[-1],
+                type(error).__name__,
+                wait_s,
             )
             time.sleep(wait_s)
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
 def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], version: int) -> int:
-    """Merge on top of this very version, or raise Outdated."""
+    """Merge on top of exactly this version, or raise Outdated."""
     if version == NO_TABLE:
         _retried(uri, lambda: DeltaTable.create(uri, schema=schema, mode="ignore"))
         table = DeltaTable(uri)
-        outdated = bool(table.file_uris())  # not its version: creating it at the same time may commit twice
+        outdated = bool(
+            table.file_uris()
+        )  # not the version number: two writers that create the table at once may commit twice
     else:
         table = DeltaTable(uri)
         outdated = table.version() != version
     if outdated:
-        raise Outdated(f"the table is at version {table.version()}, the rows were decided from version {version}: decide again")
+        raise Outdated(
+            f"the table is at version {table.version()}, the rows were computed from version {version}: "
+            "compute them again"
+        )
     try:
         return _merge(table, rows, schema=schema, key=key, max_commit_retries=0)
     except CommitFailedError as error:
-        raise Outdated("another writer committed first: decide again") from error
+        raise Outdated("another writer committed first: compute the rows again") from error
 
 
-def _merge(table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], max_commit_retries: int | None = None) -> int:
-    """Merge the rows that are not there yet, on top of the version that is loaded."""
-    present = table.to_pyarrow_dataset(schema=schema).to_table(columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist()))
+def _merge(
+    table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], max_commit_retries: int | None = None
+) -> int:
+    """Merge the new and the changed rows, on top of the version that is loaded; return the version that holds them."""
+    present = table.to_pyarrow_dataset(schema=schema).to_table(
+        columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist())
+    )
     changed = _not_in(rows, present)
     if changed.num_rows:
         condition = " AND ".join(f"target.{name} = source.{name}" for name in key)
         commit = CommitProperties(max_commit_retries=max_commit_retries)
         merge = table.merge(
-            changed, predicate=condition, source_alias="source", target_alias="target", commit_properties=commit, merge_schema=True
+            changed,
+            predicate=condition,
+            source_alias="source",
+            target_alias="target",
+            commit_properties=commit,
+            merge_schema=True,
         )
         merge.when_matched_update_all().when_not_matched_insert_all().execute()
     return table.version()
 
 
 def _not_in(rows: pa.Table, present: pa.Table) -> pa.Table:
-    """Return the rows that are not in `present` as they are, value for value; a null equals a null."""
+    """Return the rows without those that `present` holds with the same values; a null equals a null."""
     if not present.num_rows:
         return rows
     there = set(zip(*(column.to_pylist() for column in present.itercolumns()), strict=True))
@@ -132,9 +170,10 @@ def _not_in(rows: pa.Table, present: pa.Table) -> pa.Table:
 
 
 def _checked(rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
-    """Return the rows in the schema's order and types, or say what is wrong with them."""
+    """Return the rows in the schema's order and types. Raises ValueError for wrong columns, null and doubled keys."""
     if set(rows.column_names) != set(schema.names):
-        missing, extra = sorted(set(schema.names) - set(rows.column_names)), sorted(set(rows.column_names) - set(schema.names))
+        missing = sorted(set(schema.names) - set(rows.column_names))
+        extra = sorted(set(rows.column_names) - set(schema.names))
         raise ValueError(f"rows do not have the table's columns: missing {missing}, unknown {extra}")
     rows = rows.select(schema.names).cast(schema)
     if any(rows[name].null_count for name in key):

@@ -11,16 +11,18 @@ from system.archive.layouts import Layout, SourceItem
 from system.archive.store import Archive
 from system.imaging import DicomConfig, Geometry, ImageRefused, SourceImage, canonical_mask, canonical_view
 
-UNKNOWN_PATIENTS = frozenset({"ANON", "ANONYMOUS", "ANONYMIZED", "ANONYMISED", "UNKNOWN", "NONE", "NULL", "NA", "N/A", "TEST"})
+UNKNOWN_PATIENTS = frozenset(
+    {"ANON", "ANONYMOUS", "ANONYMIZED", "ANONYMISED", "UNKNOWN", "NONE", "NULL", "NA", "N/A", "TEST"}
+)
 
 
 @dataclass(frozen=True)
 class Intake:
-    """What became of one file, a row of `files`; ids are hashed."""
+    """The result of reading one file, a row of `files`; ids are hashed."""
 
     source: str  # keyed hash of the file's place
-    stamp: str  # keyed hash of what `stamp_of` looks at
-    code: str = ""  # of the quarantine; "" = taken
+    stamp: str  # keyed hash made by `stamp_of`
+    code: str = ""  # of the quarantine; "" = the file can be used
     detail: str = ""
     image_id: str = ""
     patient_id: str = ""
@@ -28,14 +30,14 @@ class Intake:
     study_id: str = ""
     side: str = ""
     view: str = ""
-    density: str = ""  # ACR a to d, as the source gives it
+    density: str = ""  # ACR a to d, given by the source
     spacing_mm: float = 0.0  # of a canonical pixel
     geometry: str = ""  # JSON of imaging.Geometry
     pixel_sha: str = ""
     layout: str = ""
     split: str = ""  # given by the source
     has_truth: bool = False
-    num_masses: int = 0  # said by the source
+    num_masses: int = 0  # given by the source
     mask_sha: str = ""  # "" = no truth
     num_lesions: int = 0  # 8-connected components of the canonical mask
     area_px: int = 0  # of the canonical mask
@@ -47,19 +49,22 @@ def source_of(archive: Archive, source: Path, item: SourceItem) -> str:
 
 
 def stamp_of(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig) -> str:
-    """Return a keyed hash of all that decides what a file becomes: its list entry, the sizes and times of its files, the settings.
+    """Return a keyed hash of all that determines a file's row.
 
-    A file whose stamp is known need not be opened again.
+    That is the name of the layout, the item, the sizes and times of its files, and the settings. A file whose stamp is
+    in the archive already need not be opened again.
     """
     files = [_size_and_time(path) for path in layout.files(source, item)]
-    return archive.identifier("stamp", json.dumps([layout.name, asdict(item), files, dicom.model_dump()], sort_keys=True))
+    return archive.identifier(
+        "stamp", json.dumps([layout.name, asdict(item), files, dicom.model_dump()], sort_keys=True)
+    )
 
 
 def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig) -> Intake:
-    """Read one item, store its pixels and return its row; whatever is wrong with the file ends as a code in that row."""
+    """Read one item, store its pixels and return its row; a fault of the file becomes a code in that row."""
     row = Intake(source_of(archive, source, item), stamp_of(archive, layout, source=source, item=item, dicom=dicom))
     try:
-        return _taken(archive, layout, source=source, item=item, dicom=dicom, row=row)
+        return _read(archive, layout, source=source, item=item, dicom=dicom, row=row)
     except ImageRefused as refused:
         return replace(row, code=refused.code, detail=refused.detail)
     except MemoryError:
@@ -77,7 +82,10 @@ def _size_and_time(path: Path) -> tuple[int, int] | None:
     return found.st_size, found.st_mtime_ns
 
 
-def _taken(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig, row: Intake) -> Intake:
+def _read(
+    archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig, row: Intake
+) -> Intake:
+    """Return the row of a file that can be used. Raises ImageRefused, and what a decoder raises."""
     image = layout.read(source, item, config=dicom)
     view, geometry = canonical_view(image.pixels, config=archive.imaging, chest_wall=image.chest_wall)
     mask = _truth(layout, source=source, item=item, image=image, geometry=geometry)
@@ -105,7 +113,10 @@ def _taken(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, 
 
 
 def _truth(layout: Layout, *, source: Path, item: SourceItem, image: SourceImage, geometry: Geometry) -> np.ndarray:
-    """Return the canonical truth [H, W] bool; empty without truth. Raises ImageRefused mask_empty when a mass has left the view."""
+    """Return the canonical truth [H, W] bool; empty without truth.
+
+    Raises ImageRefused mask_empty when the masses lie outside the canonical view.
+    """
     if not item.has_truth:
         return np.zeros((geometry.rows, geometry.cols), bool)
     mask = canonical_mask(layout.mask(source, item, image), geometry=geometry)
@@ -115,5 +126,5 @@ def _truth(layout: Layout, *, source: Path, item: SourceItem, image: SourceImage
 
 
 def _is_known(patient: str) -> bool:
-    """Whether a Patient ID can stand for one woman: not empty, not one repeated character, not a word for nobody."""
+    """Whether a Patient ID can be of one patient: not empty, not one repeated character, not in UNKNOWN_PATIENTS."""
     return len(set(patient)) > 1 and patient.upper() not in UNKNOWN_PATIENTS

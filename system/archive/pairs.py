@@ -5,28 +5,18 @@ from collections import Counter
 import pyarrow as pa
 
 from system.records import Side, image_key
+from system.schemas import PAIRS
 
-PAIRS = pa.schema(
-    [
-        ("pair_key", pa.int64()),  # xxh3 of study and view
-        ("study_id", pa.string()),
-        ("patient_id", pa.string()),
-        ("view", pa.string()),
-        ("left_id", pa.string()),  # "" where that breast is missing
-        ("left_key", pa.int64()),  # 0 where that breast is missing
-        ("left_sha", pa.string()),
-        ("right_id", pa.string()),
-        ("right_key", pa.int64()),
-        ("right_sha", pa.string()),
-    ]
-)
 _NO_IMAGE = {"image_id": "", "image_key": 0, "pixel_sha": ""}
 
 
 def pair_table(images: pa.Table, *, repeats: bool = False) -> pa.Table:
-    """Return one row per study and view, sorted by pair_key; of repeated images of one breast and view the lowest image_id counts.
+    """Return one row per study and view, sorted by pair_key.
 
-    images: rows of the archive's `images`;  repeats: the second images of a breast and view make a pair of their own, and so on
+    Of repeated images of one breast and view the lowest image_id counts.
+
+    images: rows of the archive's `images`
+    repeats: the second images of the breasts in a view make a pair of their own, and so do the third, and so on
     """
     found: dict[tuple[str, str, int], dict[str, dict]] = {}
     seen: Counter[tuple[str, str, str]] = Counter()
@@ -35,7 +25,11 @@ def pair_table(images: pa.Table, *, repeats: bool = False) -> pa.Table:
         breast = (image["study_id"], image["view"], image["side"])
         found.setdefault((*breast[:2], seen[breast]), {})[image["side"]] = image
         seen[breast] += 1
-    rows = [_pair(study_id, view, repeat, sides) for (study_id, view, repeat), sides in found.items() if repeats or not repeat]
+    rows = [
+        _pair(study_id, view, repeat, sides)
+        for (study_id, view, repeat), sides in found.items()
+        if repeats or not repeat
+    ]
     return pa.Table.from_pylist(rows, schema=PAIRS).sort_by("pair_key")
 
 

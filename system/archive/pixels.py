@@ -1,19 +1,25 @@
-"""The pixel store: PNG files named by the hash of the pixels they hold, so that a file is written once and never changed."""
+"""The pixel store: PNG files named by the hash of the pixels they hold.
+
+So a file is written once and never changed.
+"""
 
 import hashlib
-import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pyarrow import fs
 
+from system.errors import UserError
+from system.files.atomic import write_bytes
 from system.imaging import decode_png, encode_png
 
 
 def pixel_sha(array: np.ndarray) -> str:
-    """Return the sha256 of an array's dtype, shape and values: the same on every machine, whatever zlib wrote the PNG."""
+    """Return the sha256 of an array's dtype, shape and values.
+
+    It is the same on every machine, whichever version of zlib wrote the PNG.
+    """
     digest = hashlib.sha256(f"{array.dtype.str} {list(array.shape)} ".encode())
     digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -43,30 +49,29 @@ class PixelStore:
     def get(self, sha: str) -> np.ndarray:
         """Return the array stored under a sha: [H, W] uint8 or uint16.
 
-        Raises FileNotFoundError when it is absent, ValueError when the file no longer holds what its name says.
+        Raises:
+            FileNotFoundError: nothing is stored under this sha.
+            UserError: the file is damaged, so that its pixels do not have this sha.
         """
         with self.files.open_input_file(self._path(sha)) as file:
             png = file.read()
         try:
             array = decode_png(png)
         except (OSError, SyntaxError) as error:
-            raise ValueError(f"pixels {sha[:12]}… cannot be decoded: the file is damaged, ingest its source again") from error
+            raise UserError(
+                f"pixels {sha[:12]}… cannot be decoded: the file is damaged, ingest its source again"
+            ) from error
         if (found := pixel_sha(array)) != sha:
-            raise ValueError(f"pixels {sha[:12]}… hash to {found[:12]}…: the file is damaged, ingest its source again")
+            raise UserError(f"pixels {sha[:12]}… hash to {found[:12]}…: the file is damaged, ingest its source again")
         return array
 
     def _path(self, sha: str) -> str:
         return f"{self.root}/{sha[:2]}/{sha}.png"
 
     def _write(self, path: str, data: bytes) -> None:
-        """Write so that a reader sees no file or the whole one: object stores do so by themselves, folders need a rename."""
+        """Write so that only whole files are ever seen: object stores ensure this themselves, folders need a rename."""
         if not isinstance(self.files, fs.LocalFileSystem):
             with self.files.open_output_stream(path) as stream:
                 stream.write(data)
             return
-        temporary = Path(f"{path}.{uuid.uuid4().hex}.part")
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())  # the row that names this file must not outlive it
-        temporary.replace(path)
+        write_bytes(Path(path), data)  # synced to disk: a row that names this file must not be there without it

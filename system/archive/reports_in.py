@@ -1,4 +1,4 @@
-"""Reports on their way into the archive: ids hashed, scrubbed of who they are about."""
+"""Turn reports into rows of the archive: ids hashed, identifying text removed, dates shifted."""
 
 from dataclasses import asdict
 
@@ -12,9 +12,10 @@ from system.archive.tables import SCHEMAS
 
 
 def report_rows(archive: Archive, reports: list[SourceReport], *, report_source: str) -> pa.Table:
-    """Return rows of the table `reports`; of one version told twice the last counts.
+    """Return rows of the table `reports`; of two reports with one study and version the last counts.
 
-    Dates move by the patient's own shift, the same in all her studies; a study whose images are not there yet has one of its own.
+    Dates are shifted by a number of days that belongs to the patient, the same in all their studies. A study whose
+    images are not in the archive yet has a shift of its own.
     """
     study_ids = {report.study: archive.identifier("study", report.study) for report in reports}
     seen = archive.table("images", columns=["study_id", "patient_id"], where=one_of("study_id", study_ids.values()))

@@ -1,6 +1,7 @@
-"""Take out of a report what says who a woman is, before it is stored: names, phones, numbers of persons and papers; dates are shifted.
+"""Remove identifying text from a report before it is stored: names, phones, mails, numbers of persons and documents.
 
-Written as rules for how reports are written (zh, en), not a proof: names in running text without a title or a label stay.
+Dates are shifted. The rules follow how reports are written (zh, en) and prove nothing: names in running text without a
+title or a label before them stay.
 """
 
 import re
@@ -17,7 +18,8 @@ _NAME_LABELS = (
 )
 _ID_LABELS = (
     r"病历号|病案号|住院号|门诊号|检查号|登记号|影像号|条码号|医保号|身份证号?码?|床号|"
-    r"MRN|NHS(?: number| no\.?)?|SSN|(?:patient|hospital|medical record|accession|case|exam) ?(?:id|no\.?|number|#)|accession|ID"
+    r"MRN|NHS(?: number| no\.?)?|SSN|"
+    r"(?:patient|hospital|medical record|accession|case|exam) ?(?:id|no\.?|number|#)|accession|ID"
 )
 _ENGLISH_WORD = r"(?:[A-Z]\.|[A-Z][\w'’-]*)"
 _ENGLISH_NAME = rf"{_ENGLISH_WORD}(?:,? +{_ENGLISH_WORD}){{0,3}}"
@@ -25,31 +27,43 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 
 _Rules = tuple[tuple[re.Pattern[str], str], ...]
-_BEFORE_DATES: _Rules = (  # numbers that a date's pattern would find a part of
+_BEFORE_DATES: _Rules = (  # numbers of which a date's pattern would match a part
     (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[MAIL]"),
     (re.compile(r"(?<![A-Za-z])[A-Z][A-Z'-]+(?:\^[A-Z'-]*)+", re.IGNORECASE), "[NAME]"),  # DICOM person name
-    (re.compile(rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_ID_LABELS})) ?[:#]? ?(?=[\w-]*\d)[A-Za-z0-9][\w-]{{2,}}"), r"\1: [ID]"),
+    (
+        re.compile(rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_ID_LABELS})) ?[:#]? ?(?=[\w-]*\d)[A-Za-z0-9][\w-]{{2,}}"),
+        r"\1: [ID]",
+    ),
     (re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), "[ID]"),  # resident identity number
 )
 _AFTER_DATES: _Rules = (
-    (re.compile(rf"((?:{_NAME_LABELS})) ?: ?[\u4e00-\u9fff·]{{2,8}}(?=$|[\s,.;，。；、)/])", re.IGNORECASE), r"\1: [NAME]"),
+    (
+        re.compile(rf"((?:{_NAME_LABELS})) ?: ?[\u4e00-\u9fff·]{{2,8}}(?=$|[\s,.;，。；、)/])", re.IGNORECASE),
+        r"\1: [NAME]",
+    ),
     (re.compile(rf"((?i:\b(?:{_NAME_LABELS}))) ?: ?{_ENGLISH_NAME}"), r"\1: [NAME]"),
     (re.compile(rf"\b((?:Dr|Mrs|Mr|Ms|Miss|Prof)\.?) +{_ENGLISH_NAME}"), r"\1 [NAME]"),
     (re.compile(r"(?<![\d.])(?:\+?86[- ]?)?1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"), "[PHONE]"),
     (
-        re.compile(r"(?<![\d.])(?:0\d{2,3}[- ]\d{7,8}|\(\d{3}\) ?\d{3}[- ]\d{4}|\d{3}-\d{3}-\d{4}|\+\d{1,3}(?:[ -]?\d{2,4}){3,4})(?!\d)"),
+        re.compile(
+            r"(?<![\d.])(?:0\d{2,3}[- ]\d{7,8}|\(\d{3}\) ?\d{3}[- ]\d{4}|\d{3}-\d{3}-\d{4}|"
+            r"\+\d{1,3}(?:[ -]?\d{2,4}){3,4})(?!\d)"
+        ),
         "[PHONE]",
     ),
 )
 
 
 def scrub(text: str, *, shift_days: int) -> str:
-    """Return the text without what says who it is about.
+    """Return the text without what identifies its patient and its authors.
 
-    NFKC, control characters out, cut at MAX_CHARACTERS; names, phones, mails and numbers become [NAME], [PHONE], [MAIL], [ID]; full dates
-    move by `shift_days`, dates that cannot be read for sure become [DATE].
+    The text is cut at MAX_CHARACTERS and brought to NFKC, and control characters are removed. Names, phones, mails and
+    numbers become [NAME], [PHONE], [MAIL], [ID]. Full dates move by `shift_days`; ambiguous and incomplete dates become
+    [DATE].
     """
-    clean = "".join(character for character in unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]) if _is_text(character))
+    clean = "".join(
+        character for character in unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]) if _is_text(character)
+    )
     for pattern, replacement in _BEFORE_DATES:
         clean = pattern.sub(replacement, clean)
     for pattern, read in _DATES:
@@ -60,9 +74,9 @@ def scrub(text: str, *, shift_days: int) -> str:
 
 
 def shift_of(digest: str) -> int:
-    """Return a patient's shift: 1 to MAX_SHIFT_DAYS days back, the same for all her reports.
+    """Return a patient's shift, the same for all their reports: -1 to -MAX_SHIFT_DAYS days.
 
-    digest: hexadecimal, from the site key and the patient; without the key the shift cannot be told
+    digest: hexadecimal, from the site key and the patient; without the key the shift cannot be computed
     """
     return -1 - int(digest[:8], 16) % MAX_SHIFT_DAYS
 
@@ -72,7 +86,7 @@ def _is_text(character: str) -> bool:
 
 
 def _shifted(read: Callable[[re.Match[str]], tuple[date, str]], *, shift_days: int) -> Callable[[re.Match[str]], str]:
-    """Return what replaces a date: the same form, moved."""
+    """Return the replacement of a date, for re.sub: the shifted date in the same form, or [DATE]."""
 
     def replace(found: re.Match[str]) -> str:
         try:
@@ -98,13 +112,16 @@ def _month_name_day(found: re.Match[str]) -> tuple[date, str]:
 
 
 def _unsure(found: re.Match[str]) -> tuple[date, str]:
-    """Day and month cannot be told apart, or one is missing."""
-    raise ValueError(f"{len(found[0])} characters of a date that cannot be read for sure")
+    """Refuse a date whose day and month cannot be distinguished, or of which one is missing."""
+    raise ValueError(f"{len(found[0])} characters of an ambiguous or incomplete date")
 
 
 _DATES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[date, str]]], ...] = (
     (re.compile(r"(?<!\d)((?:19|20)\d\d)([-/.年]) ?(\d{1,2})([-/.月]) ?(\d{1,2})(日?)(?!\d)"), _year_first),
-    (re.compile(rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)? ({_MONTH}),? ((?:19|20)\d\d)(?!\d)", re.IGNORECASE), _day_month_name),
+    (
+        re.compile(rf"(?<!\d)(\d{{1,2}})(?:st|nd|rd|th)? ({_MONTH}),? ((?:19|20)\d\d)(?!\d)", re.IGNORECASE),
+        _day_month_name,
+    ),
     (re.compile(rf"\b({_MONTH}) (\d{{1,2}})(?:st|nd|rd|th)?,? ((?:19|20)\d\d)(?!\d)", re.IGNORECASE), _month_name_day),
     (re.compile(r"(?<!\d)\d{1,2}[-/.]\d{1,2}[-/.](?:19|20)\d\d(?!\d)"), _unsure),
     (re.compile(r"(?<!\d)(?:19|20)\d\d年 ?\d{1,2}月(?!\d)"), _unsure),

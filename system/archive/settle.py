@@ -1,4 +1,7 @@
-"""What the files of a source add to the archive: conflicts out, splits given, what is there already left as it is."""
+"""Decide what the files of a source add to the archive.
+
+Files that conflict are refused, patients get their split, and rows that are in the archive already stay.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -10,13 +13,14 @@ from system.archive.intake import Intake
 from system.archive.splits import Patient, SplitConfig, assign_splits, check_no_leak
 from system.archive.store import Archive
 from system.archive.tables import SCHEMAS
+from system.errors import UserError
 from system.records import Split, image_key
 
-_SEEN = ["image_id", "patient_id", "pixel_sha", "split"]
+_COMPARED = ["image_id", "patient_id", "pixel_sha", "split"]
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettledRows:
     """The rows to write."""
 
     images: pa.Table
@@ -25,10 +29,12 @@ class Settled:
     num_already_there: int
 
 
-def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> Settled:
-    """Settle these files and write the rows; decided again whenever another job has changed `images` meanwhile.
+def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> SettledRows:
+    """Settle these files and write the rows; repeated whenever another job has changed `images` meanwhile.
 
-    Masks are written before the images that need them. A file that is taken now leaves the quarantine.
+    Masks are written before the images that need them. A file that can be used now is removed from the quarantine.
+
+    Raises UserError when a patient would be in two splits.
     """
     while True:
         version = archive.version("images")
@@ -44,49 +50,69 @@ def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfi
         return settled
 
 
-def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> Settled:
-    """Return the rows that these files add to the archive: conflicts out, splits given, what is there already left as it is.
+def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> SettledRows:
+    """Return the rows that these files add to the archive.
 
-    Raises ValueError when a patient would be in two splits.
+    Files that conflict are refused, patients get their split, and rows that are in the archive already stay.
+
+    overwrite: replace the rows that are in the archive already
+
+    Raises UserError when a patient would be in two splits.
     """
-    present = archive.table("images", columns=_SEEN, where=_touched_by(intakes))
+    present = archive.table("images", columns=_COMPARED, where=_touched_by(intakes))
     kept, refused = _without_conflicts(intakes, present=present, overwrite=overwrite)
     splits = _splits(kept, present=present, config=config)
-    untold = [_refused(intake, "no_truth", f"the patient is in split {splits[intake.patient_id]}, but this image's masses are unknown")
-              for intake in kept if splits[intake.patient_id] is not Split.WEAK and not intake.has_truth]  # fmt: skip
-    out = {intake.source for intake in untold}
-    kept = [intake for intake in kept if intake.source not in out]
+    without_truth = [
+        _without_truth(intake, splits[intake.patient_id])
+        for intake in kept
+        if splits[intake.patient_id] is not Split.WEAK and not intake.has_truth
+    ]
+    left_out = {intake.source for intake in without_truth}
+    kept = [intake for intake in kept if intake.source not in left_out]
     there = set(present["image_id"].to_pylist())
-    masked = set(archive.table("masks", columns=["image_id"], where=one_of("image_id", sorted(there)))["image_id"].to_pylist())
+    masked = set(
+        archive.table("masks", columns=["image_id"], where=one_of("image_id", sorted(there)))["image_id"].to_pylist()
+    )
     new = [intake for intake in kept if overwrite or intake.image_id not in there]
-    images = pa.Table.from_pylist([_image_row(intake, splits[intake.patient_id], archive) for intake in new], schema=SCHEMAS["images"])
+    images = pa.Table.from_pylist(
+        [_image_row(intake, splits[intake.patient_id], archive) for intake in new], schema=SCHEMAS["images"]
+    )
     written = set(images["image_id"].to_pylist())
     stays = pa.array([image_id not in written for image_id in present["image_id"].to_pylist()], pa.bool_())
-    check_no_leak(pa.concat_tables([present.filter(stays), images.select(_SEEN)]))
-    return Settled(
+    check_no_leak(pa.concat_tables([present.filter(stays), images.select(_COMPARED)]))
+    return SettledRows(
         images=images,
-        masks=_mask_rows([intake for intake in kept if intake.mask_sha and (overwrite or intake.image_id not in masked)]),
-        quarantine=_quarantine_rows([*refused, *untold]),
+        masks=_mask_rows(
+            [intake for intake in kept if intake.mask_sha and (overwrite or intake.image_id not in masked)]
+        ),
+        quarantine=_quarantine_rows([*refused, *without_truth]),
         num_already_there=len({intake.image_id for intake in kept} & there) if not overwrite else 0,
     )
 
 
 def _touched_by(intakes: list[Intake]) -> pc.Expression:
-    """Return the filter for the images that may have to do with these files: the same id, woman or picture."""
+    """Return the filter for the images with the id, the patient or the pixels of one of these files."""
     names = ("image_id", "patient_id", "pixel_sha")
     image, patient, pixels = (one_of(name, sorted({getattr(intake, name) for intake in intakes})) for name in names)
     return image | patient | pixels
 
 
 def _release(archive: Archive, sources: list[str]) -> None:
-    """Take files out of the quarantine."""
+    """Remove files from the quarantine."""
     held = archive.table("quarantine", columns=["source"], where=one_of("source", sources))
     archive.remove("quarantine", held["source"].to_pylist())
 
 
-def _without_conflicts(intakes: list[Intake], *, present: pa.Table, overwrite: bool) -> tuple[list[Intake], list[Intake]]:
-    """Return the files to keep and those refused: of one id with two pictures, or one picture with two ids, the first stays."""
-    sha_of = {} if overwrite else dict(zip(present["image_id"].to_pylist(), present["pixel_sha"].to_pylist(), strict=True))
+def _without_conflicts(
+    intakes: list[Intake], *, present: pa.Table, overwrite: bool
+) -> tuple[list[Intake], list[Intake]]:
+    """Return the files to keep and those refused.
+
+    Of one id with two pictures, and of one picture with two ids, the first file stays.
+    """
+    sha_of = (
+        {} if overwrite else dict(zip(present["image_id"].to_pylist(), present["pixel_sha"].to_pylist(), strict=True))
+    )
     id_of = {sha: image_id for image_id, sha in sha_of.items()}
     kept: dict[str, Intake] = {}
     refused = [intake for intake in intakes if intake.code]
@@ -103,20 +129,24 @@ def _without_conflicts(intakes: list[Intake], *, present: pa.Table, overwrite: b
 
 
 def _splits(kept: list[Intake], *, present: pa.Table, config: SplitConfig) -> dict[str, Split]:
-    """Return the split of every patient among these files; a patient of the archive stays where she is."""
+    """Return the split of every patient among these files; a patient of the archive keeps their split."""
     before = dict(zip(present["patient_id"].to_pylist(), present["split"].to_pylist(), strict=True))
     by_patient: dict[str, list[Intake]] = {}
     for intake in kept:
         by_patient.setdefault(intake.patient_id, []).append(intake)
     return assign_splits(
-        [_patient(patient_id, images, before.get(patient_id, "")) for patient_id, images in by_patient.items()], config=config
+        [_patient(patient_id, images, before.get(patient_id, "")) for patient_id, images in by_patient.items()],
+        config=config,
     )
 
 
 def _patient(patient_id: str, images: list[Intake], before: str) -> Patient:
     given = {image.split for image in images if image.split} | ({before} if before else set())
     if len(given) > 1:
-        raise ValueError(f"a patient is given the splits {sorted(given)}: training would see what it is tested on; give her one")
+        raise UserError(
+            f"a patient is given the splits {sorted(given)}: images of one patient would be used for training and for "
+            "testing; give all of them the same split"
+        )
     return Patient(
         patient_id=patient_id,
         has_mass=any(image.num_masses for image in images),
@@ -124,6 +154,10 @@ def _patient(patient_id: str, images: list[Intake], before: str) -> Patient:
         known=all(image.patient_known for image in images),
         split=next(iter(given), ""),
     )
+
+
+def _without_truth(intake: Intake, split: Split) -> Intake:
+    return _refused(intake, "no_truth", f"the patient is in split {split}, but this image's masses are unknown")
 
 
 def _refused(intake: Intake, code: str, detail: str) -> Intake:
@@ -151,7 +185,9 @@ def _image_row(intake: Intake, split: Split, archive: Archive) -> dict:
 
 def _mask_rows(intakes: list[Intake]) -> pa.Table:
     columns = ("image_id", "mask_sha", "num_lesions", "area_px")
-    return pa.Table.from_pylist([{name: getattr(intake, name) for name in columns} for intake in intakes], schema=SCHEMAS["masks"])
+    return pa.Table.from_pylist(
+        [{name: getattr(intake, name) for name in columns} for intake in intakes], schema=SCHEMAS["masks"]
+    )
 
 
 def _quarantine_rows(intakes: list[Intake]) -> pa.Table:

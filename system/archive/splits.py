@@ -1,4 +1,4 @@
-"""Decide which patient teaches, which is held out: by keyed hash, stratified by mass, never by image."""
+"""Assign every patient to training, validation or test: by keyed hash, stratified by mass, never by image."""
 
 import math
 from bisect import bisect_right
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import xxhash
 from pydantic import Field, model_validator
 
+from system.errors import UserError
 from system.records import Split
 from system.settings import Settings
 
@@ -24,8 +25,9 @@ class SplitConfig(Settings):
     weak: float = Field(default=0.55, ge=0, le=1)  # only the report is used
     validation: float = Field(default=0.10, ge=0, le=1)
     test: float = Field(default=0.20, ge=0, le=1)
-    # by_hash: each patient alone, so that the order and the number of ingests do not matter, shares hold on average;
-    # by_count: the patients of one ingest together, shares hold as nearly as whole numbers can. For small sets that are ingested once
+    # by_hash: each patient alone. The order and the number of ingests do not matter; the shares hold on average.
+    # by_count: the patients of one ingest together. The shares hold as nearly as whole numbers can; for small sets that
+    # are ingested once.
     draw: Literal["by_hash", "by_count"] = "by_hash"
 
     @model_validator(mode="after")
@@ -38,20 +40,21 @@ class SplitConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is known of a patient before the splits are made."""
+    """The facts about a patient that determine their split."""
 
     patient_id: str  # keyed hash: its order is the draw
     has_mass: bool
-    has_truth: bool  # of every image it is known where its masses are
-    known: bool = True  # False: the source does not say who it is
-    split: str = ""  # wins when non-empty
+    has_truth: bool  # the places of all masses are known, in every image
+    known: bool = True  # False: the source does not identify the patient
+    split: str = ""  # given by the source or by the archive; "" = to be drawn
 
 
 def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, Split]:
     """Return every patient's split.
 
-    A split that is given stays. Without complete truth a patient is weak. Of an unknown patient another image could be in training, so
-    it is never held out: weak as well. The rest is drawn by the hashed ids, patients with and without a mass apart.
+    A split that is given stays. Without complete truth a patient is weak. Another image of an unknown patient could be
+    in training, so an unknown patient is never held out: weak as well. The others are drawn by their hashed ids,
+    patients with and without a mass separately.
     """
     splits = {patient.patient_id: Split(patient.split or Split.WEAK) for patient in patients}
     free = [patient for patient in patients if not patient.split and patient.has_truth and patient.known]
@@ -65,9 +68,12 @@ def assign_splits(patients: list[Patient], *, config: SplitConfig) -> dict[str, 
 
 
 def share_of_patients(images: pa.Table, *, share: float) -> pa.Table:
-    """Return the images of the first patients in the order of their hashes; those of a smaller share are among those of a larger one.
+    """Return the images of the first patients in the order of their hashes.
 
-    images: of one split;  share: of the patients, above 0 to 1, at least one is kept
+    The patients of a smaller share are among those of a larger one.
+
+    images: of one split
+    share: of the patients, above 0 to 1; at least one patient is kept
     """
     patients = sorted(set(images["patient_id"].to_pylist()))
     kept = patients[: math.ceil(round(share * len(patients), 9))]
@@ -75,7 +81,7 @@ def share_of_patients(images: pa.Table, *, share: float) -> pa.Table:
 
 
 def check_no_leak(images: pa.Table) -> None:
-    """Raise ValueError when a patient, or the pixels of one image, are in two splits.
+    """Raise UserError when a patient, or the pixels of one image, are in two splits.
 
     images: rows of the archive's `images`
     """
@@ -83,13 +89,14 @@ def check_no_leak(images: pa.Table) -> None:
         pairs = images.group_by([column, "split"]).aggregate([])
         counts = pairs.group_by(column).aggregate([("split", "count")])
         if torn := sum(count > 1 for count in counts["split_count"].to_pylist()):
-            raise ValueError(
-                f"{torn} {what} are in more than one split: training would see what it is tested on; ingest again with one split each"
+            raise UserError(
+                f"{torn} {what} are in more than one split: they would be used for training and for testing; "
+                "ingest again with one split each"
             )
 
 
 def _by_hash(patient_id: str, *, config: SplitConfig) -> Split:
-    """Return the split in whose share of 0 to 1 the patient's draw falls; the draw depends on nothing but the patient."""
+    """Return the split in whose part of 0 to 1 the patient's draw falls; the draw depends on the patient only."""
     draw = xxhash.xxh3_64_intdigest(f"split {patient_id}".encode()) / 2**64
     return _SPLITS[bisect_right(list(accumulate(_shares(config)[:-1])), draw)]
 
@@ -99,7 +106,10 @@ def _shares(config: SplitConfig) -> list[float]:
 
 
 def _quotas(number: int, *, config: SplitConfig) -> list[Split]:
-    """Return `number` splits in a fixed order, their counts as near to the shares as whole numbers can be (largest remainder)."""
+    """Return `number` splits in a fixed order, their counts as near to the shares as whole numbers can be.
+
+    The method is that of the largest remainder.
+    """
     shares = dict(zip(_SPLITS, _shares(config), strict=True))
     counts = {split: int(number * share + 1e-9) for split, share in shares.items()}
     by_remainder = sorted(shares, key=lambda split: counts[split] - number * shares[split])

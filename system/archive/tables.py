@@ -1,4 +1,4 @@
-"""The archive's tables: one Arrow schema each, and the columns that make a row unique."""
+"""The archive's tables: one Arrow schema for each, and the columns that make a row unique."""
 
 import pyarrow as pa
 
@@ -13,10 +13,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("study_id", _TEXT),  # keyed hash
             ("side", _TEXT),  # L, R
             ("view", _TEXT),  # CC, MLO
-            ("density", _TEXT),  # ACR a (fatty) to d (extremely dense); "" where the source does not say
+            ("density", _TEXT),  # ACR a (fatty) to d (extremely dense); "" where the source does not give it
             ("rows", _INT),  # canonical height, px
             ("cols", _INT),  # canonical width, px
-            ("spacing_mm", _FLOAT),  # of a canonical pixel; 0 where the source does not say
+            ("spacing_mm", _FLOAT),  # of a canonical pixel; 0 where the source does not give it
             ("geometry", _TEXT),  # JSON of imaging.Geometry: the way back to the source frame
             ("pixel_sha", _TEXT),  # sha256 of the canonical pixels: names the file in the pixel store
             ("source", _TEXT),  # layout it came from: dicom, mini-mias, …
@@ -40,7 +40,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("study_id", _TEXT),
             ("side", _TEXT),
             ("p_mass", _FLOAT),  # null: withdrawn, or no side is named
-            ("model", _TEXT),  # version of the report models, and how they read it: mean, held-out, no-side
+            ("model", _TEXT),  # version of the report models, and how it was made: mean, held-out, no-side
             ("report_version", _INT),  # of the report that was read
         ]
     ),
@@ -49,16 +49,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("image_id", _TEXT),
             ("verdict", _TEXT),  # mass, no mass, unsure
             ("mask_sha", _TEXT),  # of the outline in the canonical view; "" = none was drawn
-            ("reader", _TEXT),
+            ("reader", _TEXT),  # the radiologist
             ("at", _TEXT),  # ISO 8601, UTC
-            ("why", _TEXT),  # what brought the image before the reader: review.Why
+            ("why", _TEXT),  # why the image was given to the reader: review.Why
         ]
     ),
-    "models": pa.schema([("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]),
-    "files": pa.schema(  # what became of every file that was read, so that none is read twice; archive.intake.Intake
+    "models": pa.schema(
+        [("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]
+    ),
+    # the result of every file that was read, so that none is read twice; rows of archive.intake.Intake
+    "files": pa.schema(
         [
             ("source", _TEXT),  # keyed hash of the file's place
-            ("stamp", _TEXT),  # keyed hash of its size, its time and what the source says of it
+            ("stamp", _TEXT),  # keyed hash of its size, its time and its entry in the source's tables
             ("code", _TEXT),  # why it cannot be used; "" = it can
             ("detail", _TEXT),
             ("image_id", _TEXT),
@@ -72,7 +75,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("geometry", _TEXT),
             ("pixel_sha", _TEXT),
             ("layout", _TEXT),
-            ("split", _TEXT),  # as the source gives it
+            ("split", _TEXT),  # given by the source
             ("has_truth", pa.bool_()),
             ("num_masses", _INT),
             ("mask_sha", _TEXT),

@@ -10,9 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from system.figures.report import EpochPool, EpochRow, FrocSeries, Reliability
+from system.figures.rows import EpochPool, FrocSeries, Reliability, TrainingCurve
+from system.training.epoch_row import EpochRow
 
-COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")  # told apart in gray too, with the markers' help
+COLOURS = (
+    "#6b6b6b",
+    "#a8a29a",
+    "#0b6e99",
+    "#c2571a",
+    "#5b8c3e",
+    "#8a4f9e",
+)  # told apart in gray too, with the markers' help
 MARKERS = ("o", "s", "^", "D", "v", "P")
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -45,20 +53,22 @@ def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
         return _svg(figure)
 
 
-def loss_figure(epochs: Sequence[EpochRow]) -> str:
-    """Return the loss terms by epoch as SVG, one panel per stage; "" where there is nothing to draw."""
-    stages = list(dict.fromkeys(str(row.get("stage", "training")) for row in epochs))
-    if not stages or not loss_terms(epochs):
+def loss_figure(trainings: Sequence[TrainingCurve]) -> str:
+    """Return the loss terms by epoch as SVG, one panel per training; "" where there is nothing to draw."""
+    drawn = [training for training in trainings if training.rows]
+    if not drawn:
         return ""
+    terms = list(dict.fromkeys(term for training in drawn for row in training.rows for term in row.losses))
+    num_rows = (len(drawn) + 1) // 2
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(7.2, 2.6 * ((len(stages) + 1) // 2)), layout="constrained")
-        grid = figure.subplots((len(stages) + 1) // 2, min(2, len(stages)), squeeze=False)
+        figure = Figure(figsize=(7.2, 2.6 * num_rows), layout="constrained")
+        grid = figure.subplots(num_rows, min(2, len(drawn)), squeeze=False)
         for axes in grid.flat:
             axes.set_visible(False)
-        for axes, stage in zip(grid.flat, stages, strict=False):
+        for axes, training in zip(grid.flat, drawn, strict=False):
             axes.set_visible(True)
-            _draw_losses(axes, [row for row in epochs if str(row.get("stage", "training")) == stage], terms=loss_terms(epochs))
-            axes.set_title(stage, loc="left", fontsize=10)
+            _draw_losses(axes, training.rows, terms=terms)
+            axes.set_title(training.title, loc="left", fontsize=10)
         lines = {str(line.get_label()): line for axes in grid.flat for line in axes.get_lines()}
         figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
         return _svg(figure)
@@ -70,7 +80,9 @@ def pool_figure(pools: Sequence[EpochPool]) -> str:
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.4))
         places, bottom = np.arange(len(pools)), np.zeros(len(pools))
-        upper.step([*places - 0.5, len(pools) - 0.5], [*(row.p0 for row in pools), pools[-1].p0], where="post", color="#444444")
+        upper.step(
+            [*places - 0.5, len(pools) - 0.5], [*(row.p0 for row in pools), pools[-1].p0], where="post", color="#444444"
+        )
         upper.set(ylabel="p0", ylim=(0.5, 1.0))
         for name, colour in zip(("tp", "fp", "fn"), COLOURS[2:5], strict=True):
             sizes = np.array([getattr(row, name) for row in pools])
@@ -99,7 +111,9 @@ def reliability_figure(curves: Sequence[Reliability]) -> str:
             if one.raw:
                 axes.plot(*zip(*one.raw, strict=True), "x", color=COLOURS[0], markersize=5, label="before calibration")
             sizes = 12 + 90 * np.sqrt(np.array(one.count) / max(one.count))
-            axes.scatter(one.p_mass, one.share, s=sizes, color=COLOURS[2], alpha=0.75, label="calibrated; area: breasts")
+            axes.scatter(
+                one.p_mass, one.share, s=sizes, color=COLOURS[2], alpha=0.75, label="calibrated; area: breasts"
+            )
             axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability of a mass", ylabel="share with a mass")
             axes.set_title(one.title, loc="left", fontsize=10)
             axes.grid(color="#eeeeee", linewidth=0.8)
@@ -108,20 +122,10 @@ def reliability_figure(curves: Sequence[Reliability]) -> str:
         return _svg(figure)
 
 
-def loss_terms(epochs: Sequence[EpochRow]) -> list[str]:
-    """Return the columns that hold a loss, in the order in which they first appear."""
-    names = dict.fromkeys(name for row in epochs for name, value in row.items() if isinstance(value, float | int))
-    return [name for name in names if name.lower().startswith(("loss", "l_"))]
-
-
 def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float], right: float) -> None:
     """Draw one system; a curve that ends early is drawn only as far as it goes, its end marked by a cross."""
     colour = COLOURS[place]
     end = max(one.fppi, default=0.0)
-    if one.recut:
-        ordered = sorted(zip(one.fppi, one.sensitivity, strict=True))
-        axes.plot(*zip((0.0, 0.0), *ordered, strict=True), "--", color=colour, linewidth=1, label=f"{one.title}, re-cut")
-        return
     if one.band:
         x, low, high = zip(*one.band, strict=True)
         axes.fill_between(x, low, high, step="post", color=colour, alpha=0.13, linewidth=0)
@@ -133,12 +137,13 @@ def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float]
         axes.plot([end], [max(one.sensitivity, default=0.0)], "x", color=colour, markersize=7)
 
 
-def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: list[str]) -> None:
-    """Draw one stage's terms; a term that a stage lacks is left out."""
+def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) -> None:
+    """Draw one training's terms; a term that it lacks is left out."""
     for index, term in enumerate(terms):
-        drawn = [(float(row.get("epoch", number)), float(row[term])) for number, row in enumerate(rows) if term in row]
-        if any(value > 0 for _, value in drawn):  # terms that a stage does not have are 0 in it
-            axes.plot(*zip(*drawn, strict=True), color=COLOURS[(index + 2) % len(COLOURS)], linewidth=1.4, label=term)
+        drawn = [(row.epoch, row.losses[term]) for row in rows if term in row.losses]
+        if any(value > 0 for _, value in drawn):  # terms that a training does not have are 0 in it
+            colour = COLOURS[(index + 2) % len(COLOURS)]
+            axes.plot(*zip(*drawn, strict=True), color=colour, linewidth=1.4, label=f"loss, {term.replace('_', ' ')}")
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale("log")  # the terms differ by orders of magnitude

@@ -8,10 +8,14 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage import measure
 
-from system.records import Box
+from system.records import Box, Candidate
 
 TRUTH_COLOUR = (255, 214, 10)
-_LOW, _HIGH = np.array([30, 90, 220], dtype=np.float32), np.array([255, 60, 30], dtype=np.float32)  # map at 0 and at its ceiling
+OUTCOME_COLOURS = {"TP": (60, 200, 90), "FP": (235, 70, 60), "duplicate": (160, 160, 160)}
+_LOW, _HIGH = (
+    np.array([30, 90, 220], dtype=np.float32),
+    np.array([255, 60, 30], dtype=np.float32),
+)  # map at 0 and at its ceiling
 
 
 def with_truth(image: np.ndarray, truth: np.ndarray, *, height_px: int) -> np.ndarray:
@@ -22,10 +26,12 @@ def with_truth(image: np.ndarray, truth: np.ndarray, *, height_px: int) -> np.nd
     return _outlined(_gray(image, height_px=height_px), truth)
 
 
-def with_map(image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, height_px: int, ceiling: float) -> np.ndarray:
+def with_map(
+    image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, height_px: int, ceiling: float
+) -> np.ndarray:
     """Return the image with the map in colour over it and the truth's outline: [height_px, w, 3] uint8.
 
-    Opacity grows with probability, so that the tissue shows where the net sees nothing.
+    Opacity grows with probability, so that the tissue shows where the probability is low.
 
     image: [H, W] uint16;  truth: [H, W] bool;  probability: [h, w] float, 0 to 1;  ceiling: the probability drawn at full strength
     """
@@ -46,9 +52,13 @@ def with_contours(image: np.ndarray, probability: np.ndarray | None, *, height_p
     if probability is None or not probability.any():
         return np.asarray(picture)
     pen = ImageDraw.Draw(picture)
-    coarse = Image.fromarray(np.pad(np.ascontiguousarray(probability, dtype=np.float32), 1))  # so that contours close at the border
+    coarse = Image.fromarray(
+        np.pad(np.ascontiguousarray(probability, dtype=np.float32), 1)
+    )  # so that contours close at the border
     scale = picture.height / probability.shape[0]
-    fine = np.asarray(coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR))
+    fine = np.asarray(
+        coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR)
+    )
     for share in (0.25, 0.5, 0.75):
         colour = tuple((_LOW + share * (_HIGH - _LOW)).astype(int).tolist())
         for line in measure.find_contours(fine, share * float(probability.max())):
@@ -56,22 +66,30 @@ def with_contours(image: np.ndarray, probability: np.ndarray | None, *, height_p
     return np.asarray(picture)
 
 
-def with_findings(image: np.ndarray, probability: np.ndarray, boxes: Sequence[tuple[Box, float]], *, mirrored: bool) -> np.ndarray:
-    """Return the image with the map over it and a box with its score around each finding: [H, W, 3] uint8.
+def with_candidates(
+    image: np.ndarray, probability: np.ndarray, candidates: Sequence[Candidate], *, mirrored: bool
+) -> np.ndarray:
+    """Return the image with the map over it and a box with its score around each candidate: [H, W, 3] uint8.
 
     The colours run up to the map's own highest probability.
 
-    image: [H, W] uint16;  probability: [h, w] float, 0 to 1;  boxes: canonical px and score;  mirrored: turn the picture as its file has it
+    image: [H, W] uint16
+    probability: [h, w] float, 0 to 1
+    candidates: in the canonical view
+    mirrored: turn the picture as its file has it
     """
     nothing = np.zeros(image.shape, dtype=bool)
-    picture = Image.fromarray(with_map(image, nothing, probability, height_px=image.shape[0], ceiling=float(probability.max())))
+    picture = Image.fromarray(
+        with_map(image, nothing, probability, height_px=image.shape[0], ceiling=float(probability.max()))
+    )
     width_px = image.shape[1]
     picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else picture
     pen = ImageDraw.Draw(picture)
-    for (x0, y0, x1, y1), score in boxes:
+    for candidate in candidates:
+        x0, y0, x1, y1 = candidate.box_px
         left, right = (width_px - x1, width_px - x0) if mirrored else (x0, x1)
         pen.rectangle((left - 1, y0 - 1, right, y1), outline=TRUTH_COLOUR)
-        pen.text((left, y1 + 2), f"{score:.2f}", fill=TRUTH_COLOUR)
+        pen.text((left, y1 + 2), f"{candidate.score:.2f}", fill=TRUTH_COLOUR)
     return np.asarray(picture)
 
 
@@ -94,7 +112,32 @@ def _gray(image: np.ndarray, *, height_px: int) -> np.ndarray:
 def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Draw a two-pixel line just outside the truth."""
     height_px, width_px = picture.shape[:2]
-    inside = np.asarray(Image.fromarray(truth.astype(np.uint8) * 255).resize((width_px, height_px), Image.Resampling.BILINEAR)) > 127
+    inside = (
+        np.asarray(
+            Image.fromarray(truth.astype(np.uint8) * 255).resize((width_px, height_px), Image.Resampling.BILINEAR)
+        )
+        > 127
+    )
     result = picture.copy()
     result[np.logical_and(ndimage.binary_dilation(inside, iterations=2), ~inside)] = TRUTH_COLOUR
     return result
+
+
+def outcome_picture(
+    image: np.ndarray, truth: np.ndarray, candidates: Sequence[tuple[Box, str, float]], *, height_px: int
+) -> np.ndarray:
+    """Return the image with the truth's outline and a box per candidate, coloured by its outcome: [height_px, w, 3] uint8.
+
+    image: [H, W] uint16
+    truth: [H, W] bool
+    candidates: box in the canonical view, outcome (TP green, FP red, duplicate gray), score
+    """
+    picture = Image.fromarray(with_truth(image, truth, height_px=height_px))
+    scale = height_px / image.shape[0]
+    pen = ImageDraw.Draw(picture)
+    for (x0, y0, x1, y1), outcome, score in candidates:
+        left, top, right, bottom = (round(value * scale) for value in (x0, y0, x1, y1))
+        colour = OUTCOME_COLOURS[outcome]
+        pen.rectangle((left - 1, top - 1, right, bottom), outline=colour, width=2)
+        pen.text((left, bottom + 2), f"{outcome} {score:.2f}", fill=colour)
+    return np.asarray(picture)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.report import BASELINE, NAN, GroupRow, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.rows import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.metrics.subgroups import GroupRow
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
@@ -30,17 +30,25 @@ def group_table(title: str, rows: Sequence[GroupRow]) -> Table:
     fppi = list(rows[0].sensitivity) if rows else []
     table = _table(title, ["by", *(f"{x} FPPI" for x in fppi), "mean", "95 % interval", "images", "lesions"])
     for row in rows:
-        values = [*(text.share(row.sensitivity[x]) for x in fppi), text.share(row.mean), text.interval(row.interval)]
+        values = [
+            *(text.share(row.sensitivity[x]) for x in fppi),
+            text.share(row.mean),
+            text.interval(row.interval.pair()),
+        ]
         table.add_row(f"{row.kind}: {row.name}", *values, text.number(row.num_images), text.number(row.num_lesions))
     return table
 
 
-def image_table(measures: Mapping[str, Mapping[str, Any]]) -> Table:
+Cell = float | tuple[float, float]
+"""A measure, or the ends of an interval."""
+
+
+def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
     """Return how well whole images are told apart, one system a column."""
     table = _table("Images with a mass against those without", ["measure", *measures])
     for name in next(iter(measures.values()), {}):
         cells = [each[name] for each in measures.values()]
-        table.add_row(name, *(text.interval((cell[0], cell[1])) if isinstance(cell, list) else text.share(cell) for cell in cells))
+        table.add_row(name, *(text.interval(cell) if isinstance(cell, tuple) else text.share(cell) for cell in cells))
     return table
 
 
@@ -56,7 +64,17 @@ def pool_table(rows: Sequence[PoolRow]) -> Table:
 def label_table(rows: Sequence[LabelRow]) -> Table:
     """Return how well the reports were read on the folds held out."""
     p0_steps = list(rows[0].coverage) if rows else []
-    headings = ["F1", "weighted F1", "accuracy", "AUROC", "ECE before", "ECE", "Brier", *(f"beyond {p0}" for p0 in p0_steps), "breasts"]
+    headings = [
+        "F1",
+        "weighted F1",
+        "accuracy",
+        "AUROC",
+        "ECE before",
+        "ECE",
+        "Brier",
+        *(f"beyond {p0}" for p0 in p0_steps),
+        "breasts",
+    ]
     table = _table("Report labels, folds held out", ["breast", *headings])
     for row in rows:
         measures = (row.f1, row.weighted_f1, row.accuracy, row.auroc, row.ece_before, row.ece, row.brier)
@@ -65,7 +83,9 @@ def label_table(rows: Sequence[LabelRow]) -> Table:
     return table
 
 
-def reproduction_table(title: str, headings: Sequence[str], rows: Sequence[ReproducedRow], *, fppi: Sequence[float], caption: str) -> Table:
+def reproduction_table(
+    title: str, headings: Sequence[str], rows: Sequence[ReproducedRow], *, fppi: Sequence[float], caption: str
+) -> Table:
     """Return our numbers in the paper's layout, each with the paper's in brackets."""
     table = _table(title, [])
     table.caption, table.caption_justify, table.box = caption, "left", SIMPLE_HEAD
@@ -81,16 +101,22 @@ def reproduction_table(title: str, headings: Sequence[str], rows: Sequence[Repro
         seeds = [" ".join(text.share(mean) for mean in row.each)] if with_seeds else []
         gain = ["", ""] if math.isnan(row.gain) else [text.signed(row.gain), text.signed_interval(row.gain_interval)]
         longer = "" if math.isnan(row.more_steps) else text.share(row.more_steps)
-        table.add_row(*row.labels, *points, _beside(row.mean, row.paper_mean), text.interval(row.interval), *gain, longer, *seeds)
+        table.add_row(
+            *row.labels, *points, _beside(row.mean, row.paper_mean), text.interval(row.interval), *gain, longer, *seeds
+        )
     return table
 
 
-def label_comparison(ours: Mapping[str, Sequence[float]], paper: Mapping[str, Sequence[float]], *, caption: str) -> Table:
+def label_comparison(
+    ours: Mapping[str, Sequence[float]], paper: Mapping[str, Sequence[float]], *, caption: str
+) -> Table:
     """Return table 2: for each breast average F1, weighted F1 and accuracy, the paper's in brackets."""
     table = _table("Table 2: three folds of the report models", ["breast", "average F1", "weighted F1", "accuracy"])
     table.caption, table.caption_justify = caption, "left"
     for side, values in ours.items():
-        table.add_row(side, *(f"{value:.4f} ({printed:.4f})" for value, printed in zip(values, paper[side], strict=True)))
+        table.add_row(
+            side, *(f"{value:.4f} ({printed:.4f})" for value, printed in zip(values, paper[side], strict=True))
+        )
     return table
 
 

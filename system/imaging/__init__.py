@@ -1,15 +1,15 @@
-"""From a DICOM, PGM or PNG file to the canonical view that nets see, and back to the source frame. May import records and settings.
+"""From a DICOM, PGM or PNG file to the canonical view that networks are given, and back to the source frame.
 
 refused.py       the error that carries a quarantine code
-dicom.py         one digital mammogram -> SourceImage; which transfer syntaxes are read
-dicom_file.py    parsed within bounds, inflated to a cap
-dicom_view.py    which breast and projection the header means
-pixel_format.py  how the header says pixels are stored
-codestream.py    what compressed data says of its size
+dicom.py         one digital mammogram -> SourceImage; the table of transfer syntaxes
+dicom_file.py    parsing of a file within limits of memory
+dicom_view.py    breast, projection and chest wall from the header
+pixel_format.py  the header's description of stored pixels
+codestream.py    the size of compressed data, checked before decoding
 dicom_decode.py  the decoder of each transfer syntax
 dicom_values.py  lookup tables, windows, padding, inversion
 plain.py         one PGM or PNG -> pixels
-breast.py        where the breast is and on which side the chest wall lies
+breast.py        the place of the breast and the side of its chest wall
 geometry.py      the mapping between source and canonical pixels, both ways
 canonical.py     the canonical view and its mask
 png.py           arrays <-> PNG bytes

@@ -1,4 +1,4 @@
-"""The canonical view: one breast, chest wall left, one size, 16 bits; the same for every machine and film."""
+"""The canonical view: one breast, chest wall left, one size, 16 bits; the same for every mammography unit and film."""
 
 import math
 
@@ -13,24 +13,30 @@ from system.records import Side
 from system.settings import Settings
 
 FULL_SCALE = 65535
-WINDOW_PERCENTILES = (0.5, 99.8)  # of the breast's pixels; labels and dead pixels must not set the range
+WINDOW_PERCENTILES = (0.5, 99.8)  # of the breast's pixels; film labels and dead pixels must not set the range
 SIDE_NAMES = {Side.LEFT: "left", Side.RIGHT: "right"}
 _EPSILON = 1e-6
 
 
 class ImagingConfig(Settings):
-    """The size of every canonical view; fixed for an archive's life."""
+    """The size of every canonical view; it never changes within an archive."""
 
     height_px: int = Field(default=1024, ge=32, le=8192)
     width_px: int = Field(default=800, ge=32, le=8192)
 
 
-def canonical_view(pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None) -> tuple[np.ndarray, Geometry]:
-    """Return the canonical view [H, W] uint16 and the way back: all but the breast is 0, the breast spans 1 to 65535.
+def canonical_view(
+    pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None
+) -> tuple[np.ndarray, Geometry]:
+    """Return the canonical view [H, W] uint16 and its geometry: the breast spans 1 to 65535, all else is 0.
 
-    pixels: [rows, cols] any real dtype, tissue bright;  chest_wall: the picture's side on which the header puts it, None where it does not
-    say. Raises ImageRefused: no_signal; view when the picture plainly has its chest wall on the other side; pixel_size for a strip so thin
-    that nothing would be left of it.
+    pixels: [rows, cols] any real dtype, tissue bright
+    chest_wall: the picture's side on which the header puts the chest wall, None where the header gives none
+
+    Raises ImageRefused:
+    no_signal: there is no breast to see
+    view: the picture clearly has its chest wall on the other side
+    pixel_size: a strip so thin that nothing of it would be left in the view
     """
     source = np.ascontiguousarray(pixels, dtype=np.float32)
     breast = find_breast(source)
@@ -38,7 +44,7 @@ def canonical_view(pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Sid
         raise ImageRefused(
             "view",
             f"Patient Orientation (0020,0020) puts the chest wall at the picture's {SIDE_NAMES[chest_wall]}, "
-            f"it is at its {SIDE_NAMES[breast.chest_wall]}: the picture is mirrored or its header another's",
+            f"it is at its {SIDE_NAMES[breast.chest_wall]}: the picture is mirrored or has the header of another",
         )
     geometry = _fit(source.shape, breast=breast, config=config)
     view = _resample(source, geometry=geometry)
@@ -49,7 +55,10 @@ def canonical_view(pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Sid
 def canonical_mask(mask: np.ndarray, *, geometry: Geometry) -> np.ndarray:
     """Return the mask in the canonical view: a pixel is set when at least half of its area is.
 
-    mask: [rows, cols] bool or any number, non-zero = set -> [H, W] bool.  Raises ImageRefused mask_size when it is not the image's size.
+    mask: [rows, cols] bool or any number, non-zero = set
+    returns: [H, W] bool
+
+    Raises ImageRefused mask_size when the mask is not of the image's size.
     """
     if mask.shape != (geometry.source_rows, geometry.source_cols):
         expected = [geometry.source_rows, geometry.source_cols]
@@ -58,19 +67,25 @@ def canonical_mask(mask: np.ndarray, *, geometry: Geometry) -> np.ndarray:
 
 
 def to_network(pixels: np.ndarray) -> np.ndarray:
-    """Return a canonical view as network input. pixels: [..., H, W] uint16 -> float32, 0 to 1."""
+    """Return a canonical view as network input, float32, 0 to 1. pixels: [..., H, W] uint16."""
     return pixels.astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def _fit(shape: tuple[int, ...], *, breast: Breast, config: ImagingConfig) -> Geometry:
-    """Return the mapping: the frame's height fills the view unless the breast is too wide for it; the chest wall goes to column 0."""
+    """Return the mapping that puts the chest wall at column 0.
+
+    The frame's height fills the view unless the breast is too wide for it.
+    """
     rows, cols = shape
-    first, last = breast.columns_px[0], min(breast.columns_px[1], float(cols))  # rounding may put the last a hair beyond the frame
+    # rounding may put the last column slightly beyond the frame
+    first, last = breast.columns_px[0], min(breast.columns_px[1], float(cols))
     mirrored = breast.chest_wall is Side.RIGHT
     left_px = cols - last if mirrored else first
     scale = min(config.height_px / rows, config.width_px / (last - first))
     if min(rows, cols - left_px) * scale < 1:
-        raise ImageRefused("pixel_size", f"{cols}x{rows} px leave less than a pixel of a view of {config.width_px}x{config.height_px}")
+        raise ImageRefused(
+            "pixel_size", f"{cols}x{rows} px leave less than a pixel of a view of {config.width_px}x{config.height_px}"
+        )
     top_px = (config.height_px - math.floor(rows * scale + _EPSILON)) // 2
     return Geometry(
         source_rows=rows,
@@ -85,7 +100,10 @@ def _fit(shape: tuple[int, ...], *, breast: Breast, config: ImagingConfig) -> Ge
 
 
 def _resample(source: np.ndarray, *, geometry: Geometry) -> np.ndarray:
-    """Return the source [rows, cols] float32 in the canonical frame [H, W] float32: area averages going down, 0 outside."""
+    """Return the source [rows, cols] float32 in the canonical frame [H, W] float32, 0 outside.
+
+    Area averages where the view is smaller than the source, bilinear where it is larger.
+    """
     if geometry.mirrored:
         source = np.ascontiguousarray(source[:, ::-1])
     rows, cols = source.shape
@@ -107,7 +125,7 @@ def _breast_on_source(breast: Breast, *, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _window(view: np.ndarray, *, inside: np.ndarray) -> np.ndarray:
-    """Return [H, W] uint16: the breast's values between robust ends spread over 1 to 65535, 0 elsewhere."""
+    """Return [H, W] uint16: the breast's values between WINDOW_PERCENTILES spread over 1 to 65535, 0 elsewhere."""
     if not inside.any():
         raise ImageRefused("no_signal", "no breast is left in the canonical view")
     low, high = np.percentile(view[inside], WINDOW_PERCENTILES)

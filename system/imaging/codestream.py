@@ -1,6 +1,6 @@
-"""What compressed pixel data says of itself, read from its first bytes and held against the DICOM header before a decoder sees it.
+"""Read the size of compressed pixel data from its first bytes and compare it with the DICOM header before decoding.
 
-Decoders believe the codestream and allocate what it asks for; a header of 65535 x 65535 must not reach them.
+Decoders trust the codestream and allocate the size that it declares; a size of 65535 x 65535 must not reach them.
 """
 
 import struct
@@ -18,12 +18,12 @@ MAX_JPEG_SEGMENTS = 1000  # before the frame header; real files have fewer than 
 SOC_SIZ = 0xFF4FFF51  # JPEG 2000 (T.800 A.5): SIZ follows SOC immediately
 RLE_HEADER_BYTES = 64  # PS3.5 G.5
 RLE_MAX_GAIN = 64  # two bytes stand for at most 128 (PS3.5 G.3.1)
-TAIL_BYTES = 1024  # in which the end marker is looked for: some writers pad generously
+TAIL_BYTES = 1024  # of the data's end, where the end marker is searched for: some writers add much padding
 
 
 @dataclass(frozen=True, slots=True)
 class Codestream:
-    """The size that a codestream gives itself."""
+    """The size that a codestream declares."""
 
     rows: int
     cols: int
@@ -32,39 +32,49 @@ class Codestream:
 
 
 def check_jpeg(frame: bytes, *, expected: PixelFormat) -> None:
-    """Refuse JPEG and JPEG-LS data of another size than the header's. Raises ImageRefused pixel_size, transfer_syntax, truncated."""
+    """Refuse JPEG and JPEG-LS data of another size than the header's.
+
+    Raises ImageRefused: pixel_size, transfer_syntax, truncated.
+    """
     found = _jpeg_header(frame)
-    # the decoder's words are those of the codestream: 12 bits make 16
+    # the decoder's words are as wide as the codestream's samples, in whole bytes: 12 bits become 16
     _check(found, expected=expected, bits_fit=-(-found.bits // 8) * 8 == expected.bits_allocated)
     _check_end(frame)
 
 
 def check_jpeg2000(frame: bytes, *, expected: PixelFormat) -> None:
-    """Refuse JPEG 2000 and HTJ2K data of another size than the header's. Raises ImageRefused pixel_size, transfer_syntax, truncated."""
+    """Refuse JPEG 2000 and HTJ2K data of another size than the header's.
+
+    Raises ImageRefused: pixel_size, transfer_syntax, truncated.
+    """
     found = _jpeg2000_header(frame)
     _check(found, expected=expected, bits_fit=found.bits <= expected.bits_allocated)
     _check_end(frame)
 
 
 def check_rle(frame: bytes, *, expected: PixelFormat) -> None:
-    """Refuse RLE data (PS3.5 G) that cannot hold the header's picture. Raises ImageRefused pixel_size, truncated."""
+    """Refuse RLE data (PS3.5 G) that cannot hold the header's picture. Raises ImageRefused: pixel_size, truncated."""
     if len(frame) < RLE_HEADER_BYTES:
         raise ImageRefused("truncated", "the RLE data ends within its header")
     count, *offsets = struct.unpack_from("<16I", frame)
     if count != expected.bits_allocated // 8:
-        raise ImageRefused("pixel_size", f"the RLE data has {count} segments, words of {expected.bits_allocated} bits need one per byte")
+        raise ImageRefused(
+            "pixel_size",
+            f"the RLE data has {count} segments, words of {expected.bits_allocated} bits need one per byte",
+        )
     edges = [*offsets[:count], len(frame)]
     sizes = [end - start for start, end in pairwise(edges)]
     if edges[0] != RLE_HEADER_BYTES or min(sizes) < 0:
         raise ImageRefused("truncated", "the RLE segments do not follow each other within the data")
     if min(sizes) * RLE_MAX_GAIN < expected.rows * expected.cols:
         raise ImageRefused(
-            "pixel_size", f"an RLE segment of {min(sizes)} bytes cannot hold the header's {expected.cols}x{expected.rows} px"
+            "pixel_size",
+            f"an RLE segment of {min(sizes)} bytes cannot hold the header's {expected.cols}x{expected.rows} px",
         )
 
 
 def _jpeg_header(frame: bytes) -> Codestream:
-    """Return what the frame header (SOF) says."""
+    """Return the size in the frame header (SOF)."""
     if struct.unpack_from(">H", frame)[0] != SOI:
         raise ImageRefused("transfer_syntax", "the pixel data does not begin as JPEG, which the transfer syntax names")
     place = 2
@@ -80,10 +90,13 @@ def _jpeg_header(frame: bytes) -> Codestream:
 
 
 def _jpeg2000_header(frame: bytes) -> Codestream:
-    """Return what the SIZ segment says (T.800 A.5.1)."""
+    """Return the size in the SIZ segment (T.800 A.5.1)."""
     if struct.unpack_from(">I", frame)[0] != SOC_SIZ:
-        raise ImageRefused("transfer_syntax", "the pixel data does not begin as JPEG 2000, which the transfer syntax names")
-    # after SOC, SIZ, Lsiz and Rsiz: Xsiz, Ysiz, XOsiz, YOsiz; four numbers of the tiles; Csiz, and the first component's three bytes
+        raise ImageRefused(
+            "transfer_syntax", "the pixel data does not begin as JPEG 2000, which the transfer syntax names"
+        )
+    # after SOC, SIZ, Lsiz and Rsiz: Xsiz, Ysiz, XOsiz, YOsiz; four numbers of the tiles; Csiz; three bytes of the first
+    # component
     right, bottom, left, top = struct.unpack_from(">4I", frame, 8)
     samples, depth, step_across, step_down = struct.unpack_from(">HBBB", frame, 40)
     if (step_across, step_down) != (1, 1):
@@ -96,7 +109,7 @@ def _check(found: Codestream, *, expected: PixelFormat, bits_fit: bool) -> None:
         raise ImageRefused(
             "pixel_size",
             f"the codestream is {found.cols}x{found.rows} px of {found.samples} x {found.bits} bits, "
-            f"the header says {expected.cols}x{expected.rows} px of 1 x {expected.bits_allocated} bits",
+            f"the header has {expected.cols}x{expected.rows} px of 1 x {expected.bits_allocated} bits",
         )
 
 

@@ -1,20 +1,21 @@
 """Read one digital mammogram (DICOM PS3.3 A.26, Digital Mammography X-Ray) as pixels in which dense tissue is bright.
 
-The header decides whether an image is used before a pixel is decoded; what is refused carries a quarantine code. Transfer syntaxes:
+The header decides whether an image is used before a pixel is decoded; an image that is refused gets a quarantine code.
+Transfer syntaxes:
 
-| syntax                                   | read | decoder  | tested on a file                                                      |
-|------------------------------------------|------|----------|-----------------------------------------------------------------------|
-| implicit and explicit little endian      | yes  | numpy    | written by pydicom                                                    |
-| deflated                                 | yes  | zlib     | written by pydicom; inflated here, to a cap                           |
-| RLE                                      | yes  | pylibjpeg| written by pydicom                                                    |
-| JPEG baseline, 8 bits                    | yes  | GDCM     | written by GDCM                                                       |
-| JPEG extended, 12 bits                   | yes  | GDCM     | pydicom's 12-bit example; writes a line on stderr, and reads it right |
-| JPEG lossless, process 14 and its SV1    | yes  | GDCM     | written by GDCM; a real GE mammogram                                  |
-| JPEG-LS lossless, near-lossless          | yes  | GDCM     | written by GDCM; near-lossless also pydicom's example                 |
-| JPEG 2000 lossless, lossy                | yes  | OpenJPEG | written by pydicom                                                    |
-| HTJ2K lossless, RPCL, lossy              | yes  | OpenJPEG | a codestream without coefficients only: no encoder is at hand         |
-| explicit big endian (retired in 2006)    | no   |          | refused, `transfer_syntax`                                            |
-| video, JPEG 2000 part 2, JPIP, the rest  | no   |          | refused, `transfer_syntax`                                            |
+| syntax                                   | read | decoder  | tested on a file                                        |
+|------------------------------------------|------|----------|---------------------------------------------------------|
+| implicit and explicit little endian      | yes  | numpy    | written by pydicom                                      |
+| deflated                                 | yes  | zlib     | written by pydicom; inflated here, to a cap             |
+| RLE                                      | yes  | pylibjpeg| written by pydicom                                      |
+| JPEG baseline, 8 bits                    | yes  | GDCM     | written by GDCM                                         |
+| JPEG extended, 12 bits                   | yes  | GDCM     | pydicom's example; correct, with a line on stderr       |
+| JPEG lossless, process 14 and its SV1    | yes  | GDCM     | written by GDCM; a real GE mammogram                    |
+| JPEG-LS lossless, near-lossless          | yes  | GDCM     | written by GDCM; near-lossless also pydicom's example   |
+| JPEG 2000 lossless, lossy                | yes  | OpenJPEG | written by pydicom                                      |
+| HTJ2K lossless, RPCL, lossy              | yes  | OpenJPEG | a codestream without coefficients; there is no encoder  |
+| explicit big endian (retired in 2006)    | no   |          | refused, `transfer_syntax`                              |
+| video, JPEG 2000 part 2, JPIP, the rest  | no   |          | refused, `transfer_syntax`                              |
 """
 
 import math
@@ -43,38 +44,43 @@ TOMOSYNTHESIS_CLASSES = frozenset(  # Breast Tomosynthesis, and Breast Projectio
     {"1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.13.1.5"}
 )
 ISO_2022_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ECMA-35: ESC, intermediate bytes, a final one
-ASCII_SETS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})  # Specific Character Set (0008,0005); what else is in the text is not declared
+# Specific Character Set (0008,0005); any other character in such a text is not declared
+ASCII_SETS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 CHINESE_SETS = frozenset({"ISO 2022 IR 58", "GB18030", "GBK"})  # without escapes, the first two are parts of GB18030
 
 
 class DicomConfig(Settings):
-    """What is read of what hospitals send."""
+    """Which DICOM files are read, and the limits of their size."""
 
     allow_for_processing: bool = False  # raw detector values, Presentation Intent Type (0008,0068) FOR PROCESSING
-    max_pixels: int = Field(default=60_000_000, ge=1)  # of one picture; the largest digital mammography detector has about 20 million
-    max_file_bytes: int = Field(default=256 * MIB, ge=1)  # of the file as it lies on disk; 60 million words of 16 bits are 115 MiB
+    # of one picture; the largest digital mammography detector has about 20 million
+    max_pixels: int = Field(default=60_000_000, ge=1)
+    # of the file on disk; 60 million words of 16 bits are 115 MiB
+    max_file_bytes: int = Field(default=256 * MIB, ge=1)
     max_inflated_bytes: int = Field(default=256 * MIB, ge=1)  # of a deflated file's header and pixels together
 
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One view as its file gives it; the ids are raw and only to be hashed."""
+    """One view as it is in its file; the ids are not pseudonymised and must only be hashed."""
 
     pixels: np.ndarray  # [rows, cols] float32, dense tissue bright, after VOI LUT and MONOCHROME1
     side: Side  # Image Laterality (0020,0062)
     view: ViewPosition  # View Position (0018,5101)
-    spacing_mm: float  # of a source pixel; 0 where the file does not say
+    spacing_mm: float  # of a source pixel; 0 where the file gives none
     patient: str  # Patient ID (0010,0020); may be empty
     study: str  # Study Instance UID (0020,000D)
     image: str  # SOP Instance UID (0008,0018)
-    chest_wall: Side | None = None  # the picture's side by Patient Orientation (0020,0020), for canonical_view; None: not said
+    # the picture's side by Patient Orientation (0020,0020), for canonical_view; None where the file gives none
+    chest_wall: Side | None = None
 
 
 def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:
     """Return the mammogram in a DICOM file.
 
-    Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, modality, multiframe, view, missing_id, for_processing,
-    no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when it does not fit.
+    Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, modality, multiframe, view, missing_id,
+    for_processing, no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when
+    the memory is too small.
     """
     with path.open("rb") as file, careful_reading():
         dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
@@ -97,10 +103,12 @@ def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImag
 
 
 def read_pixels(path: Path, *, config: DicomConfig = DicomConfig()) -> np.ndarray:
-    """Return the pixels of a DICOM file whose header has no usable identity, side or modality: [rows, cols] float32, dense tissue bright.
+    """Return the pixels of a DICOM file whose header has no usable identity, side or modality.
 
-    Same bounds, decoding and values as `read_dicom`. Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, multiframe,
-    for_processing, no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when it does not fit.
+    returns: [rows, cols] float32, dense tissue bright; limits, decoding and values as in `read_dicom`
+
+    Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, multiframe, for_processing, no_pixels,
+    pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when the memory is too small.
     """
     with path.open("rb") as file, careful_reading():
         dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
@@ -112,18 +120,20 @@ def _check_single_frame(header: Dataset) -> None:
     frames = int(header.get("NumberOfFrames") or 1)
     if frames != 1 or text_of(header, "SOPClassUID") in TOMOSYNTHESIS_CLASSES:
         raise ImageRefused(
-            "multiframe", f"{frames} frames (0028,0008) or tomosynthesis by its SOP Class (0008,0016), expected one projection"
+            "multiframe",
+            f"{frames} frames (0028,0008) or tomosynthesis by its SOP Class (0008,0016), expected one projection",
         )
 
 
 def _pixels(dicom: DicomFile, *, config: DicomConfig) -> np.ndarray:
-    """Return [rows, cols] float32, dense tissue bright; all that the header tells is checked before the pixels are read."""
+    """Return [rows, cols] float32, dense tissue bright; the whole header is checked before the pixels are read."""
     header, syntax = dicom.header, str(dicom.syntax)
     intent, sop_class = text_of(header, "PresentationIntentType"), text_of(header, "SOPClassUID")
     for_processing = intent == "FOR PROCESSING" or sop_class == FOR_PROCESSING_CLASS
     if for_processing and not config.allow_for_processing:
         raise ImageRefused(
-            "for_processing", "Presentation Intent Type (0008,0068) is FOR PROCESSING, which dicom.allow_for_processing admits"
+            "for_processing",
+            "Presentation Intent Type (0008,0068) is FOR PROCESSING: set dicom.allow_for_processing to read it",
         )
     coding = coding_of(syntax)
     if not dicom.has_pixels:
@@ -149,10 +159,11 @@ def _required_uid(header: Dataset, keyword: str) -> str:
 
 
 def _patient(header: Dataset) -> str:
-    r"""Return Patient ID (0010,0020), alike for the same woman whatever Specific Character Set (0008,0005) her files name.
+    r"""Return Patient ID (0010,0020), the same for one patient under every Specific Character Set (0008,0005).
 
-    From the bytes, not through pydicom: it leaves ISO 2022 escapes (PS3.5 6.1.2.5) such as ESC $)A in, and splits GBK characters at their
-    second byte where that is a backslash. Bytes without a declaration are UTF-8 where they can be, else GB18030.
+    It is decoded from the bytes and not by pydicom, which leaves ISO 2022 escapes (PS3.5 6.1.2.5) such as ESC $)A in,
+    and splits GBK characters at their second byte where that is a backslash. Bytes without a declared set are read as
+    UTF-8 where they are valid UTF-8, else as GB18030.
     """
     if "PatientID" not in header:
         return ""
@@ -160,11 +171,16 @@ def _patient(header: Dataset) -> str:
     if not isinstance(value, bytes):
         return text_of(header, "PatientID")
     plain = ISO_2022_ESCAPE.sub(b"", value).strip(b" \0")
-    return plain.decode(_encoding(plain, declared=header.get("SpecificCharacterSet")), errors="backslashreplace").strip()
+    return plain.decode(
+        _encoding(plain, declared=header.get("SpecificCharacterSet")), errors="backslashreplace"
+    ).strip()
 
 
 def _encoding(plain: bytes, *, declared: object) -> str:
-    """Return Python's name of the encoding of a text without escapes; declared: one or several defined terms of (0008,0005)."""
+    """Return Python's name of the encoding of a text without escapes.
+
+    declared: one or several defined terms of Specific Character Set (0008,0005)
+    """
     names = declared if isinstance(declared, Sequence) and not isinstance(declared, str) else [declared or ""]
     named = next((str(name) for name in names if str(name) not in ASCII_SETS), "")
     if named and named not in CHINESE_SETS:

@@ -1,4 +1,4 @@
-"""From Pixel Data (7FE0,0010) to stored words: which transfer syntaxes are read, and by which decoder."""
+"""From Pixel Data (7FE0,0010) to stored words: the transfer syntaxes that are read, and the decoder of each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,15 @@ class Coding:
 
     check: Callable[..., None]  # (data, *, expected) before decoding
     decode: Callable[[bytes, PixelFormat, str], np.ndarray]  # (data, format, syntax) -> words [rows, cols]
-    is_lossy: bool = False  # a decoded value may lie a little beyond the stored bits
+    is_lossy: bool = False  # a decoded value may lie slightly outside the range of the stored bits
 
 
 def stored_words(data: bytes, *, pixels: PixelFormat, syntax: str) -> np.ndarray:
-    """Return the words of the picture: [rows, cols] uint8 or uint16, bits beyond Bits Stored (0028,0101) as they came.
+    """Return the words of the picture: [rows, cols] uint8 or uint16, bits beyond Bits Stored (0028,0101) unchanged.
 
-    data: the value of Pixel Data, encapsulated where the syntax is.  Raises ImageRefused: transfer_syntax, pixel_size, truncated.
+    data: the value of Pixel Data, encapsulated where the transfer syntax is
+
+    Raises ImageRefused: transfer_syntax, pixel_size, truncated.
     """
     coding = coding_of(syntax)
     if syntax not in NATIVE:
@@ -35,12 +37,12 @@ def stored_words(data: bytes, *, pixels: PixelFormat, syntax: str) -> np.ndarray
     coding.check(data, expected=pixels)
     words = coding.decode(data, pixels, syntax)
     if words.shape != (pixels.rows, pixels.cols) or words.dtype.itemsize * 8 > pixels.bits_allocated:
-        raise ImageRefused("pixel_size", f"decoded to {list(words.shape)}, the header says {[pixels.rows, pixels.cols]}")
+        raise ImageRefused("pixel_size", f"decoded to {list(words.shape)}, the header has {[pixels.rows, pixels.cols]}")
     return words.view(np.uint8 if words.dtype.itemsize == 1 else np.uint16)
 
 
 def coding_of(syntax: str) -> Coding:
-    """Return how a transfer syntax is read. Raises ImageRefused transfer_syntax."""
+    """Return the coding of a transfer syntax. Raises ImageRefused transfer_syntax where it is not read."""
     if syntax not in CODINGS:
         raise ImageRefused("transfer_syntax", f"Transfer Syntax UID (0002,0010) is {syntax[:64]!r}, which is not read")
     return CODINGS[syntax]
@@ -49,7 +51,8 @@ def coding_of(syntax: str) -> Coding:
 def _check_native(data: bytes, *, expected: PixelFormat) -> None:
     if len(data) < expected.num_bytes:
         raise ImageRefused(
-            "pixel_size", f"the pixel data has {len(data)} bytes, {expected.cols}x{expected.rows} px need {expected.num_bytes}"
+            "pixel_size",
+            f"the pixel data has {len(data)} bytes, {expected.cols}x{expected.rows} px need {expected.num_bytes}",
         )
 
 
@@ -59,7 +62,7 @@ def _native(data: bytes, pixels: PixelFormat, syntax: str) -> np.ndarray:  # noq
 
 
 def _with_pylibjpeg(frame: bytes, pixels: PixelFormat, syntax: str) -> np.ndarray:
-    """Decode RLE, JPEG 2000 and HTJ2K; a codestream of at most 8 bits gives 8-bit words whatever the header's."""
+    """Decode RLE, JPEG 2000 and HTJ2K; a codestream of at most 8 bits gives 8-bit words, also if the header has 16."""
     options: dict[str, Any] = {
         "rows": pixels.rows,
         "columns": pixels.cols,
@@ -71,21 +74,23 @@ def _with_pylibjpeg(frame: bytes, pixels: PixelFormat, syntax: str) -> np.ndarra
         "photometric_interpretation": "MONOCHROME2",
     }
     try:
-        return get_decoder(uid.UID(syntax)).as_array(_encapsulated(frame), raw=True, decoding_plugin="pylibjpeg", **options)[0]
+        return get_decoder(uid.UID(syntax)).as_array(
+            _encapsulated(frame), raw=True, decoding_plugin="pylibjpeg", **options
+        )[0]
     except BaseException as error:
-        if type(error).__module__ != "pyo3_runtime":  # the RLE decoder is Rust, and its panics are no Exception
+        if type(error).__module__ != "pyo3_runtime":  # the RLE decoder is in Rust; its panics are no Exception
             raise
         raise ImageRefused("truncated", "the RLE data does not unpack to the header's picture") from None
 
 
 def _encapsulated(frame: bytes) -> bytes:
-    """Return one fragment after an empty offset table (PS3.5 A.4): what the file's own tables say of frames does not count here."""
+    """Return one fragment after an empty offset table (PS3.5 A.4); the file's own tables of frames are not used."""
     item = b"\xfe\xff\x00\xe0"
     return b"".join([item, bytes(4), item, len(frame).to_bytes(4, "little"), frame])
 
 
 def _with_gdcm(frame: bytes, pixels: PixelFormat, syntax: str) -> np.ndarray:
-    """Decode JPEG and JPEG-LS. Not through pydicom, which keeps 12-bit JPEG Extended from GDCM though it decodes it."""
+    """Decode JPEG and JPEG-LS by GDCM itself: pydicom does not pass 12-bit JPEG Extended on to it."""
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(frame)
     fragments = gdcm.SequenceOfFragments.New()
@@ -98,12 +103,16 @@ def _with_gdcm(frame: bytes, pixels: PixelFormat, syntax: str) -> np.ndarray:
     image.SetDataElement(element)
     image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(gdcm.PhotometricInterpretation.MONOCHROME2))
     image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
-    image.SetPixelFormat(gdcm.PixelFormat(1, pixels.bits_allocated, pixels.bits_stored, pixels.bits_stored - 1, int(pixels.is_signed)))
-    decoded = image.GetBuffer().encode("utf-8", "surrogateescape")  # the binding hands bytes out as text
+    image.SetPixelFormat(
+        gdcm.PixelFormat(1, pixels.bits_allocated, pixels.bits_stored, pixels.bits_stored - 1, int(pixels.is_signed))
+    )
+    decoded = image.GetBuffer().encode("utf-8", "surrogateescape")  # the binding returns bytes as text
     return _native(decoded, pixels, syntax)
 
 
-NATIVE = frozenset(map(str, (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)))
+NATIVE = frozenset(
+    map(str, (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian))
+)
 _JPEG_LOSSLESS, _JPEG_LOSSY = Coding(check_jpeg, _with_gdcm), Coding(check_jpeg, _with_gdcm, is_lossy=True)
 _JPEG2000 = Coding(check_jpeg2000, _with_pylibjpeg)
 _JPEG2000_LOSSY = Coding(check_jpeg2000, _with_pylibjpeg, is_lossy=True)

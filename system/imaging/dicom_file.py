@@ -1,6 +1,6 @@
-"""Parse a DICOM file (PS3.10) within bounds: the header first, the pixel data only when it is asked for.
+"""Parse a DICOM file (PS3.10) within limits of memory: the header first, the pixel data only on demand.
 
-pydicom parses, but decides nothing about memory: a deflated file is inflated here, up to a cap, and no file without DICM is tried.
+pydicom parses but sets no limits: a deflated file is inflated here, up to a cap, and a file without DICM is refused.
 """
 
 import io
@@ -28,7 +28,7 @@ _LAST_GROUP_OF_META = 2
 
 @dataclass(frozen=True, slots=True)
 class DicomFile:
-    """A file whose header is parsed, values still as bytes until they are asked for."""
+    """A file whose header is parsed; values stay bytes until they are read."""
 
     header: Dataset  # all before the pixel data
     syntax: UID  # Transfer Syntax UID (0002,0010)
@@ -36,16 +36,19 @@ class DicomFile:
     stream: BinaryIO  # at the pixel data
 
     def pixel_data(self) -> bytes:
-        """Return the value of Pixel Data (7FE0,0010) as it is in the file. Raises ImageRefused no_pixels, truncated."""
+        """Return the value of Pixel Data (7FE0,0010) as it is in the file.
+
+        Raises ImageRefused: no_pixels, truncated.
+        """
         if not self.has_pixels:
             raise ImageRefused("no_pixels", "there is no Pixel Data (7FE0,0010)")
         found = _read(self.stream, syntax=self.syntax, end=PIXEL_DATA_TAG + 1)
-        if PIXEL_DATA_TAG not in found:  # pydicom gives nothing back when the last fragment has no end
+        if PIXEL_DATA_TAG not in found:  # pydicom returns nothing when the last fragment has no end
             raise ImageRefused("truncated", "the pixel data has no end")
         element = found.get_item(PIXEL_DATA_TAG)
         value = element.value or b""
         if not isinstance(value, bytes):
-            raise ImageRefused("truncated", "the pixel data is not what its header says")
+            raise ImageRefused("truncated", "the pixel data does not match its header")
         if _is_cut(element):
             raise ImageRefused("truncated", "the file ends within the pixel data")
         return value
@@ -53,9 +56,9 @@ class DicomFile:
 
 @contextmanager
 def careful_reading() -> Iterator[None]:
-    """Turn whatever a broken file raises into ImageRefused truncated, and keep what pydicom warns and logs to ourselves.
+    """Turn every error of a broken file into ImageRefused truncated, and silence pydicom's warnings and log.
 
-    Real headers break length rules everywhere, and both the warnings and the errors quote their values.
+    Many real headers break rules of length, and both the warnings and the errors quote their values: patient data.
     """
     logger = logging.getLogger("pydicom")
     was_disabled, logger.disabled = logger.disabled, True
@@ -74,7 +77,7 @@ def careful_reading() -> Iterator[None]:
 def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int) -> DicomFile:
     """Return the file with its header parsed.
 
-    Raises ImageRefused: too_large, not_dicom, transfer_syntax (none is named), truncated.
+    Raises ImageRefused: too_large, not_dicom, transfer_syntax (the file declares none), truncated.
     """
     size = os.fstat(file.fileno()).st_size
     if size > max_file_bytes:
@@ -82,7 +85,10 @@ def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int
     if file.read(PREAMBLE_BYTES + 4)[PREAMBLE_BYTES:] != b"DICM":
         raise ImageRefused("not_dicom", "the file has no DICM after its preamble")
     meta = read_dataset(
-        file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, _vr, _length: tag >> 16 > _LAST_GROUP_OF_META
+        file,
+        is_implicit_VR=False,
+        is_little_endian=True,
+        stop_when=lambda tag, _vr, _length: tag >> 16 > _LAST_GROUP_OF_META,
     )
     syntax = UID(text_of(meta, "TransferSyntaxUID"))
     if not syntax:
@@ -100,7 +106,7 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 
 def _read(stream: BinaryIO, *, syntax: UID, end: int) -> Dataset:
-    """Return the elements before the tag `end`; the stream then stands at the next one."""
+    """Return the elements before the tag `end`; the stream is then at the next one."""
     return read_dataset(stream, syntax == ImplicitVRLittleEndian, True, stop_when=lambda tag, _vr, _length: tag >= end)
 
 
@@ -116,13 +122,13 @@ def _inflated(file: BinaryIO, *, max_bytes: int) -> BinaryIO:
 
 
 def _next_tag(stream: BinaryIO) -> int:
-    """Return the tag at which the stream stands, 0 at its end, and stay there. Every syntax read here is little endian."""
+    """Return the tag at the stream's position, 0 at its end; the position stays. Every syntax here is little endian."""
     group_and_element = stream.read(4)
     stream.seek(-len(group_and_element), os.SEEK_CUR)
     return int.from_bytes(group_and_element[:2], "little") << 16 | int.from_bytes(group_and_element[2:], "little")
 
 
 def _is_cut(element: object) -> bool:
-    """Whether a raw element has fewer bytes than it announces."""
+    """Return whether a raw element has fewer bytes than its length."""
     length, value = getattr(element, "length", UNDEFINED_LENGTH), getattr(element, "value", None)
     return length != UNDEFINED_LENGTH and len(value or b"") < length

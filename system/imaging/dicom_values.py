@@ -1,7 +1,8 @@
 """From stored words to values in which dense tissue is bright (PS3.3 C.7.6.3, C.11.1, C.11.2, C.8.11.3).
 
-A word has at most 16 bits, so everything is worked out once for each of the 65536 words, and the picture is looked up in that table.
-In this order: bits beyond Bits Stored cut off (old files keep overlays there), sign, Modality LUT, VOI, MONOCHROME1 turned, padding dark.
+A word has at most 16 bits, so every value is computed once for each of the 65536 words, and the picture is looked up in
+that table. The order: bits beyond Bits Stored removed (old files keep overlays there), sign, Modality LUT, VOI,
+MONOCHROME1 inverted, padding dark.
 """
 
 import numpy as np
@@ -16,10 +17,14 @@ BLOCK_ROWS = 64  # of a full-size picture looked up at a time: stays in the proc
 WORD = 1 << 16
 
 
-def bright_values(words: np.ndarray, *, header: Dataset, pixels: PixelFormat, is_lossy: bool, for_processing: bool) -> np.ndarray:
-    """Return the picture as it is meant to be seen: [rows, cols] float32, dense tissue bright.
+def bright_values(
+    words: np.ndarray, *, header: Dataset, pixels: PixelFormat, is_lossy: bool, for_processing: bool
+) -> np.ndarray:
+    """Return the picture as it is meant to be displayed: [rows, cols] float32, dense tissue bright.
 
-    words: [rows, cols] uint8 or uint16.  Raises ImageRefused: no_signal (nothing but padding), for_processing, truncated (a broken LUT).
+    words: [rows, cols] uint8 or uint16
+
+    Raises ImageRefused: no_signal (nothing but padding), for_processing, truncated (a broken LUT).
     """
     table = np.arange(1 << 8 * words.dtype.itemsize)
     stored = _stored(table, pixels=pixels, is_lossy=is_lossy)
@@ -40,7 +45,7 @@ def bright_values(words: np.ndarray, *, header: Dataset, pixels: PixelFormat, is
 def _stored(table: np.ndarray, *, pixels: PixelFormat, is_lossy: bool) -> np.ndarray:
     """Return the stored value of each word [words] int64.
 
-    Lossy decoders may overshoot, and cutting bits off would turn white to black: there the value is clipped.
+    Lossy decoders may exceed the stored bits, and removing bits would turn white to black: there the value is clipped.
     """
     full = 1 << pixels.bits_stored
     if is_lossy and not pixels.is_signed:
@@ -58,7 +63,10 @@ def _is_used(words: np.ndarray, *, size: int) -> np.ndarray:
 
 
 def _is_padding(table: np.ndarray, stored: np.ndarray, *, header: Dataset, pixels: PixelFormat) -> np.ndarray:
-    """Return which words are padding [words] bool: Pixel Padding Value (0028,0120) to Pixel Padding Range Limit (0028,0121)."""
+    """Return which words are padding [words] bool.
+
+    Padding is Pixel Padding Value (0028,0120) to Pixel Padding Range Limit (0028,0121).
+    """
     value, limit = (_whole_numbers(header, keyword)[:1] for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit"))
     if not value:
         return np.zeros(table.size, bool)
@@ -76,9 +84,9 @@ def _modality(values: np.ndarray, *, header: Dataset) -> np.ndarray:
 
 
 def _voi(values: np.ndarray, *, header: Dataset, top: int) -> np.ndarray:
-    """Return values after the first VOI LUT (0028,3010), else the first window, spread over 0 to top; as they are without either.
+    """Return values after the first VOI LUT (0028,3010), else after the first window, spread over 0 to top.
 
-    A window without a positive width, as unfilled headers have it, is no window.
+    Unchanged without either. A window without a positive width, as in headers that were not filled in, is no window.
     """
     sequence = header.get("VOILUTSequence")
     if sequence and "LUTData" in sequence[0]:
@@ -96,25 +104,34 @@ def _voi(values: np.ndarray, *, header: Dataset, top: int) -> np.ndarray:
 
 
 def _attenuation(values: np.ndarray, *, header: Dataset) -> np.ndarray:
-    """Return raw detector values turned so that tissue is bright (PS3.3 C.8.11.3.1.2).
+    """Return raw detector values, inverted where necessary so that tissue is bright (PS3.3 C.8.11.3.1.2).
 
-    Pixel Intensity Relationship Sign (0028,1041): 1 = more X-ray, larger value; -1 = more X-ray, smaller value. Where more X-ray arrives,
-    there is less or fattier tissue, and it is to be dark. Pixel Intensity Relationship (0028,1040): LIN is linear in X-ray intensity, whose
-    logarithm is taken because absorption is exponential; LOG is that logarithm. Photometric Interpretation and windows do not count.
+    Pixel Intensity Relationship Sign (0028,1041): 1 = more X-ray, larger value; -1 = more X-ray, smaller value. Where
+    more X-ray arrives, there is less or fattier tissue, which must be dark.
+
+    Pixel Intensity Relationship (0028,1040): LIN is linear in X-ray intensity, and its logarithm is taken because
+    absorption is exponential; LOG is that logarithm.
+
+    Photometric Interpretation and windows are not used.
     """
-    relationship, signs = text_of(header, "PixelIntensityRelationship"), _whole_numbers(header, "PixelIntensityRelationshipSign")
+    relationship = text_of(header, "PixelIntensityRelationship")
+    signs = _whole_numbers(header, "PixelIntensityRelationshipSign")
     sign = _wrapped(signs[0], is_signed=True) if signs else 0
     if relationship not in ("LIN", "LOG") or sign not in (1, -1):
         raise ImageRefused(
             "for_processing",
-            f"Pixel Intensity Relationship (0028,1040) is {relationship[:16]!r}, Sign (0028,1041) {sign}: expected LIN or LOG, 1 or -1",
+            f"Pixel Intensity Relationship (0028,1040) is {relationship[:16]!r}, Sign (0028,1041) {sign}: "
+            "expected LIN or LOG, 1 or -1",
         )
     intensity = values if sign == 1 else values.max() - values
     return -np.log(np.maximum(intensity, 0) + 1) if relationship == "LIN" else -intensity
 
 
 def _through_lut(values: np.ndarray, *, item: Dataset) -> np.ndarray:
-    """Return values through a table (PS3.3 C.11.1.1): LUT Descriptor (0028,3002) and LUT Data (0028,3006), its ends beyond both ends."""
+    """Return values looked up in a table (PS3.3 C.11.1.1): LUT Descriptor (0028,3002) and LUT Data (0028,3006).
+
+    Values outside the table get its first or last entry.
+    """
     num_entries, first, _ = _whole_numbers(item, "LUTDescriptor")
     num_entries = num_entries % WORD or WORD
     lut = _lut_data(item, num_entries=num_entries)
@@ -130,7 +147,7 @@ def _lut_data(item: Dataset, *, num_entries: int) -> np.ndarray:
     else:
         lut = np.atleast_1d(np.asarray(data, dtype=np.int64)) % WORD
     if lut.size < num_entries:
-        raise ImageRefused("truncated", f"a lookup table has {lut.size} entries, its descriptor says {num_entries}")
+        raise ImageRefused("truncated", f"a lookup table has {lut.size} entries, its descriptor has {num_entries}")
     return lut[:num_entries]
 
 
@@ -150,7 +167,7 @@ def _number(header: Dataset, keyword: str, *, default: float) -> float:
 
 
 def _whole_numbers(dataset: Dataset, keyword: str) -> list[int]:
-    """Return an element of VR US or SS, also where pydicom could not tell which and left the bytes; empty when absent."""
+    """Return an element of VR US or SS, empty when absent; pydicom leaves bytes where the VR is ambiguous."""
     value = dataset.get(keyword)
     if isinstance(value, bytes):
         return np.frombuffer(value[: len(value) // 2 * 2], "<u2").tolist()
@@ -160,5 +177,5 @@ def _whole_numbers(dataset: Dataset, keyword: str) -> list[int]:
 
 
 def _wrapped(number: int, *, is_signed: bool) -> int:
-    """Return a 16-bit number as signed or unsigned, whichever VR it came in."""
+    """Return a 16-bit number as signed or unsigned, whatever its VR in the file."""
     return (number + WORD // 2) % WORD - WORD // 2 if is_signed else number % WORD

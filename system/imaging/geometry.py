@@ -1,4 +1,4 @@
-"""The mapping between source pixels and canonical pixels, kept with every image so that a finding can be drawn on the original."""
+"""The mapping between source and canonical pixels, kept with every image to draw candidates on the original."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ import numpy as np
 class Geometry:
     """Mirror (when the chest wall is on the right), move, scale: in this order from source to canonical.
 
-    Coordinates are x, y with the centre of pixel i at i.
+    Coordinates are x, y; the centre of pixel i is at i.
     """
 
     source_rows: int
@@ -23,7 +23,10 @@ class Geometry:
     top_px: int  # canonical px of padding above
 
     def to_canonical(self, xy: np.ndarray) -> np.ndarray:
-        """Return canonical x, y of source points. xy: [N, 2] float, source px -> [N, 2] float64; may fall outside the view."""
+        """Return canonical x, y of source points: [N, 2] float64, canonical px; may lie outside the view.
+
+        xy: [N, 2] float, source px
+        """
         points = np.array(xy, dtype=np.float64).reshape(-1, 2)
         if self.mirrored:
             points[:, 0] = self.source_cols - 1 - points[:, 0]
@@ -32,7 +35,10 @@ class Geometry:
         return points
 
     def to_source(self, xy: np.ndarray) -> np.ndarray:
-        """Return source x, y of canonical points: the inverse of `to_canonical`. xy: [N, 2] float, canonical px -> [N, 2] float64."""
+        """Return source x, y of canonical points, the inverse of `to_canonical`: [N, 2] float64, source px.
+
+        xy: [N, 2] float, canonical px
+        """
         points = np.array(xy, dtype=np.float64).reshape(-1, 2)
         points[:, 0] = (points[:, 0] + 0.5) / self.scale - 0.5 + self.left_px
         points[:, 1] = (points[:, 1] - self.top_px + 0.5) / self.scale - 0.5
@@ -41,7 +47,7 @@ class Geometry:
         return points
 
     def to_json(self) -> str:
-        """Return the text kept in the archive's `geometry` column."""
+        """Return the text for the archive's `geometry` column."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""How a header says its pixels are stored (PS3.3 C.7.6.3.1, Image Pixel Module), checked before anything is decoded."""
+"""The header's description of its stored pixels (PS3.3 C.7.6.3.1, Image Pixel Module), checked before decoding."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class PixelFormat:
     bits_stored: int  # (0028,0101): 1 to bits_allocated
     high_bit: int  # (0028,0102): bits_stored - 1 in all but old files
     is_signed: bool  # (0028,0103) is 1: two's complement in bits_stored bits
-    is_monochrome1: bool  # (0028,0004): the lowest value is to be shown white
+    is_monochrome1: bool  # (0028,0004): the lowest value is to be displayed white
 
     @property
     def num_bytes(self) -> int:
@@ -29,18 +29,27 @@ class PixelFormat:
 
 
 def pixel_format(header: Dataset, *, max_pixels: int) -> PixelFormat:
-    """Return what the header says. Raises ImageRefused pixel_size for colour, other word sizes, no pixels or too many."""
+    """Return the format in the header.
+
+    Raises ImageRefused pixel_size for colour, other word sizes, no pixels or too many.
+    """
     rows, cols, allocated, stored, high, representation = (
-        int(header.get(keyword) or 0) for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
+        int(header.get(keyword) or 0)
+        for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
     )
     samples, photometric = int(header.get("SamplesPerPixel") or 1), text_of(header, "PhotometricInterpretation")
     if not 0 < rows * cols <= max_pixels:
         raise ImageRefused("pixel_size", f"{cols}x{rows} px, expected 1 to {max_pixels} px")
     if samples != 1 or photometric not in GRAY:
-        raise ImageRefused("pixel_size", f"{samples} samples per pixel of {photometric[:16]!r}, expected 1 of {' or '.join(GRAY)}")
+        raise ImageRefused(
+            "pixel_size", f"{samples} samples per pixel of {photometric[:16]!r}, expected 1 of {' or '.join(GRAY)}"
+        )
     if allocated not in (8, 16) or not 1 <= stored <= high + 1 <= allocated or representation not in (0, 1):
         raise ImageRefused(
             "pixel_size",
-            f"{stored} bits up to bit {high} of {allocated}, representation {representation}: expected words of 8 or 16 that hold them",
+            f"{stored} bits up to bit {high} of {allocated}, representation {representation}: "
+            "expected words of 8 or 16 bits that hold them",
         )
-    return PixelFormat(rows, cols, allocated, stored, high, is_signed=representation == 1, is_monochrome1=photometric == "MONOCHROME1")
+    return PixelFormat(
+        rows, cols, allocated, stored, high, is_signed=representation == 1, is_monochrome1=photometric == "MONOCHROME1"
+    )

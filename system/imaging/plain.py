@@ -7,12 +7,12 @@ from PIL import Image, UnidentifiedImageError
 
 from system.imaging.refused import ImageRefused
 
-MAX_PIXELS = 60_000_000  # the largest digitised film we know has 50 million
+MAX_PIXELS = 60_000_000  # the largest digitised film that we know of has 50 million
 _GRAY_MODES = ("1", "L", "I", "I;16", "I;16B")
 
 
 def read_plain(path: Path) -> np.ndarray:
-    """Return the pixels of a gray PGM or PNG as they are: [rows, cols], uint8 or uint16.
+    """Return the pixels of a gray PGM or PNG, unchanged: [rows, cols] uint8 or uint16.
 
     Raises ImageRefused: too_large (by the header, before decoding), not_gray, truncated, not_image.
     """

@@ -1,8 +1,8 @@
-"""The error for an image that cannot be used: its code goes into the quarantine, its detail never holds patient data."""
+"""The error for an image that cannot be used: its code goes into the quarantine; its detail never has patient data."""
 
 
 class ImageRefused(ValueError):
-    """One image is kept out; the job goes on."""
+    """One image is left out; the job goes on."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -10,5 +10,5 @@ class ImageRefused(ValueError):
         self.detail = detail
 
     def __reduce__(self) -> tuple[type["ImageRefused"], tuple[str, str]]:
-        """Pickle with both arguments, so that the error crosses process borders whole."""
+        """Return both arguments for pickle, so that the error reaches another process complete."""
         return ImageRefused, (self.code, self.detail)

@@ -1,4 +1,4 @@
-"""Losses that take probabilities as labels: soft cross-entropy, soft focal, and their sum (seed 000, eq. 4 to 6)."""
+"""Losses against soft labels: cross-entropy, focal loss, and their weighted sum (Tang et al. 2021, eq. 4 to 6)."""
 
 from system.losses.soft import soft_cross_entropy, soft_focal_loss
 from system.losses.total import LossConfig, LossTerms, Targets, total_loss

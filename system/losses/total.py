@@ -1,4 +1,4 @@
-"""The overall loss of a round: strong and weak samples, masks and classes (seed 000, eq. 6)."""
+"""The overall loss of a round: strong and weak samples, masks and classes (Tang et al. 2021, eq. 6)."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,29 +14,31 @@ class LossConfig(Settings):
     """Weights of eq. 6, the focal loss's two numbers, and the hard variants of table 4."""
 
     alpha: float = Field(default=0.25, ge=0, le=1)  # weight of mass against no mass
-    gamma: float = Field(default=2.0, ge=0)  # how little the easy pixels count
+    gamma: float = Field(default=2.0, ge=0)  # focusing: the larger, the less the easy pixels count
     class_strong: float = Field(default=0.3, ge=0)  # λ1
     mask_weak: float = Field(default=0.6, ge=0)  # λ2
     class_weak: float = Field(default=0.2, ge=0)  # λ3
-    mask_labels: Literal["soft", "hard"] = "soft"  # TP's target: M_p, or M_b
-    report_labels: Literal["soft", "hard"] = "soft"  # y, or y > 0.5
-    empty_masks: bool = False  # FP also teach a mask without a mass; ours, in the paper they teach the image-level branch alone
+    mask_labels: Literal["soft", "hard"] = "soft"  # target where report and map agree on a mass: M_p, or M_b
+    report_labels: Literal["soft", "hard"] = "soft"  # p_mass, or p_mass > 0.5
+    # True: images whose map has a mass and whose report has none (FP) also train the mask head, with an empty mask.
+    # Ours; in the paper they train the image-level branch alone.
+    empty_masks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a batch should have answered, and how large its groups are over all workers together."""
+    """The targets of a batch, and how large its groups are over all workers together."""
 
     mask: Tensor  # [B, 1, h, w] float, 0 to 1; read only where has_mask
-    p_mass: Tensor  # [B] float, 0 to 1: truth for strong samples, y of the report for weak ones
+    p_mass: Tensor  # [B] float, 0 to 1: truth for strong samples, p_mass of the report for weak ones
     is_strong: Tensor  # [B] bool
-    has_mask: Tensor  # [B] bool: strong samples and TP, with `empty_masks` FP too
+    has_mask: Tensor  # [B] bool: strong samples and Quadrant.TP; with `empty_masks` Quadrant.FP too
     group_sizes: dict[str, float]  # samples per term in the global batch, divided by the number of workers
 
 
 @dataclass(frozen=True, slots=True)
 class LossTerms:
-    """The sum to descend on and its parts, each already a mean over its own samples."""
+    """The loss to minimise and its parts, each already a mean over its own samples."""
 
     total: Tensor
     mask_strong: Tensor
@@ -48,17 +50,24 @@ class LossTerms:
 def total_loss(mask_logits: Tensor, class_logits: Tensor | None, targets: Targets, *, config: LossConfig) -> LossTerms:
     """Return eq. 6. A term without samples is zero but stays in the graph, as DDP demands.
 
-    mask_logits: [B, 1, h, w];  class_logits: [B, 2] or None in stage 1, which has no image-level branch
+    mask_logits: [B, 1, h, w] float
+    class_logits: [B, 2] float, or None in the paper's stage 1, which has no image-level branch
     """
     pixels = focal_each(mask_logits, targets.mask, alpha=config.alpha, gamma=config.gamma).mean(dim=(1, 2, 3))
-    images = 0 * pixels if class_logits is None else cross_entropy_each(class_logits[:, 1] - class_logits[:, 0], targets.p_mass)
+    images = (
+        0 * pixels
+        if class_logits is None
+        else cross_entropy_each(class_logits[:, 1] - class_logits[:, 0], targets.p_mass)
+    )
     strong, weak = targets.is_strong, ~targets.is_strong
     sizes = targets.group_sizes
     mask_strong = _mean_over(pixels, strong & targets.has_mask, size=sizes["mask_strong"])
     mask_weak = _mean_over(pixels, weak & targets.has_mask, size=sizes["mask_weak"])
     class_strong = _mean_over(images, strong, size=sizes["class_strong"])
     class_weak = _mean_over(images, weak, size=sizes["class_weak"])
-    total = mask_strong + config.class_strong * class_strong + config.mask_weak * mask_weak + config.class_weak * class_weak
+    total = (
+        mask_strong + config.class_strong * class_strong + config.mask_weak * mask_weak + config.class_weak * class_weak
+    )
     return LossTerms(total, mask_strong, class_strong, mask_weak, class_weak)
 
 

@@ -1,4 +1,4 @@
-"""Methods that the loop can train; one file each, one line in METHODS. May import nets, losses, refine."""
+"""Methods that the loop can train: one file for each, and one line in METHODS."""
 
 from system.methods.btv import BTV
 from system.methods.method import Batch, Method

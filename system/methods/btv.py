@@ -1,4 +1,4 @@
-"""Seed 000's method: the bilateral two-view network under soft focal and soft cross-entropy losses."""
+"""The method of Tang et al. 2021: the bilateral two-view network with soft focal and soft cross-entropy losses."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from system.errors import UserError
 from system.losses import LossConfig, LossTerms, total_loss
 from system.methods.method import Batch
 from system.nets import BilateralTwoViewNet, NetConfig, NetOutput, read_card, read_weights
 
 
 class BTV:
-    """See `Method` for what each part promises."""
+    """See `Method` for the contract of each part."""
 
     name = "btv"
 
@@ -21,18 +22,22 @@ class BTV:
         return BilateralTwoViewNet(net)
 
     def load(self, checkpoint: Path, device: str) -> BilateralTwoViewNet:
-        """Return the checkpoint's network in eval mode. Raises ValueError when the checkpoint is of another method."""
+        """Return the checkpoint's network in eval mode.
+
+        Raises UserError when there is no checkpoint, it is of another method, or its weights do not fit its card.
+        """
         card = read_card(checkpoint)
         if card.method != self.name:
-            raise ValueError(
-                f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: name the method it was made with"
+            raise UserError(
+                f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: "
+                "set the method that it was made with"
             )
         model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
         try:
             model.load_state_dict(read_weights(checkpoint))
         except RuntimeError as error:
             found = " ".join(str(error).split())[:300]
-            raise ValueError(
+            raise UserError(
                 f"checkpoint {checkpoint.name}: its weights do not fit the network of its card ({found}); take another"
             ) from error
         model.classifies = card.classifies
@@ -44,7 +49,7 @@ class BTV:
         return total_loss(output.mask_logits, output.class_logits, batch.targets, config=config)
 
     def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return mask logits of left and right and their image-level probabilities."""
+        """Return mask logits and image-level probabilities of both breasts; see `Method`."""
         assert isinstance(model, BilateralTwoViewNet)
         classify = model.classifies
         first, second = model.forward_pair(left, right, classify=classify)
@@ -54,8 +59,8 @@ class BTV:
         """Return body and image-level branch as two groups; at class_factor 0 the branch is frozen and left out."""
         assert isinstance(model, BilateralTwoViewNet)
         branch = [p for module in model.classification_modules() for p in module.parameters()]
-        known = {id(p) for p in branch}
-        body = {"params": [p for p in model.parameters() if id(p) not in known], "lr": learning_rate, "factor": 1.0}
+        in_branch = {id(p) for p in branch}
+        body = {"params": [p for p in model.parameters() if id(p) not in in_branch], "lr": learning_rate, "factor": 1.0}
         if class_factor == 0:
             for parameter in branch:
                 parameter.requires_grad_(False)
@@ -64,6 +69,7 @@ class BTV:
 
 
 def _p_mass(output: NetOutput) -> Tensor:
+    """Return the image-level probability of mass [B] float32; NaN where the branch gave no logits."""
     if output.class_logits is None:
         return torch.full((output.mask_logits.shape[0],), float("nan"), device=output.mask_logits.device)
     return torch.softmax(output.class_logits.float(), dim=1)[:, 1]

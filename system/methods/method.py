@@ -18,20 +18,27 @@ class Batch:
     main: Tensor  # [B, 1, H, W] float, 0 to 1, chest wall on the left
     auxiliary: Tensor  # [B, 1, H, W] float, 0 to 1; all-zero = no other breast
     targets: Targets
-    seeds: Tensor  # [B] int64, on the CPU: of each sample's augmentation
-    image_keys: Tensor  # [B] int64, on the CPU: which images these are, for messages
+    seeds: Tensor  # [B] int64, on the CPU: seed of each sample's augmentation
+    image_keys: Tensor  # [B] int64, on the CPU: archive keys of the images, for messages
 
     def parts(self, size: int) -> list["Batch"]:
-        """Cut the batch into parts of at most `size` samples, every n-th to one, so that each holds positives; 0 = leave it whole.
+        """Cut the batch into n parts of at most `size` samples; 0 = leave it whole.
 
-        The group sizes stay those of the whole, so that the parts' losses add up to its loss.
+        A part takes every n-th sample, so that each part holds positives. The group sizes stay those of the whole
+        batch, so that the losses of the parts add up to the loss of the whole.
         """
         num = math.ceil(len(self.main) / size) if size else 1
         return [self._part(slice(first, None, num)) for first in range(num)] if num > 1 else [self]
 
     def _part(self, rows: slice) -> "Batch":
         named = {name: getattr(self.targets, name)[rows] for name in ("mask", "p_mass", "is_strong", "has_mask")}
-        return Batch(self.main[rows], self.auxiliary[rows], replace(self.targets, **named), self.seeds[rows], self.image_keys[rows])
+        return Batch(
+            self.main[rows],
+            self.auxiliary[rows],
+            replace(self.targets, **named),
+            self.seeds[rows],
+            self.image_keys[rows],
+        )
 
 
 class Method(Protocol):
@@ -44,20 +51,22 @@ class Method(Protocol):
         ...
 
     def load(self, checkpoint: Path, device: str) -> nn.Module:
-        """Return the network of a checkpoint in eval mode. Raises ValueError when it is of another method."""
+        """Return the network of a checkpoint in eval mode. Raises UserError when it is absent or of another method."""
         ...
 
     def losses(self, model: nn.Module, batch: Batch, *, config: LossConfig, classify: bool) -> LossTerms:
-        """Run the network on a batch and return the loss terms; classify: whether the image-level branch learns."""
+        """Run the network on a batch and return the loss terms; classify: whether the image-level branch is trained."""
         ...
 
     def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """left, right: [B, 1, H, W]; returns logits of both [B, 1, h, w] and the image-level p_mass of both [B].
+        """Return mask logits of left and right [B, 1, h, w] and image-level p_mass of left and right [B].
+
+        left, right: [B, 1, H, W] float, 0 to 1
 
         p_mass is NaN while the image-level branch has not been trained.
         """
         ...
 
     def parameter_groups(self, model: nn.Module, *, learning_rate: float, class_factor: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups; the image-level branch learns class_factor times faster, 0 = not at all."""
+        """Return the optimiser's groups; the image-level branch learns class_factor times as fast, 0 = not at all."""
         ...

@@ -18,7 +18,6 @@ from system.metrics.boxes import LIMITS, OUTCOMES, BoxResult, BoxRules, BoxSet, 
 from system.metrics.boxes_in import read_boxes
 from system.metrics.comparison import SeedsRow, SystemRow, compare_systems, gain_over_seeds, over_seeds
 from system.metrics.config import FrocConfig, rules
-from system.metrics.floor import choose_candidate_floor
 from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
 from system.metrics.matching import Detections, Match, Outcome, match
 
@@ -36,7 +35,6 @@ __all__ = [
     "PatientCounts",
     "SeedsRow",
     "SystemRow",
-    "choose_candidate_floor",
     "compare_systems",
     "evaluate_boxes",
     "froc_curve",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from system.errors import UserError
 from system.metrics.config import FrocConfig
 from system.metrics.froc import counts_as_false
 from system.metrics.matching import Detections, Match, Outcome
@@ -24,7 +25,9 @@ class PatientCounts:
     patients: tuple[str, ...]  # [P] sorted ids
     images: np.ndarray  # [P] int64, evaluated images
     lesions: np.ndarray  # [P] int64
-    found: sparse.csr_array  # [T, P] lesions that come in with an operating point; negative where a re-cut map loses one
+    found: (
+        sparse.csr_array
+    )  # [T, P] lesions that come in with an operating point; negative where a re-cut map loses one
     false: sparse.csr_array  # [T, P] false positives, likewise
 
 
@@ -41,7 +44,9 @@ class Interval:
         return self.low, self.high
 
 
-def count_by_patient(detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig) -> PatientCounts:
+def count_by_patient(
+    detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+) -> PatientCounts:
     """Return the counts of a score sweep.
 
     Operating points are the distinct scores of true positives: between two of them only false positives come in, and the best
@@ -79,20 +84,26 @@ def resampled_sensitivity(counts: PatientCounts, *, weights: np.ndarray, fppi: S
     """
     num_points = len(counts.found.indptr) - 1
     step = max(1, _CELLS_AT_ONCE // max(1, num_points))
-    return np.concatenate([_sensitivity(counts, weights=weights[at : at + step], fppi=fppi) for at in range(0, len(weights), step)])
+    return np.concatenate(
+        [_sensitivity(counts, weights=weights[at : at + step], fppi=fppi) for at in range(0, len(weights), step)]
+    )
 
 
-def intervals(counts: PatientCounts, *, config: FrocConfig, rng: np.random.Generator) -> tuple[list[Interval], Interval]:
+def intervals(
+    counts: PatientCounts, *, config: FrocConfig, rng: np.random.Generator
+) -> tuple[list[Interval], Interval]:
     """Return the interval of the sensitivity at each of config.fppi, and that of their mean."""
     weights = draw_weights(len(counts.patients), num_resamples=config.bootstrap, rng=rng)
     drawn = resampled_sensitivity(counts, weights=weights, fppi=config.fppi)
     return [percentile_interval(column) for column in drawn.T], percentile_interval(drawn.mean(axis=1))
 
 
-def paired_difference(first: PatientCounts, second: PatientCounts, *, config: FrocConfig, rng: np.random.Generator) -> Interval:
+def paired_difference(
+    first: PatientCounts, second: PatientCounts, *, config: FrocConfig, rng: np.random.Generator
+) -> Interval:
     """Return the interval of second minus first in mean sensitivity, both seen on the same resamples of the same patients."""
     if first.patients != second.patients or not np.array_equal(first.lesions, second.lesions):
-        raise ValueError(
+        raise UserError(
             f"a paired comparison needs the same patients and lesions on both sides: found {len(first.patients)} patients with "
             f"{first.lesions.sum()} lesions and {len(second.patients)} with {second.lesions.sum()}; evaluate both on one split and rule set"
         )

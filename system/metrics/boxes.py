@@ -1,15 +1,16 @@
 """FROC of boxes: any system's candidates against any truth, without maps; the rules are those of maps (METHODS 1.7)."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from system.errors import UserError
 from system.metrics.bootstrap import count_by_patient
 from system.metrics.config import STEP, FrocConfig
 from system.metrics.froc import froc_curve
 from system.metrics.matching import Detections, Match, Outcome, match
-from system.metrics.summary import points, summarise
+from system.metrics.summary import CurvePoints, FrocSummary, points, summarise
 
 How = Literal["iou", "iom", "centre"]
 """What makes a hit: intersection over union above a limit, intersection over the smaller of the two at or above it (seed 001), or the
@@ -45,7 +46,10 @@ class BoxRules:
 class BoxResult:
     """What an evaluation of boxes comes to."""
 
-    summary: dict[str, Any]  # rules, counts, sensitivities, intervals, curve: plain values
+    rules: tuple[str, ...]  # sentences
+    counts: dict[str, int]  # num_tp, num_fp, num_duplicate, num_images, num_patients, num_lesions
+    froc: FrocSummary
+    curve: CurvePoints
     matched: Match  # of every candidate
     lesion: np.ndarray  # [N] int64, number of that lesion among those of its image from 0, -1 for none
 
@@ -59,11 +63,21 @@ def evaluate_boxes(boxes: BoxSet, *, rules: BoxRules, config: FrocConfig) -> Box
     curve = froc_curve(counted, outcome, config=config)
     by_patient = count_by_patient(counted, outcome, image_patient=boxes.patient, config=config)
     counts = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == kind)) for kind, name in OUTCOMES.items()}
-    counts |= {"num_images": len(boxes.image_id), "num_patients": len(set(boxes.patient)), "num_lesions": len(boxes.lesion_image)}
+    counts |= {
+        "num_images": len(boxes.image_id),
+        "num_patients": len(set(boxes.patient)),
+        "num_lesions": len(boxes.lesion_image),
+    }
     if rules.per == "breast":
         counts["num_breasts_with_lesion"] = len(counted.lesion_image)
-    summary = {"rules": sentences(rules, config=config), "counts": counts} | summarise(curve, by_patient, config=config)
-    return BoxResult(summary | {"curve": points(curve)}, matched, _number_in_image(matched.lesion, boxes.lesion_image))
+    return BoxResult(
+        rules=tuple(sentences(rules, config=config)),
+        counts=counts,
+        froc=summarise(curve, by_patient, config=config),
+        curve=points(curve),
+        matched=matched,
+        lesion=_number_in_image(matched.lesion, boxes.lesion_image),
+    )
 
 
 def overlapping(boxes: BoxSet, *, how: How) -> Detections:
@@ -94,9 +108,11 @@ def per_breast(detections: Detections, matched: Match, boxes: BoxSet) -> tuple[D
     A hit on a further lesion of a found breast counts neither way. Raises ValueError where breasts are not known, or one is two patients'.
     """
     if not boxes.breast:
-        raise ValueError("sensitivity per breast needs a column breast_id in the images: study and side, the same in all views of a breast")
+        raise UserError(
+            "sensitivity per breast needs a column breast_id in the images: study and side, the same in all views of a breast"
+        )
     if len(set(zip(boxes.breast, boxes.patient, strict=True))) != len(set(boxes.breast)):
-        raise ValueError("a breast_id belongs to two patients: make it unique over all patients, e.g. by the study")
+        raise UserError("a breast_id belongs to two patients: make it unique over all patients, e.g. by the study")
     _, breast = np.unique(np.asarray(boxes.breast, dtype=str), return_inverse=True)
     hits = np.flatnonzero(matched.outcome == Outcome.TRUE_POSITIVE)
     hits = hits[np.argsort(-detections.score[hits], kind="stable")]
@@ -115,7 +131,9 @@ def sentences(rules: BoxRules, *, config: FrocConfig) -> list[str]:
         "centre": "whose box holds its centre, of several the one of highest IoU",
     }[rules.how]
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
-    share = {"image": "all lesions found", "breast": "the breasts with a lesion in which one was found, in any view"}[rules.per]
+    share = {"image": "all lesions found", "breast": "the breasts with a lesion in which one was found, in any view"}[
+        rules.per
+    ]
     return [
         f"By falling score each candidate takes the free lesion {hit}.",
         f"Further hits on a found lesion {further}.",

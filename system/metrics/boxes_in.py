@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.tables_in import read_rows
+from system.errors import UserError
+from system.files.csv_in import read_rows
 from system.metrics.boxes import BoxSet
 
 BOX = ("x0", "y0", "x1", "y1")
@@ -37,7 +38,10 @@ def read_boxes(images: Path, lesions: Path, candidates: Path, *, with_breasts: b
     candidate_image, candidate_box = _boxes(said, candidates, place=place, mistakes=mistakes)
     score = _numbers(said, "score", candidates, mistakes=mistakes)
     mistakes.where(
-        ~((score >= 0) & (score <= 1)) & ~np.isnan(score), said, candidates, lambda row: f"score {row['score']} is outside 0 to 1"
+        ~((score >= 0) & (score <= 1)) & ~np.isnan(score),
+        said,
+        candidates,
+        lambda row: f"score {row['score']} is outside 0 to 1",
     )
     mistakes.refuse()
     return BoxSet(
@@ -69,7 +73,7 @@ class _Mistakes:
     def refuse(self) -> None:
         if self._all:
             more = len(self._all) - _SHOWN
-            raise ValueError("\n".join([*self._all[:_SHOWN], *([f"and {more} more lines"] if more > 0 else [])]))
+            raise UserError("\n".join([*self._all[:_SHOWN], *([f"and {more} more lines"] if more > 0 else [])]))
 
 
 def _boxes(rows: Rows, path: Path, *, place: dict[str, int], mistakes: _Mistakes) -> tuple[np.ndarray, np.ndarray]:

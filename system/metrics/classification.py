@@ -1,11 +1,13 @@
 """Image-level measures: does the image hold a mass at all? And how well what was drawn covers the mass."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, recall_score, roc_auc_score, roc_curve
 
+from system.files.json_out import Ends, Measured
 from system.metrics.bootstrap import Interval, draw_weights, percentile_interval
 from system.metrics.matching import Detections
 
@@ -30,20 +32,26 @@ def auroc(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None
     return float(positive @ (below + negative / 2) / (positive.sum() * negative.sum()))
 
 
-def partial_auc_ratio(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, low: float = 0.8) -> float:
+def partial_auc_ratio(
+    truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, low: float = 0.8
+) -> float:
     """Return the mean specificity over the sensitivities from `low` to 1 (seed 001's pAUCR, Jiang et al. 1996); chance is (1 - low) / 2.
 
     The area under the ROC curve there over the area that there could be; NaN where only one class is there.
     """
     if not _measurable(truth, score, weight):
         return float("nan")
-    width = 1 - low  # seen from the other class the range lies at its low false positive rates, which scikit-learn integrates
+    width = (
+        1 - low
+    )  # seen from the other class the range lies at its low false positive rates, which scikit-learn integrates
     standardised = float(roc_auc_score(~truth, -score, max_fpr=width, sample_weight=weight))
     least = width**2 / 2
     return (least + (2 * standardised - 1) * (width - least)) / width
 
 
-def specificity_at(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, sensitivity: float) -> float:
+def specificity_at(
+    truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None = None, *, sensitivity: float
+) -> float:
     """Return the best specificity with at least that sensitivity: a step, not interpolated; NaN where only one class is there."""
     if not _measurable(truth, score, weight):
         return float("nan")
@@ -51,18 +59,40 @@ def specificity_at(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | No
     return float(1 - false[true >= sensitivity - 1e-12].min())
 
 
-def at_threshold(truth: np.ndarray, score: np.ndarray, *, threshold: float) -> dict[str, float]:
-    """Return accuracy, recall of the images with a mass, their F1, and the average and weighted F1 of both classes."""
-    said = score >= threshold
+@dataclass(frozen=True, slots=True)
+class ThresholdMeasures:
+    """What calling an image positive from a threshold on gives, 0 to 1; NaN where it is not defined."""
+
+    accuracy: Measured
+    recall: Measured  # of the images with a mass
+    f1: Measured  # of the images with a mass
+    average_f1: Measured  # of both classes, unweighted
+    weighted_f1: Measured  # of both classes, by their numbers
+
+
+@dataclass(frozen=True, slots=True)
+class ImageMeasures:
+    """How well whole images with a mass are told from those without, 0 to 1; all NaN where the system gives no score."""
+
+    auroc: Measured
+    auroc_interval: Ends
+    partial_auc_ratio: Measured
+    specificity_at: dict[str, Measured]  # sensitivity as text, e.g. "0.85" -> specificity
+    at_even_odds: ThresholdMeasures  # threshold 0.5
+
+
+def at_threshold(truth: np.ndarray, score: np.ndarray, *, threshold: float) -> ThresholdMeasures:
+    """Return accuracy, recall and F1 scores. truth: [N] bool;  score: [N] float, 0 to 1."""
     if np.isnan(score).any():
-        return dict.fromkeys(("accuracy", "recall", "f1", "average_f1", "weighted_f1"), _UNDEFINED)
-    return {
-        "accuracy": float(accuracy_score(truth, said)),
-        "recall": float(recall_score(truth, said, zero_division=_UNDEFINED)),
-        "f1": float(f1_score(truth, said, zero_division=_UNDEFINED)),
-        "average_f1": float(f1_score(truth, said, average="macro", zero_division=_UNDEFINED)),
-        "weighted_f1": float(f1_score(truth, said, average="weighted", zero_division=_UNDEFINED)),
-    }
+        return ThresholdMeasures(*[_UNDEFINED] * 5)
+    positive = score >= threshold
+    return ThresholdMeasures(
+        accuracy=float(accuracy_score(truth, positive)),
+        recall=float(recall_score(truth, positive, zero_division=_UNDEFINED)),
+        f1=float(f1_score(truth, positive, zero_division=_UNDEFINED)),
+        average_f1=float(f1_score(truth, positive, average="macro", zero_division=_UNDEFINED)),
+        weighted_f1=float(f1_score(truth, positive, average="weighted", zero_division=_UNDEFINED)),
+    )
 
 
 def dice(mask: np.ndarray, truth: np.ndarray) -> float:
@@ -108,20 +138,32 @@ def paired_difference_of(  # noqa: PLR0913 - two systems, what is measured, and 
         raise ValueError(
             f"a paired comparison needs the same images on both sides: {len(truth)} truths, {len(first)} and {len(second)} scores"
         )
-    drawn = [resampled(statistic, truth, score, patient=patient, num_resamples=num_resamples, seed=seed) for score in (first, second)]
+    drawn = [
+        resampled(statistic, truth, score, patient=patient, num_resamples=num_resamples, seed=seed)
+        for score in (first, second)
+    ]
     everyone = np.ones(len(truth))
-    return statistic(truth, second, everyone) - statistic(truth, first, everyone), percentile_interval(drawn[1] - drawn[0])
+    return statistic(truth, second, everyone) - statistic(truth, first, everyone), percentile_interval(
+        drawn[1] - drawn[0]
+    )
 
 
-def image_level(truth: np.ndarray, score: np.ndarray, *, patient: np.ndarray, num_resamples: int, seed: int) -> dict[str, Any]:
-    """Return the ROC's measures as plain values, the area with its interval, and what a threshold of 0.5 gives.
+def image_level(
+    truth: np.ndarray, score: np.ndarray, *, patient: np.ndarray, num_resamples: int, seed: int
+) -> ImageMeasures:
+    """Return the measures of one score, the area under the ROC curve with its interval over resampled patients.
 
-    All are NaN where a score is: the system does not judge whole images.
+    truth: [N] bool
+    score: [N] float, 0 to 1; NaN anywhere: the system does not judge whole images, and all measures are NaN
     """
     drawn = resampled(auroc, truth, score, patient=patient, num_resamples=num_resamples, seed=seed)
-    at = {f"specificity_at_{wanted:g}": specificity_at(truth, score, sensitivity=wanted) for wanted in SENSITIVITIES}
-    area = {"auroc": auroc(truth, score), "auroc_interval": list(percentile_interval(drawn).pair())}
-    return area | {"partial_auc_ratio": partial_auc_ratio(truth, score)} | at | at_threshold(truth, score, threshold=0.5)
+    return ImageMeasures(
+        auroc=auroc(truth, score),
+        auroc_interval=percentile_interval(drawn).pair(),
+        partial_auc_ratio=partial_auc_ratio(truth, score),
+        specificity_at={f"{at:g}": specificity_at(truth, score, sensitivity=at) for at in SENSITIVITIES},
+        at_even_odds=at_threshold(truth, score, threshold=0.5),
+    )
 
 
 def _measurable(truth: np.ndarray, score: np.ndarray, weight: np.ndarray | None) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from system.errors import UserError
 from system.metrics.bootstrap import (
     Interval,
     PatientCounts,
@@ -35,7 +36,9 @@ def compare_systems(systems: Mapping[str, PatientCounts], *, baseline: str, conf
     Raises ValueError when the baseline is not among them or when patients or lesions differ.
     """
     if baseline not in systems:
-        raise ValueError(f"no system is called {baseline!r}: found {', '.join(systems)}; name one of them as the baseline")
+        raise ValueError(
+            f"no system is called {baseline!r}: found {', '.join(systems)}; name one of them as the baseline"
+        )
     reference = systems[baseline]
     rows = []
     for title, counts in systems.items():
@@ -70,7 +73,9 @@ def over_seeds(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> SeedsRo
     return SeedsRow(values, float(np.mean(each)), each, percentile_interval(_drawn(seeds, config=config)))
 
 
-def gain_over_seeds(first: Sequence[PatientCounts], second: Sequence[PatientCounts], *, config: FrocConfig) -> tuple[float, Interval]:
+def gain_over_seeds(
+    first: Sequence[PatientCounts], second: Sequence[PatientCounts], *, config: FrocConfig
+) -> tuple[float, Interval]:
     """Return second minus first in mean sensitivity, and its interval; both seen on the same resamples of the same patients."""
     gain = over_seeds(second, config=config).mean - over_seeds(first, config=config).mean
     return gain, percentile_interval(_drawn(second, config=config) - _drawn(first, config=config))
@@ -79,7 +84,11 @@ def gain_over_seeds(first: Sequence[PatientCounts], second: Sequence[PatientCoun
 def _drawn(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> np.ndarray:
     """Return the mean sensitivity of each resample, averaged over the seeds: [R]."""
     if len({(counts.patients, counts.lesions.tobytes()) for counts in seeds}) != 1:
-        raise ValueError("seeds are averaged over the same patients and lesions only: evaluate all of them on one split and rule set")
-    weights = draw_weights(len(seeds[0].patients), num_resamples=config.bootstrap, rng=np.random.default_rng(config.seed))
+        raise UserError(
+            "seeds are averaged over the same patients and lesions only: evaluate all of them on one split and rule set"
+        )
+    weights = draw_weights(
+        len(seeds[0].patients), num_resamples=config.bootstrap, rng=np.random.default_rng(config.seed)
+    )
     drawn = [resampled_sensitivity(counts, weights=weights, fppi=config.fppi).mean(axis=1) for counts in seeds]
     return np.mean(drawn, axis=0)

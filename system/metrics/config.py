@@ -16,20 +16,30 @@ class FrocConfig(Settings):
     min_lesion_px: int = Field(
         default=20, ge=1, description="smaller components of the truth are annotation specks, left out; canonical px"
     )
-    min_candidate_px: int = Field(default=20, ge=1, description="smaller components of the map are no candidates; canonical px")
-    candidate_floor: float = Field(default=0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it")
+    min_candidate_px: int = Field(
+        default=20, ge=1, description="smaller components of the map are no candidates; canonical px"
+    )
+    candidate_threshold: float = Field(
+        default=0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it"
+    )
     iou: float = Field(default=0.2, ge=0, lt=1, description="a hit overlaps its lesion by more than this")
-    duplicates: Literal["ignore", "fp"] = Field(default="ignore", description="what further hits on a found lesion count as")
-    fppi: tuple[Fppi, ...] = Field(default=(0.1, 0.2, 0.5, 1.0), min_length=1, description="operating points, false positives per image")
+    duplicates: Literal["ignore", "fp"] = Field(
+        default="ignore", description="what further hits on a found lesion count as"
+    )
+    fppi: tuple[Fppi, ...] = Field(
+        default=(0.1, 0.2, 0.5, 1.0), min_length=1, description="operating points, false positives per image"
+    )
     num_thresholds: int = Field(default=32, ge=2, le=1000, description="levels at which the second mode cuts the map")
-    bootstrap: int = Field(default=1000, ge=1, description="resamples of the patients; 1000 or more for a result to report")
+    bootstrap: int = Field(
+        default=1000, ge=1, description="resamples of the patients; 1000 or more for a result to report"
+    )
     seed: int = Field(default=0, ge=0, description="of the resampling")
 
 
 def rules(config: FrocConfig) -> list[str]:
     """Return the rules as sentences, to be printed with every result."""
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
-    candidate = f"an 8-connected component of the map at or above {config.candidate_floor:g}, of at least {config.min_candidate_px} px"
+    candidate = f"an 8-connected component of the map at or above {config.candidate_threshold:g}, of at least {config.min_candidate_px} px"
     return [
         f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
         f"A candidate is {candidate}; its score is its highest probability.",

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from system.maps import components, peaks
 from system.metrics.config import FrocConfig
-from system.metrics.matching import components, highest, overlaps
+from system.metrics.matching import overlaps
 from system.metrics.rethreshold import CutCounts, count_cuts
 from system.records import Box
 
@@ -35,11 +36,13 @@ def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, c
     probability: [H, W] float, 0 to 1;  truth: [H, W] bool;  levels: [T] float, falling: the cuts of the second mode
     """
     if probability.shape != truth.shape:
-        raise ValueError(f"the map is {list(probability.shape)} but the truth {list(truth.shape)}: bring both to the canonical view")
+        raise ValueError(
+            f"the map is {list(probability.shape)} but the truth {list(truth.shape)}: bring both to the canonical view"
+        )
     lesions = components(truth, min_px=config.min_lesion_px)
-    candidates = components(probability >= config.candidate_floor, min_px=config.min_candidate_px)
+    candidates = components(probability >= config.candidate_threshold, min_px=config.min_candidate_px)
     return Examination(
-        scores=highest(probability, candidates),
+        scores=peaks(probability, candidates),
         boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(candidates.labels)],
         area_px=candidates.area_px,
         iou=overlaps(candidates, lesions),

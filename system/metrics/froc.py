@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from system.errors import UserError
 from system.metrics.config import FrocConfig
 from system.metrics.matching import Detections, Match, Outcome
 
@@ -39,13 +40,17 @@ def froc_curve(detections: Detections, matched: Match, *, config: FrocConfig) ->
     )
 
 
-def curve_of_counts(threshold: np.ndarray, *, found: np.ndarray, false: np.ndarray, num_images: int, num_lesions: int) -> Curve:
+def curve_of_counts(
+    threshold: np.ndarray, *, found: np.ndarray, false: np.ndarray, num_images: int, num_lesions: int
+) -> Curve:
     """Return the curve of counts at each threshold. Raises ValueError without an image.
 
     threshold, found, false: [T]; lesions found and false positives made at or above the threshold
     """
     if num_images == 0:
-        raise ValueError("FROC needs at least one image: found 0; look at the split and at the predictions' error column")
+        raise UserError(
+            "FROC needs at least one image: found 0; look at the split and at the predictions' error column"
+        )
     sensitivity = found / num_lesions if num_lesions else np.full(len(threshold), np.nan)
     return Curve(threshold, false / num_images, sensitivity, num_images=num_images, num_lesions=num_lesions)
 

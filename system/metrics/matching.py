@@ -1,14 +1,12 @@
-"""Which candidate finds which lesion: components, their overlap, and the greedy assignment."""
+"""Which candidate finds which lesion: overlap, and the greedy assignment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from PIL import Image
-from scipy import ndimage
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
+from system.maps import Components
 
 
 class Outcome(IntEnum):
@@ -18,14 +16,6 @@ class Outcome(IntEnum):
     TRUE_POSITIVE = 1  # found a lesion
     DUPLICATE = 2  # overlaps only lesions that others found
     PASSED_OVER = 3  # finds a lesion that is not asked about: of another group, or of a breast that is found already
-
-
-@dataclass(frozen=True, slots=True)
-class Components:
-    """The connected components of one image (or of a stack of cuts through it)."""
-
-    labels: np.ndarray  # [..., H, W] int32, 0 background, 1..N
-    area_px: np.ndarray  # [N] int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,46 +37,8 @@ class Match:
 
     outcome: np.ndarray  # [N] uint8, Outcome
     lesion: np.ndarray  # [N] int64: the lesion found or, for a duplicate, overlapped most; -1 for a false positive
-    iou: np.ndarray  # [N] float: with that lesion, 0 for a false positive
-
-
-def upsample(coarse: np.ndarray, *, shape: tuple[int, int]) -> np.ndarray:
-    """Return the map brought bilinearly to `shape`, half-pixel centres, as the net's own upsampling does.
-
-    coarse: [h, w] float, 0 to 1;  returns [H, W] float32
-    """
-    rows, cols = shape
-    image = Image.fromarray(np.ascontiguousarray(coarse, dtype=np.float32))
-    return np.asarray(image.resize((cols, rows), Image.Resampling.BILINEAR))
-
-
-def components(mask: np.ndarray, *, min_px: int) -> Components:
-    """Return the 8-connected components of at least `min_px` pixels.
-
-    mask: [H, W] bool, or [T, H, W] bool for T cuts that are labelled apart
-    """
-    structure = EIGHT_NEIGHBOURS
-    if mask.ndim == 3:
-        structure = np.zeros((3, 3, 3), dtype=bool)
-        structure[1] = True
-    labels = np.empty(mask.shape, dtype=np.int32)
-    num_found = int(ndimage.label(mask, structure=structure, output=labels))  # type: ignore[arg-type]
-    area_px = np.bincount(labels.ravel(), minlength=num_found + 1)
-    kept = area_px >= min_px
-    kept[0] = False
-    renumbered = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return Components(renumbered[labels], area_px[kept])
-
-
-def highest(values: np.ndarray, found: Components) -> np.ndarray:
-    """Return each component's highest value: [N] float32.
-
-    values: float, broadcastable to the labels' shape, 0 to 1
-    """
-    inside = found.labels > 0
-    peaks = np.zeros(len(found.area_px) + 1, dtype=np.float32)
-    np.maximum.at(peaks, found.labels[inside], np.broadcast_to(values, found.labels.shape)[inside])
-    return peaks[1:]
+    nearest: np.ndarray  # [N] int64: the lesion of highest IoU, also below the limit of a hit; -1 where it touches none
+    iou: np.ndarray  # [N] float: with `lesion`; of a false positive with `nearest`, 0 where it touches none
 
 
 def overlaps(candidates: Components, lesions: Components) -> np.ndarray:
@@ -96,7 +48,9 @@ def overlaps(candidates: Components, lesions: Components) -> np.ndarray:
     """
     num_candidates, num_lesions = len(candidates.area_px), len(lesions.area_px)
     pair = candidates.labels.astype(np.int64) * (num_lesions + 1) + lesions.labels
-    shared = np.bincount(pair.ravel(), minlength=(num_candidates + 1) * (num_lesions + 1)).reshape(num_candidates + 1, -1)[1:, 1:]
+    shared = np.bincount(pair.ravel(), minlength=(num_candidates + 1) * (num_lesions + 1)).reshape(
+        num_candidates + 1, -1
+    )[1:, 1:]
     return shared / (candidates.area_px[:, None] + lesions.area_px[None, :] - shared)
 
 
@@ -108,7 +62,9 @@ def gather(images: Sequence[tuple[np.ndarray, np.ndarray]]) -> Detections:
     """
     for index, (scores, iou) in enumerate(images):
         if iou.ndim != 2 or len(iou) != len(scores):
-            raise ValueError(f"image {index}: {len(scores)} scores but an IoU matrix of shape {iou.shape}; give [candidates, lesions]")
+            raise ValueError(
+                f"image {index}: {len(scores)} scores but an IoU matrix of shape {iou.shape}; give [candidates, lesions]"
+            )
     num_candidates = np.array([iou.shape[0] for _, iou in images], dtype=np.int64)
     num_lesions = np.array([iou.shape[1] for _, iou in images], dtype=np.int64)
     first_candidate = np.cumsum(num_candidates) - num_candidates
@@ -136,7 +92,7 @@ def match(detections: Detections, *, iou: float) -> Match:
     hits = hits[order]
     outcome = np.full(len(detections.score), Outcome.FALSE_POSITIVE, dtype=np.uint8)
     lesion = np.full(len(detections.score), -1, dtype=np.int64)
-    overlap = np.zeros(len(detections.score))
+    nearest, overlap = _nearest(detections)
     free = np.ones(len(detections.lesion_image), dtype=bool)
     columns = (detections.pair_candidate[hits], detections.pair_lesion[hits], detections.pair_iou[hits])
     for candidate, target, value in zip(*(column.tolist() for column in columns), strict=True):
@@ -147,7 +103,17 @@ def match(detections: Detections, *, iou: float) -> Match:
             outcome[candidate], lesion[candidate], overlap[candidate] = Outcome.TRUE_POSITIVE, target, value
         elif outcome[candidate] == Outcome.FALSE_POSITIVE:
             outcome[candidate], lesion[candidate], overlap[candidate] = Outcome.DUPLICATE, target, value
-    return Match(outcome, lesion, overlap)
+    return Match(outcome, lesion, nearest, overlap)
+
+
+def _nearest(detections: Detections) -> tuple[np.ndarray, np.ndarray]:
+    """Return each candidate's lesion of highest IoU, [N] int64, -1 where it touches none, and that IoU, [N] float."""
+    rising = np.argsort(detections.pair_iou, kind="stable")
+    nearest = np.full(len(detections.score), -1, dtype=np.int64)
+    overlap = np.zeros(len(detections.score))
+    nearest[detections.pair_candidate[rising]] = detections.pair_lesion[rising]  # the last one written is the highest
+    overlap[detections.pair_candidate[rising]] = detections.pair_iou[rising]
+    return nearest, overlap
 
 
 def _joined(parts: list[np.ndarray], *, dtype: type) -> np.ndarray:

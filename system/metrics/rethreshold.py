@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, sparse
 
+from system.maps import Components, components, peaks
 from system.metrics.bootstrap import PatientCounts
 from system.metrics.config import FrocConfig
 from system.metrics.froc import Curve, counts_as_false, curve_of_counts
-from system.metrics.matching import Components, Detections, Outcome, components, highest, match, overlaps
+from system.metrics.matching import Detections, Outcome, match, overlaps
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,16 @@ def cut_levels(peaks: np.ndarray, *, config: FrocConfig) -> np.ndarray:
 
     peaks: [images] float, the highest probability of each map, 0 to 1
     """
-    high = peaks[peaks >= config.candidate_floor]
+    high = peaks[peaks >= config.candidate_threshold]
     if not len(high):
-        return np.array([config.candidate_floor])
-    even = np.linspace(config.candidate_floor, high.max(), config.num_thresholds - config.num_thresholds // 2)
+        return np.array([config.candidate_threshold])
+    even = np.linspace(config.candidate_threshold, high.max(), config.num_thresholds - config.num_thresholds // 2)
     return np.unique(np.concatenate([even, np.quantile(high, np.linspace(0, 1, config.num_thresholds // 2))]))[::-1]
 
 
-def count_cuts(probability: np.ndarray, floor: Components, *, lesions: Components, levels: np.ndarray, config: FrocConfig) -> CutCounts:
+def count_cuts(
+    probability: np.ndarray, floor: Components, *, lesions: Components, levels: np.ndarray, config: FrocConfig
+) -> CutCounts:
     """Return what the cuts through one map find.
 
     probability: [H, W] float, 0 to 1;  floor: its components at the candidate floor, outside of which no cut can keep anything
@@ -70,14 +73,20 @@ def cut_curve(cuts: Sequence[CutCounts], *, levels: np.ndarray, num_lesions: int
     return curve_of_counts(levels, found=found, false=false, num_images=len(cuts), num_lesions=num_lesions)
 
 
-def cuts_by_patient(cuts: Sequence[CutCounts], *, image_patient: Sequence[str], image_lesions: Sequence[int]) -> PatientCounts:
+def cuts_by_patient(
+    cuts: Sequence[CutCounts], *, image_patient: Sequence[str], image_lesions: Sequence[int]
+) -> PatientCounts:
     """Return the counts by patient, for intervals of this mode.
 
     image_patient, image_lesions: [images] whose each image is, and how many lesions it shows
     """
     patients, patient = np.unique(np.asarray(image_patient, dtype=str), return_inverse=True)
-    member = sparse.csr_array((np.ones(len(patient)), (np.arange(len(patient)), patient)), shape=(len(patient), len(patients)))
-    found, false = (np.stack(rows, axis=1) @ member for rows in ([cut.found for cut in cuts], [cut.false for cut in cuts]))
+    member = sparse.csr_array(
+        (np.ones(len(patient)), (np.arange(len(patient)), patient)), shape=(len(patient), len(patients))
+    )
+    found, false = (
+        np.stack(rows, axis=1) @ member for rows in ([cut.found for cut in cuts], [cut.false for cut in cuts])
+    )
     return PatientCounts(
         patients=tuple(patients.tolist()),
         images=np.bincount(patient, minlength=len(patients)),
@@ -87,14 +96,16 @@ def cuts_by_patient(cuts: Sequence[CutCounts], *, image_patient: Sequence[str], 
     )
 
 
-def _cut(window: np.ndarray, *, lesions: Components, levels: np.ndarray, min_px: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _cut(
+    window: np.ndarray, *, lesions: Components, levels: np.ndarray, min_px: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return what the cuts leave of one component: score [n] float, place of the cut among the levels [n] int64, and IoU [n, M].
 
     window: [H, W] float, the component's probabilities, 0 outside it;  lesions: labels [H, W] of the same window, areas of the whole
     """
     first = int(np.searchsorted(-levels, -window.max()))  # cuts above the peak keep nothing
     candidates = components(window[None] >= levels[first:, None, None], min_px=min_px)
-    return highest(window, candidates), first + _plane(candidates), overlaps(candidates, lesions)
+    return peaks(window, candidates), first + _plane(candidates), overlaps(candidates, lesions)
 
 
 def _plane(found: Components) -> np.ndarray:

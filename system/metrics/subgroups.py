@@ -27,7 +27,13 @@ class GroupRow:
 
 
 def by_image(
-    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+    kind: str,
+    groups: Sequence[str],
+    detections: Detections,
+    matched: Match,
+    *,
+    image_patient: Sequence[str],
+    config: FrocConfig,
 ) -> Iterator[GroupRow]:
     """Give each group of images, its false positives counted over its own images. groups: [num_images]."""
     named, patients = np.asarray(groups, dtype=str), np.asarray(image_patient, dtype=str)
@@ -38,7 +44,13 @@ def by_image(
 
 
 def by_lesion(
-    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+    kind: str,
+    groups: Sequence[str],
+    detections: Detections,
+    matched: Match,
+    *,
+    image_patient: Sequence[str],
+    config: FrocConfig,
 ) -> Iterator[GroupRow]:
     """Give each group of lesions, false positives counted over all images; a hit on a lesion of another group counts neither way.
 
@@ -57,7 +69,13 @@ def size_of(diameter_mm: float) -> str:
     small, large = SIZES_MM
     if not diameter_mm > 0:
         return "size not known"
-    return f"under {small:g} mm" if diameter_mm < small else f"{small:g} to {large:g} mm" if diameter_mm < large else f"from {large:g} mm"
+    return (
+        f"under {small:g} mm"
+        if diameter_mm < small
+        else f"{small:g} to {large:g} mm"
+        if diameter_mm < large
+        else f"from {large:g} mm"
+    )
 
 
 def diameter_mm(area_px: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
@@ -79,10 +97,13 @@ def _of_images(detections: Detections, matched: Match, *, kept: np.ndarray) -> t
         pair_lesion=nothing,
         pair_iou=np.empty(0),
     )
-    return part, Match(matched.outcome[candidates], matched.lesion[candidates], matched.iou[candidates])
+    columns = (matched.outcome, matched.lesion, matched.nearest, matched.iou)
+    return part, Match(*(column[candidates] for column in columns))
 
 
-def _row(kind: str, name: str, detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig) -> GroupRow:
+def _row(
+    kind: str, name: str, detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
+) -> GroupRow:
     curve = froc_curve(detections, matched, config=config)
     counts = count_by_patient(detections, matched, image_patient=image_patient, config=config)
     _, interval = intervals(counts, config=config, rng=np.random.default_rng(config.seed))

@@ -2,7 +2,7 @@
 
 rules.py      where one image stands at a p0, and p0 by epoch
 pools.py      the columns of the rounds offered, and what follows from them
-amendments.py labels and verdicts that come later
+updates.py labels and verdicts that come later
 later.py      what the archive has learned since, as such words
 journal.py    what makes them survive the loss of the miner
 entries.py    the files it is made of
@@ -11,35 +11,39 @@ purity.py     how right the pools are, where truth is known
 threshold.py  from which probability on a map is a mask, chosen on validation
 """
 
-from system.mining.amendments import Amendment, Kind
-from system.mining.later import OUTLINED, RANDOM, VERDICTS, judged_at_random, labels_since, outlined_by_readers, verdicts_of
-from system.mining.pools import LATEST, Columns, Moves, Pools, Reason, Shard
-from system.mining.purity import purity
-from system.mining.rules import P0Schedule, p0_text, pool_name, quadrants
-from system.mining.snapshot import POOL, read_pool, write_pool
-from system.mining.threshold import ThresholdChoice, choose_mask_threshold
+from system.mining.archive_updates import (
+    RANDOM,
+    VERDICTS,
+    judged_at_random,
+    known_truth,
+    labels_since,
+    outlined_by_radiologists,
+    verdicts_of,
+)
+from system.mining.label_updates import LabelUpdate, UpdateSource
+from system.mining.pools import LATEST, Columns, Moves, Pools, QuadrantCounts, Reason, Shard
+from system.mining.purity import PoolPurity, purity
+from system.mining.rules import P0Schedule, quadrants
+from system.mining.snapshot import read_pool, write_pool
 
 __all__ = [
     "LATEST",
-    "OUTLINED",
-    "POOL",
     "RANDOM",
     "VERDICTS",
-    "Amendment",
     "Columns",
-    "Kind",
+    "LabelUpdate",
     "Moves",
     "P0Schedule",
+    "PoolPurity",
     "Pools",
+    "QuadrantCounts",
     "Reason",
     "Shard",
-    "ThresholdChoice",
-    "choose_mask_threshold",
+    "UpdateSource",
     "judged_at_random",
+    "known_truth",
     "labels_since",
-    "outlined_by_readers",
-    "p0_text",
-    "pool_name",
+    "outlined_by_radiologists",
     "purity",
     "quadrants",
     "read_pool",

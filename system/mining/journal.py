@@ -6,22 +6,21 @@ miner and stops: two miners can never both go on.
 
 import io
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from system.mining.amendments import Amendment, Kind
-from system.mining.entries import Entries, sync_folder
+from system.errors import UserError
+from system.mining.journal_storage import Entries
+from system.mining.label_updates import LabelUpdate, UpdateSource
 from system.mining.pools import Columns, Shard
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _COLUMNS = {
-    "shard": ("image_key", "y", "score", "has_mask"),
-    "amendment": ("image_key", "y", "order", "masked"),
+    "shard": ("image_key", "p_mass", "score", "has_mask"),
+    "update": ("image_key", "p_mass", "order", "masked"),
     "claim": (),
 }
 _FACTS = b"mammoloop"  # key of the entry's facts in the metadata of its schema
@@ -38,10 +37,10 @@ class Claim:
         return str(self.driver)
 
 
-Message = Shard | Amendment | Claim
+Message = Shard | LabelUpdate | Claim
 
 
-class Superseded(RuntimeError):
+class Superseded(UserError):
     """Another miner, or another driver, has taken over."""
 
 
@@ -66,21 +65,12 @@ class Journal:
         numbers = self._entries.numbers()
         if numbers != list(range(len(numbers))):
             missing = next(number for number, found in enumerate(numbers) if number != found)
-            raise ValueError(f"journal entry {missing} of {numbers[-1] + 1} is missing: restore it, or remove the run's miner folder")
+            raise UserError(
+                f"journal entry {missing} of {numbers[-1] + 1} is missing: restore it, or remove the run's miner folder"
+            )
         for number in numbers:
             yield _unpacked(self._entries.get(number), number=number)
         self._length = len(numbers)
-
-
-def write_whole(path: Path, write: Callable[[pa.OSFile], None]) -> None:
-    """Write a file so that under its name there is nothing or the whole of it, also after a power cut."""
-    temporary = path.with_name(path.name + ".part")
-    with pa.OSFile(str(temporary), "wb") as file:
-        write(file)
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def _packed(message: Message) -> bytes:
@@ -89,10 +79,15 @@ def _packed(message: Message) -> bytes:
     match message:
         case Shard():
             kind, arrays = "shard", message.columns.arrays()
-            facts |= {"round": message.round, "shard": message.shard, "attempt": message.attempt, "source": message.source}
-        case Amendment():
-            kind, arrays = "amendment", message.arrays()
-            facts |= {"round": message.round, "of": message.kind}
+            facts |= {
+                "round": message.round,
+                "shard": message.shard,
+                "attempt": message.attempt,
+                "predictions_file": message.predictions_file,
+            }
+        case LabelUpdate():
+            kind, arrays = "update", message.arrays()
+            facts |= {"round": message.round, "of": message.source}
         case Claim():
             kind, arrays = "claim", ()
             facts |= {"driver": message.driver}
@@ -111,15 +106,17 @@ def _unpacked(data: bytes, *, number: int) -> Message:
     except (pa.ArrowInvalid, KeyError, ValueError) as error:
         raise _damaged(number) from error
     if facts["schema"] != SCHEMA_VERSION:
-        raise ValueError(
+        raise UserError(
             f"journal entry {number} has schema {facts['schema']}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it"
         )
     arrays = [table.column(name).to_numpy().copy() for name in _COLUMNS[facts["kind"]]]
     match facts["kind"]:
         case "shard":
-            message: Message = Shard(facts["round"], facts["shard"], facts["attempt"], facts["source"], Columns(*arrays))
-        case "amendment":
-            message = Amendment(Kind(facts["of"]), facts["round"], *arrays)
+            message: Message = Shard(
+                facts["round"], facts["shard"], facts["attempt"], facts["predictions_file"], Columns(*arrays)
+            )
+        case "update":
+            message = LabelUpdate(UpdateSource(facts["of"]), facts["round"], *arrays)
         case _:
             message = Claim(facts["driver"])
     if message.digest() != facts["digest"]:
@@ -127,5 +124,5 @@ def _unpacked(data: bytes, *, number: int) -> Message:
     return message
 
 
-def _damaged(number: int) -> ValueError:
-    return ValueError(f"journal entry {number} is not what was written: restore it, or remove the run's miner folder")
+def _damaged(number: int) -> UserError:
+    return UserError(f"journal entry {number} is not what was written: restore it, or remove the run's miner folder")

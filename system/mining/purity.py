@@ -1,26 +1,42 @@
-"""Say how right the pools are, where the truth is known (phantoms, reviewed images)."""
+"""Measure how right the pools are, where the truth is known (phantoms, images judged by a radiologist)."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from system.files.json_out import Measured
 from system.records import Quadrant
 
-# What an image of each pool should be, if report and map spoke the truth: does its breast show a mass in this view?
+# What an image of each pool should be, if report and map are right: does its breast show a mass in this view?
 _SHOULD_HAVE_MASS = {Quadrant.TP: True, Quadrant.FP: False, Quadrant.FN: True}
 
 
-def purity(
-    keys: NDArray[np.int64], quadrant: NDArray[np.uint8], *, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_]
-) -> dict[str, dict[str, float | int | None]]:
-    """Return for each pool the share of its images that are what the pool takes them for, and how many have a known truth.
+@dataclass(frozen=True, slots=True)
+class PoolPurity:
+    """How many members of one quadrant are what report and map take them for."""
 
-    keys, quadrant: [N] of a pool;  truth_keys, has_mass: [M] of the images whose truth is known, keys unique.
-    The share is None where no truth is known.
+    quadrant: str  # TP, FP, FN
+    num_known: int  # members whose truth is known
+    share: Measured  # of these that are right, 0 to 1; NaN where no truth is known
+
+
+def purity(
+    keys: NDArray[np.int64],
+    quadrant: NDArray[np.uint8],
+    *,
+    truth_keys: NDArray[np.int64],
+    has_mass: NDArray[np.bool_],
+) -> tuple[PoolPurity, ...]:
+    """Return the purity of TP, FP and FN, in this order.
+
+    keys, quadrant: [N] of a pool
+    truth_keys, has_mass: [M] of the images whose truth is known, keys unique
     """
     _, rows, truths = np.intersect1d(keys, truth_keys, assume_unique=True, return_indices=True)
     pools, mass = quadrant[rows], has_mass[truths]
-    shares: dict[str, dict[str, float | int | None]] = {}
+    found: list[PoolPurity] = []
     for pool, should in _SHOULD_HAVE_MASS.items():
         right = mass[pools == pool] == should
-        shares[pool.name] = {"share": float(right.mean()) if right.size else None, "known": int(right.size)}
-    return shares
+        found.append(PoolPurity(pool.name, int(right.size), float(right.mean()) if right.size else float("nan")))
+    return tuple(found)

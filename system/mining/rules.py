@@ -16,12 +16,16 @@ class P0Schedule(Settings):
     start: float = Field(default=0.95, ge=0.5, lt=1.0, description="p0 of a round's first epochs, 0.5 to 1")
     step: float = Field(default=0.1, ge=0.0, le=0.5, description="how far p0 falls each time")
     every_epochs: int = Field(default=5, ge=1, description="epochs between two falls")
-    floor: float = Field(default=0.5, ge=0.5, lt=1.0, description="p0 never falls below this; under 0.5 a report would say both")
+    minimum: float = Field(
+        default=0.5, ge=0.5, lt=1.0, description="p0 never falls below this; under 0.5 a report would be both + and −"
+    )
 
     @model_validator(mode="after")
-    def _floor_below_start(self) -> "P0Schedule":
-        if self.floor > self.start:
-            raise ValueError(f"p0 floor {self.floor} is above its start {self.start}: lower the floor or raise the start")
+    def _minimum_below_start(self) -> "P0Schedule":
+        if self.minimum > self.start:
+            raise ValueError(
+                f"p0 minimum {self.minimum} is above its start {self.start}: lower the minimum or raise the start"
+            )
         return self
 
     def at(self, epoch: int) -> float:
@@ -29,35 +33,25 @@ class P0Schedule(Settings):
         if epoch < 0:
             raise ValueError(f"epochs count from 0, got {epoch}")
         fallen = self.start - self.step * (epoch // self.every_epochs)
-        return max(round(fallen, _DECIMALS), self.floor)
+        return max(round(fallen, _DECIMALS), self.minimum)
 
     def values(self, num_epochs: int) -> list[float]:
-        """Return the distinct p0 of a round's epochs, in the order they are reached."""
+        """Return the distinct p0 of a round's epochs, in the order they are reached: one pool each, step 1, 2 and so on."""
         return list(dict.fromkeys(self.at(epoch) for epoch in range(num_epochs)))
 
 
-def quadrants(y: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: float) -> NDArray[np.uint8]:
-    """Return the records.Quadrant of each image: label + is y > p0, label − is y < 1 − p0, both strictly.
+def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: float) -> NDArray[np.uint8]:
+    """Return the records.Quadrant of each image: label + is p_mass > p0, label − is p_mass < 1 − p0, both strictly.
 
-    y: [N] float, probability of a mass by the report, 0 to 1, NaN where there is no report;  has_mask: [N] bool, M_b non-empty
+    p_mass: [N] float, probability of a mass by the report, 0 to 1, NaN where there is no report;  has_mask: [N] bool, M_b non-empty
     """
     if not 0.5 <= p0 < 1.0:
         raise ValueError(f"p0 is {p0}, must be at least 0.5 and below 1, so that a report never says both")
     # Labels are stored as float32; bounds of the same type keep 0.95 from being above 0.95, and 0.05 below 1 - 0.95.
-    probability = np.asarray(y, dtype=np.float32)
+    probability = np.asarray(p_mass, dtype=np.float32)
     positive = probability > np.float32(p0)
     negative = probability < np.float32(1.0 - p0)
     masked = np.asarray(has_mask, dtype=bool)
     cases = [positive & masked, negative & masked, positive & ~masked, negative & ~masked]
     names = [Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN]
     return np.select(cases, [np.uint8(name) for name in names], default=np.uint8(Quadrant.UNUSED)).astype(np.uint8)
-
-
-def p0_text(p0: float) -> str:
-    """Return p0 as it is written in file names and metrics: two decimals, more only where it has more."""
-    return f"{p0:.2f}" if round(p0, 2) == p0 else repr(p0)
-
-
-def pool_name(p0: float) -> str:
-    """Return the file name of a round's pool snapshot at p0, e.g. `pool_p0_0.95.arrow`."""
-    return f"pool_p0_{p0_text(p0)}.arrow"

@@ -9,22 +9,13 @@ import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
-from system.mining.journal import write_whole
+from system.errors import UserError
+from system.files.atomic import replacing
 from system.mining.pools import LATEST, POOLED, Columns, Pools
-from system.mining.rules import p0_text, quadrants
+from system.mining.rules import quadrants
 from system.records import Quadrant
+from system.schemas import POOL
 
-POOL = pa.schema(
-    [
-        ("image_key", pa.int64()),
-        ("image_id", pa.string()),
-        ("quadrant", pa.uint8()),  # records.Quadrant, TP, FP or FN
-        ("y", pa.float32()),  # probability of a mass by the report, 0 to 1
-        ("score", pa.float32()),  # highest probability of a kept candidate, 0 to 1
-        ("map_png", pa.binary()),  # M_p at stride 4, null but for TP
-        ("mask_png", pa.binary()),  # M_b at stride 4, null but for TP
-    ]
-)
 _FROM_PREDICTIONS = ["image_key", "image_id", "map_png", "mask_png"]
 
 
@@ -35,19 +26,20 @@ def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number
     """
     number = pools.newest(round_number)
     members = dict(_members(pools, p0=p0, round_number=number))
-    sources = pools.sources(number)
-    path = folder / f"round_{number:02d}_p0_{p0_text(p0)}_{_digest(members, sources)}.arrow"
+    files = pools.predictions_files(number)
+    path = folder / f"round_{number:02d}_{_digest(members, files)}.arrow"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        tables = (_table(columns, quadrant, run / sources[shard]) for shard, (columns, quadrant) in members.items())
-        write_whole(path, lambda file: _write(file, tables))
+        tables = (_table(columns, quadrant, run / files[shard]) for shard, (columns, quadrant) in members.items())
+        with replacing(path) as partial, pa.OSFile(str(partial), "wb") as file:
+            _write(file, tables)
     return path
 
 
 def _members(pools: Pools, *, p0: float, round_number: int) -> Iterator[tuple[int, tuple[Columns, NDArray[np.uint8]]]]:
     """Give each shard's members of the pool by rising key, and their quadrants; shards without any are left out."""
     for shard, columns in pools.parts(round_number):
-        quadrant = quadrants(columns.y, columns.has_mask, p0=p0)
+        quadrant = quadrants(columns.p_mass, columns.has_mask, p0=p0)
         used = np.flatnonzero(np.isin(quadrant, POOLED))
         used = used[np.argsort(columns.keys[used])]
         if used.size:
@@ -72,12 +64,14 @@ def _table(columns: Columns, quadrant: NDArray[np.uint8], source: Path) -> pa.Ta
     pngs = [found.column(name).take(pa.array(places, mask=~taught)) for name in ("map_png", "mask_png")]
     without = sum(int(taught.sum()) - (len(png) - png.null_count) for png in pngs)
     if without:
-        raise ValueError(f"{source.name} lacks {without} maps or masks of images with a mask: infer again with keep_maps='masked' or 'all'")
+        raise ValueError(
+            f"{source.name} lacks {without} maps or masks of images with a mask: infer again with keep_maps='masked' or 'all'"
+        )
     arrays = [
         pa.array(columns.keys),
         found.column("image_id").take(pa.array(places)),
         pa.array(quadrant),
-        pa.array(columns.y),
+        pa.array(columns.p_mass),
         pa.array(columns.score),
         *pngs,
     ]
@@ -89,7 +83,9 @@ def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, source: Pa
     places = np.searchsorted(within, keys, sorter=order)
     positions = order[np.minimum(places, len(order) - 1)] if len(order) else np.zeros(0, np.int64)
     if len(positions) != len(keys) or np.any(within[positions] != keys):
-        raise ValueError(f"{source.name} no longer holds the images it was mined with: remove the run's miner folder and mine again")
+        raise UserError(
+            f"{source.name} no longer holds the images it was mined with: remove the run's miner folder and mine again"
+        )
     return positions
 
 

@@ -1,4 +1,4 @@
-"""Networks: HRNet split at stage 3, the bilateral two-view network, and its weights on disk."""
+"""Networks: timm's backbones for one gray channel, the bilateral two-view network, and its weights on disk."""
 
 from system.nets.btv import BilateralTwoViewNet, NetConfig, NetOutput
 from system.nets.synced_norm import with_synced_norms

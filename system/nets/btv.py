@@ -1,4 +1,7 @@
-"""The bilateral two-view network (seed 000, section 3.1): one trunk for both breasts, whose maps are joined half-way."""
+"""The bilateral two-view network (Tang et al. 2021, section 3.1).
+
+One trunk serves both breasts; their maps are joined half-way.
+"""
 
 import math
 from typing import NamedTuple
@@ -15,21 +18,22 @@ from system.settings import Settings
 class NetConfig(Settings):
     """Which backbone, where its weights come from, and where its outputs start."""
 
-    backbone: str = "hrnet_w48"  # timm name: hrnet_w18_small … hrnet_w64, or any with maps at strides 4 to 32 (resnet50, densenet121, …)
-    pretrained: bool = True  # ImageNet start; False says on purpose that there are none
+    # timm name: hrnet_w18_small … hrnet_w64, or any with maps at strides 4 to 32 (resnet50, densenet121, …)
+    backbone: str = "hrnet_w48"
+    pretrained: bool = True  # start from ImageNet weights; False = from random weights, on purpose
     weights: str = ""  # hub id (hf-hub:owner/name) or local file; empty = timm's own for the backbone
-    prior: float = Field(default=0.01, gt=0, lt=1)  # probability of mass that the untrained mask head answers everywhere
+    prior: float = Field(default=0.01, gt=0, lt=1)  # probability of mass that the untrained mask head gives everywhere
 
 
 class NetOutput(NamedTuple):
-    """What one forward pass gives."""
+    """The result of one forward pass."""
 
     mask_logits: Tensor  # [B, 1, h, w] float, stride 4
-    class_logits: Tensor | None  # [B, 2] float: no mass, mass; None when the branch was not asked for
+    class_logits: Tensor | None  # [B, 2] float: no mass, mass; None when the branch was not run
 
 
 class MaskHead(nn.Module):
-    """All branches at stride 4, joined and turned into one logit a pixel (METHODS 1.2)."""
+    """All branches at stride 4, joined, then one logit a pixel (docs/method.md, Bilateral two-view network)."""
 
     def __init__(self, channels: list[int], *, prior: float) -> None:
         super().__init__()
@@ -41,21 +45,24 @@ class MaskHead(nn.Module):
         nn.init.constant_(self.classify.bias, math.log(prior / (1 - prior)))
 
     def forward(self, branches: list[Tensor]) -> Tensor:
-        """branches: stride 4, 8, 16, 32; returns [B, 1, h, w]."""
+        """Return logits [B, 1, h, w]. branches: maps at stride 4, 8, 16 and 32."""
         size = branches[0].shape[-2:]
-        raised = [branches[0], *(functional.interpolate(b, size=size, mode="bilinear", align_corners=False) for b in branches[1:])]
+        raised = [
+            branches[0],
+            *(functional.interpolate(b, size=size, mode="bilinear", align_corners=False) for b in branches[1:]),
+        ]
         return self.classify(self.mix(torch.cat(raised, dim=1)))
 
 
 class BilateralTwoViewNet(nn.Module):
-    """Segments the main breast with the same view of the other breast beside it.
+    """Segments the main breast, with the same view of the other breast as a second input.
 
-    Both breasts share one trunk, so what lies before the join (HRNet: stages 1 to 3) runs once a breast. An all-zero
-    auxiliary image means that there is no other breast: its maps are zeros.
+    Both breasts share one trunk, so the part before the join (HRNet: stages 1 to 3) runs once for each breast. An
+    all-zero auxiliary image means that there is no other breast: its maps are zeros.
     """
 
     def __init__(self, config: NetConfig) -> None:
-        """Raises ValueError for a backbone that is not to be had, RuntimeError when weights are asked for and absent."""
+        """Raises UserError for a backbone that does not exist, or when its weights are not available."""
         super().__init__()
         self.config = config
         self.classifies = True  # False for weights whose image-level branch was never trained
@@ -67,33 +74,36 @@ class BilateralTwoViewNet(nn.Module):
         self.mask_head = MaskHead(self.trunk.channels, prior=config.prior)
 
     def classification_modules(self) -> list[nn.Module]:
-        """Return the modules of the image-level branch, which learns at its own rate (seed 000, section 4.2)."""
+        """Return the modules of the image-level branch, which has its own rate (Tang et al. 2021, section 4.2)."""
         return self.trunk.classification_modules()
 
     def late(self, main: list[Tensor], auxiliary: list[Tensor]) -> list[Tensor]:
-        """main, auxiliary: the trunk's early maps; returns the main image's maps for the heads, strides 4 to 32."""
-        return self.trunk.late(
-            [join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, zip(main, auxiliary, strict=True), strict=True)]
-        )
+        """Return the main image's maps for the heads, strides 4 to 32. main, auxiliary: the trunk's early maps."""
+        pairs = zip(main, auxiliary, strict=True)
+        return self.trunk.late([join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, pairs, strict=True)])
 
     def heads(self, branches: list[Tensor], *, classify: bool) -> NetOutput:
-        """Turn the trunk's maps into mask logits and, when asked, class logits."""
+        """Return mask logits and, with `classify`, class logits from the trunk's late maps."""
         class_logits = self.trunk.class_logits(branches) if classify else None
         return NetOutput(self.mask_head(branches), class_logits)
 
     def forward(self, main: Tensor, auxiliary: Tensor, *, classify: bool = True) -> NetOutput:
-        """main, auxiliary: [B, 1, H, W] float, 0 to 1; one output per main image."""
+        """Return one output per main image. main, auxiliary: [B, 1, H, W] float, 0 to 1."""
         first, second = _halves(self.trunk.early(torch.cat([main, auxiliary])))
         return self.heads(self.late(first, _where_present(second, auxiliary)), classify=classify)
 
     def forward_pair(self, left: Tensor, right: Tensor, *, classify: bool = True) -> tuple[NetOutput, NetOutput]:
-        """Segment both breasts of a pair, each beside the other; what lies before the join runs once a breast.
+        """Segment both breasts of a pair, each with the other as auxiliary image.
 
         left, right: [B, 1, H, W] float, 0 to 1, chest wall on the left in both; all-zero = that breast is missing
+
+        The part of the network before the join runs once for each breast.
         """
         first, second = _halves(self.trunk.early(torch.cat([left, right])))
         mains = [torch.cat(maps) for maps in zip(first, second, strict=True)]
-        others = [torch.cat(maps) for maps in zip(_where_present(second, right), _where_present(first, left), strict=True)]
+        others = [
+            torch.cat(maps) for maps in zip(_where_present(second, right), _where_present(first, left), strict=True)
+        ]
         both = self.heads(self.late(mains, others), classify=classify)
         masks = both.mask_logits.chunk(2)
         classes = (None, None) if both.class_logits is None else both.class_logits.chunk(2)

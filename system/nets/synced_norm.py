@@ -1,4 +1,4 @@
-"""Batch norm over the images of all workers; torch has it for GPUs alone."""
+"""Batch norm over the images of all workers, on any device; torch has it for GPUs only."""
 
 import torch
 from torch import Tensor, distributed, nn
@@ -6,10 +6,13 @@ from torch.distributed.nn.functional import all_reduce
 
 
 class SyncedBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm2d whose means and variances, while training, are those of all workers' images together; any device, any backend."""
+    """BatchNorm2d whose means and variances in training are those of the images of all workers together.
+
+    Any device, any backend of torch.distributed.
+    """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name for it
-        """input: [B, C, H, W]; computed in float32 at least, the sums in float64, as torch does on a CPU."""
+        """Normalise input [B, C, H, W]; computed in float32 at least, the sums in float64, as torch does on a CPU."""
         if not self.training or distributed.get_world_size() == 1:
             return super().forward(input)
         values = input.to(torch.promote_types(input.dtype, torch.float32))
@@ -18,11 +21,11 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
         mean = all_reduce(values.sum((0, 2, 3), dtype=torch.float64)) / count
         centred = values - mean.to(values.dtype).view(1, -1, 1, 1)
         variance = all_reduce((centred * centred).sum((0, 2, 3), dtype=torch.float64)) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        self._update_running(mean.detach(), variance.detach() * count / (count - 1))
         scale = (torch.rsqrt(variance + self.eps) * self.weight).to(values.dtype)
         return (centred * scale.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)).to(input.dtype)
 
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_running(self, mean: Tensor, variance: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.momentum is not None
@@ -33,10 +36,14 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
 
 
 def with_synced_norms(model: nn.Module) -> nn.Module:
-    """Replace every batch norm of a model in place and return it: torch's kernels on a GPU, ours elsewhere. State dicts stay the same."""
+    """Replace every batch norm of a model in place and return the model; state dicts stay the same.
+
+    On a GPU these are torch's synchronised norms, elsewhere ours.
+    """
     if next(model.parameters()).is_cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
-            module.__class__ = SyncedBatchNorm2d  # it adds behaviour alone: weights, buffers and settings stay where they are
+            # the class adds no state: weights, buffers and settings stay where they are
+            module.__class__ = SyncedBatchNorm2d
     return model

@@ -1,4 +1,4 @@
-"""The two kinds of body a bilateral network can have: HRNet split at stage 3, or any pyramid of timm's under a U-shaped decoder."""
+"""The two trunks of a bilateral network: HRNet split at stage 3, or a pyramid of timm's with a U-shaped decoder."""
 
 from abc import ABC, abstractmethod
 
@@ -13,14 +13,17 @@ NUM_CLASSES = 2
 
 
 class Trunk(nn.Module, ABC):
-    """What both kinds do. Maps are lists [B, C, h, w] by stride, finest (4) first."""
+    """The interface of both trunks. Maps are lists of [B, C, h, w] by stride, finest (4) first."""
 
-    joined: list[int]  # channels of the maps that two breasts are joined at
-    channels: list[int]  # channels of the maps that the heads get, strides 4, 8, 16, 32
+    joined: list[int]  # channels of the maps at which two breasts are joined
+    channels: list[int]  # channels of the maps for the heads, strides 4, 8, 16, 32
 
     @abstractmethod
     def early(self, image: Tensor) -> list[Tensor]:
-        """image: [B, 1, H, W], 0 to 1, H and W multiples of 32; return the maps to join, of one breast by itself."""
+        """Return the maps to join, of each breast by itself.
+
+        image: [B, 1, H, W] float, 0 to 1, H and W multiples of 32
+        """
 
     @abstractmethod
     def late(self, joined: list[Tensor]) -> list[Tensor]:
@@ -28,7 +31,7 @@ class Trunk(nn.Module, ABC):
 
     @abstractmethod
     def class_logits(self, maps: list[Tensor]) -> Tensor:
-        """maps: what `late` returned; return [B, 2], no mass and mass."""
+        """Return logits [B, 2] of no mass and mass. maps: the result of `late`."""
 
     @abstractmethod
     def classification_modules(self) -> list[nn.Module]:
@@ -37,12 +40,12 @@ class Trunk(nn.Module, ABC):
 
 def make_trunk(name: str, *, pretrained: bool, weights: str) -> Trunk:
     """Return the trunk on timm's model of this name; raises what `make_hrnet` and `make_pyramid` raise."""
-    kind = HrnetTrunk if name.startswith("hrnet") else PyramidTrunk
-    return kind(name, pretrained=pretrained, weights=weights)
+    trunk = HrnetTrunk if name.startswith("hrnet") else PyramidTrunk
+    return trunk(name, pretrained=pretrained, weights=weights)
 
 
 class HrnetTrunk(Trunk):
-    """HRNet, its breasts joined at the three branches after stage 3 (seed 000, section 3.1)."""
+    """HRNet; the breasts are joined at the three branches after stage 3 (Tang et al. 2021, section 3.1)."""
 
     def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
         super().__init__()
@@ -56,13 +59,18 @@ class HrnetTrunk(Trunk):
         stem = net.act2(net.bn2(net.conv2(net.act1(net.bn1(net.conv1(image))))))
         first = net.layer1(stem)
         branches = net.stage2([move(first) for move in net.transition1])
-        moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(net.transition2)]
+        moved = [
+            branches[i] if isinstance(move, nn.Identity) else move(branches[-1])
+            for i, move in enumerate(net.transition2)
+        ]
         return net.stage3(moved)
 
     def late(self, joined: list[Tensor]) -> list[Tensor]:
         """Run stage 4; see `Trunk`."""
         net = self.net
-        moved = [joined[i] if isinstance(move, nn.Identity) else move(joined[-1]) for i, move in enumerate(net.transition3)]
+        moved = [
+            joined[i] if isinstance(move, nn.Identity) else move(joined[-1]) for i, move in enumerate(net.transition3)
+        ]
         return net.stage4(moved)
 
     def class_logits(self, maps: list[Tensor]) -> Tensor:
@@ -81,7 +89,7 @@ class HrnetTrunk(Trunk):
 
 
 class PyramidTrunk(Trunk):
-    """ResNet, DenseNet and their like: joined at every stride, then a decoder that climbs from stride 32 to 4 (the U of a U-Net)."""
+    """ResNet, DenseNet and similar models, joined at every stride; then a decoder up to stride 4, as in a U-Net."""
 
     def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
         super().__init__()
@@ -89,7 +97,9 @@ class PyramidTrunk(Trunk):
         self.channels = [DECODER_WIDTH] * len(self.joined)
         self.lateral = nn.ModuleList(nn.Conv2d(width, DECODER_WIDTH, 1) for width in self.joined)
         self.smooth = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+            )
             for width in self.channels
         )
         self.classifier = nn.Linear(DECODER_WIDTH, NUM_CLASSES)
@@ -99,10 +109,12 @@ class PyramidTrunk(Trunk):
         return self.net(image)
 
     def late(self, joined: list[Tensor]) -> list[Tensor]:
-        """Climb; see `Trunk`."""
+        """Run the decoder; see `Trunk`."""
         maps = [lateral(given) for lateral, given in zip(self.lateral, joined, strict=True)]
         for finer in range(len(maps) - 2, -1, -1):
-            maps[finer] = maps[finer] + functional.interpolate(maps[finer + 1], size=maps[finer].shape[-2:], mode="nearest")
+            maps[finer] = maps[finer] + functional.interpolate(
+                maps[finer + 1], size=maps[finer].shape[-2:], mode="nearest"
+            )
         return [smooth(given) for smooth, given in zip(self.smooth, maps, strict=True)]
 
     def class_logits(self, maps: list[Tensor]) -> Tensor:

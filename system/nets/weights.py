@@ -1,4 +1,4 @@
-"""A trained network on disk: safetensors for the numbers, JSON for what they mean; nothing is unpickled."""
+"""A trained network on disk: weights in safetensors, their description in JSON; nothing is unpickled."""
 
 import hashlib
 import json
@@ -12,12 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from system.errors import UserError
+
 CARD, WEIGHTS = "model.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What one must know to use the weights."""
+    """The facts that are needed to use the weights."""
 
     method: str  # key of methods.METHODS
     net: dict[str, Any]  # NetConfig
@@ -34,26 +36,33 @@ def write_model(folder: Path, state: Mapping[str, Tensor], card: ModelCard) -> N
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Raises FileNotFoundError where there is no model."""
+    """Return the card of a model's folder. Raises UserError where there is no model."""
     path = folder / CARD
     if not path.exists():
-        raise FileNotFoundError(f"no model in {folder.name}: expected {CARD} and {WEIGHTS}")
+        raise UserError(
+            f"no model in {folder.name}: expected {CARD} and {WEIGHTS}; give the folder of a trained checkpoint"
+        )
     return ModelCard(**json.loads(path.read_text(encoding="utf8")))
 
 
 def weights_digest(folder: Path) -> str:
-    """Return the sha256 of the weights' file: what the network is, whatever its folder is called."""
+    """Return the sha256 of the weights' file, which identifies the network whatever its folder is called."""
     with (folder / WEIGHTS).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the weights. Raises ValueError for a truncated file or for values that are not finite."""
+    """Return the weights. Raises UserError for a truncated file or for values that are not finite."""
     try:
         state = load_file(folder / WEIGHTS)
     except SafetensorError as error:
-        raise ValueError(f"checkpoint {folder.name}: {WEIGHTS} is no whole safetensors file ({error}); take another checkpoint") from error
+        raise UserError(
+            f"checkpoint {folder.name}: {WEIGHTS} is no whole safetensors file ({error}); take another checkpoint"
+        ) from error
     bad = [name for name, value in state.items() if value.is_floating_point() and not torch.isfinite(value).all()]
     if bad:
-        raise ValueError(f"checkpoint {folder.name}: {len(bad)} tensors hold NaN or infinity, first {bad[0]}; take an earlier checkpoint")
+        raise UserError(
+            f"checkpoint {folder.name}: {len(bad)} tensors hold NaN or infinity, first {bad[0]}; "
+            "take an earlier checkpoint"
+        )
     return state

@@ -1,28 +1,36 @@
-"""Synthetic four-view exams with known masses, and their reports: real DICOM files come out.
+"""Synthetic four-view exams with known masses and their reports, written as real DICOM files.
 
-config (how hard, how many, how large) · findings (what is in a breast) · anatomy (outline, tissue) · lesions (masses and what
-resembles them) · scene (which lesion lies where) · exam (one woman) · dicom (her files) · archive (folders and tables) ·
-reports with phrases_zh and phrases_en (the text a reader would dictate). Imports `system.records` and `system.settings` only.
+config.py      difficulty, size and variety of the exams
+truth.py       the content of a breast
+anatomy.py     outline and tissue
+lesions.py     masses and structures that resemble them
+marker.py      the side marker in the air
+scene.py       the place of each lesion
+exam.py        one patient's exam
+dicom.py       the files of an exam
+archive.py     folders and tables
+reports.py     the text that a radiologist would dictate
+phrases.py     the table of phrases; phrases_en.py and phrases_zh.py fill it
 """
 
 from system.phantom.archive import ExamRows, write_exam, write_phantom, write_tables
 from system.phantom.config import PhantomConfig
 from system.phantom.exam import Exam, PhantomView, make_exam
-from system.phantom.findings import BreastFinding, MassFinding, MassShape, Region
-from system.phantom.reports import Report, mistaken_findings, write_report, write_sideless
+from system.phantom.reports import Report, mistaken_truth, write_report, write_sideless
+from system.phantom.truth import BreastTruth, MassShape, MassTruth, Region
 
 __all__ = [
-    "BreastFinding",
+    "BreastTruth",
     "Exam",
     "ExamRows",
-    "MassFinding",
     "MassShape",
+    "MassTruth",
     "PhantomConfig",
     "PhantomView",
     "Region",
     "Report",
     "make_exam",
-    "mistaken_findings",
+    "mistaken_truth",
     "write_exam",
     "write_phantom",
     "write_report",

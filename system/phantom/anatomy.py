@@ -1,7 +1,7 @@
-"""The breast without lesions: outline, pectoral muscle, power-law tissue shared by a woman's views.
+"""The breast without lesions: outline, pectoral muscle, power-law tissue shared by a patient's views.
 
-Everything is drawn with the chest wall at the left edge; mirroring the right breast is the caller's. Tissue follows a
-1/f^beta spectrum with beta near 3 (Burgess, Jacobson and Judy 2001); finished views measure 3.1 between 0.05 and 0.6 per mm.
+Everything is drawn with the chest wall at the left edge; the caller mirrors the right breast. Tissue follows a 1/f^beta
+spectrum with beta near 3 (Burgess, Jacobson and Judy 2001); in finished views, beta is 3.1 between 0.05 and 0.6 per mm.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ STRAND_STRETCH = 2.2  # they run towards the nipple: longer across than up and d
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Pixel centres in millimetres from the upper corner at the chest wall."""
+    """The pixel centres of an image, in millimetres from its upper corner at the chest wall."""
 
     x_mm: np.ndarray  # [1, W] float32
     y_mm: np.ndarray  # [H, 1] float32
@@ -54,7 +54,7 @@ class Outline:
 
 
 def draw_outline(view: ViewPosition, *, field_mm: tuple[float, float], rng: np.random.Generator) -> Outline:
-    """Return a woman's silhouette for one view; field_mm is height and width of the image."""
+    """Return a patient's silhouette for one view. field_mm: height and width of the image."""
     height, width = field_mm
     is_mlo = view is ViewPosition.MLO
     return Outline(
@@ -69,7 +69,7 @@ def draw_outline(view: ViewPosition, *, field_mm: tuple[float, float], rng: np.r
 
 
 def vary_outline(outline: Outline, *, rng: np.random.Generator) -> Outline:
-    """Return the same silhouette a few percent off, as one breast differs from the other."""
+    """Return the silhouette changed by a few percent, as one breast differs from the other."""
     depth, height, muscle = rng.normal(1.0, 0.03, 3)
     return Outline(
         outline.depth_mm * depth,
@@ -83,7 +83,7 @@ def vary_outline(outline: Outline, *, rng: np.random.Generator) -> Outline:
 
 
 def vertical_share(outline: Outline, y_mm: np.ndarray) -> np.ndarray:
-    """Return height as a share of the half height: -1 upper end, 0 nipple, 1 lower end."""
+    """Return the height of each y as a share of the half height: -1 upper end, 0 nipple, 1 lower end."""
     share = (y_mm - outline.centre_mm) / outline.half_height_mm
     return np.where(share < 0, share / outline.tail, share)
 
@@ -123,10 +123,11 @@ Key = tuple[Side, ViewPosition]
 
 
 def draw_tissue(grid: Grid, *, symmetry: float, rng: np.random.Generator) -> dict[Key, Tissue]:
-    """Return the tissue of a woman's four views, alike between her breasts and partly between her views.
+    """Return the tissue of a patient's four views, similar between both breasts and partly between the views.
 
-    symmetry: share of the coarse power that both breasts have in common, 0 to 1; it falls with frequency, so that
-    structures of a few millimetres are each breast's own.
+    symmetry: share of the coarse power that both breasts have in common, 0 to 1
+
+    The common share falls with frequency, so that structures of a few millimetres differ between the breasts.
     """
     frequency = _frequency_per_mm(grid)
     falloff = 1 / (1 + (frequency * 15.0) ** 2)  # common structure ends near 15 mm
@@ -135,10 +136,10 @@ def draw_tissue(grid: Grid, *, symmetry: float, rng: np.random.Generator) -> dic
     common = np.sqrt(symmetry * falloff)
     own = np.sqrt(1 - symmetry * falloff)
     views = {view: _white(grid, rng) for view in ViewPosition}
-    woman = _white(grid, rng)
+    patient = _white(grid, rng)
     tissue = {}
     for view in ViewPosition:
-        shared = np.float32(0.6) * woman + np.float32(0.8) * views[view]
+        shared = np.float32(0.6) * patient + np.float32(0.8) * views[view]
         for side in Side:
             spectrum = common * shared + own * _white(grid, rng)
             tissue[side, view] = Tissue(
@@ -163,7 +164,11 @@ def _power_law(frequency: np.ndarray, *, exponent: float) -> np.ndarray:
 
 def _band(frequency: np.ndarray) -> np.ndarray:
     short, long = STRAND_BAND_MM
-    return _power_law(frequency, exponent=STRAND_EXPONENT) * np.exp(-((frequency * short) ** 2)) * (1 - np.exp(-((frequency * long) ** 2)))
+    return (
+        _power_law(frequency, exponent=STRAND_EXPONENT)
+        * np.exp(-((frequency * short) ** 2))
+        * (1 - np.exp(-((frequency * long) ** 2)))
+    )
 
 
 def _white(grid: Grid, rng: np.random.Generator) -> np.ndarray:
@@ -178,9 +183,11 @@ def _field(spectrum: np.ndarray, grid: Grid) -> np.ndarray:
 
 
 def draw_breast(outline: Outline, tissue: Tissue, *, grid: Grid, density: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return a lesion-free view, brightness 0 (air) to 1, and the share of each pixel that is breast; both [H, W] float32.
+    """Return a view without lesions and the share of each pixel that is breast, both [H, W] float32.
 
-    density: share of glandular tissue, 0 fatty to 1 extremely dense.
+    The view's brightness runs from 0 (air) to 1.
+
+    density: share of glandular tissue, 0 fatty to 1 extremely dense
     """
     inside = skin_distance_mm(outline, grid)
     gland = _gland(outline, tissue, grid=grid, density=density)
@@ -197,8 +204,9 @@ def draw_breast(outline: Outline, tissue: Tissue, *, grid: Grid, density: float)
 
 
 def _gland(outline: Outline, tissue: Tissue, *, grid: Grid, density: float) -> np.ndarray:
-    """Return the glandular share of each pixel: a disc behind the nipple with ragged edges, denser towards it."""
+    """Return the glandular share of each pixel: a disc behind the nipple with ragged edges, denser near the nipple."""
     across = grid.x_mm / outline.depth_mm - 0.5
-    along = (vertical_share(outline, grid.y_mm) + 0.06 * outline.tail) / (0.55 - 0.3 * across)  # narrows towards the nipple
+    narrowing = 0.55 - 0.3 * across  # towards the nipple
+    along = (vertical_share(outline, grid.y_mm) + 0.06 * outline.tail) / narrowing
     disc = 0.2 + 1.2 * density - np.sqrt((across / 0.42) ** 2 + along**2)
     return expit(4.0 * disc + 1.4 * tissue.coarse + 0.15 * tissue.strands) * (0.75 + 0.5 * np.clip(across + 0.5, 0, 1))

@@ -1,4 +1,4 @@
-"""Write exams as the folder a hospital would hand over: dicom/, masks/, reports.csv, truth.csv."""
+"""Write exams as the folder that a hospital would deliver: dicom/, masks/, reports.csv, truth.csv."""
 
 import csv
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ REPORT_COLUMNS = ("study", "version", "status", "language", "description", "impr
 
 @dataclass(frozen=True, slots=True)
 class ExamRows:
-    """What one exam adds to the tables."""
+    """The rows that one exam adds to the tables."""
 
     index: int
     truth: tuple[Row, ...]  # TRUTH_COLUMNS, one row per image
@@ -27,12 +27,13 @@ class ExamRows:
 
 
 def write_phantom(out: Path, *, num_exams: int, seed: int, config: PhantomConfig, first_exam: int = 0) -> None:
-    """Write exams first_exam to first_exam + num_exams - 1 and the tables of just these."""
-    write_tables(out, [write_exam(out, make_exam(index, seed, config)) for index in range(first_exam, first_exam + num_exams)])
+    """Write exams first_exam to first_exam + num_exams - 1, and tables of these exams only."""
+    exams = (make_exam(index, seed, config) for index in range(first_exam, first_exam + num_exams))
+    write_tables(out, [write_exam(out, exam) for exam in exams])
 
 
 def write_exam(out: Path, exam: Exam) -> ExamRows:
-    """Write one exam's files below dicom/ and masks/; return its rows. Safe to call for many exams at once."""
+    """Write one exam's files below dicom/ and masks/; return its rows. May run for several exams at once."""
     folder = out / "dicom" / f"{exam.index:06d}"
     folder.mkdir(parents=True, exist_ok=True)
     (out / "masks").mkdir(exist_ok=True)
@@ -51,7 +52,7 @@ def write_exam(out: Path, exam: Exam) -> ExamRows:
                 "study": study_uid(exam),
                 "side": str(view.side),
                 "view": str(view.view),
-                "density": exam.findings[view.side].density,
+                "density": exam.truth[view.side].density,
                 "num_masses": str(view.num_masses),
                 "split": "",
             }
@@ -60,7 +61,7 @@ def write_exam(out: Path, exam: Exam) -> ExamRows:
 
 
 def write_tables(out: Path, rows: Iterable[ExamRows]) -> None:
-    """Write truth.csv and reports.csv, ordered by exam whatever order the rows came in."""
+    """Write truth.csv and reports.csv, ordered by exam whatever the order of `rows`."""
     ordered = sorted(rows, key=lambda row: row.index)
     _write_csv(out / "truth.csv", TRUTH_COLUMNS, [row for exam in ordered for row in exam.truth])
     _write_csv(out / "reports.csv", REPORT_COLUMNS, [row for exam in ordered for row in exam.reports])

@@ -1,4 +1,4 @@
-"""How hard, how large and how varied the synthetic exams are."""
+"""Difficulty, size and variety of the synthetic exams."""
 
 from typing import Self
 
@@ -12,29 +12,53 @@ class PhantomConfig(Settings):
 
     height_px: int = Field(default=320, ge=64, le=4096, description="rows of every image")
     width_px: int = Field(default=256, ge=48, le=4096, description="columns of every image")
-    field_height_mm: float = Field(default=200.0, ge=100, le=400, description="what the rows cover; the pixel spacing follows from it")
+    field_height_mm: float = Field(
+        default=200.0, ge=100, le=400, description="height that the rows cover; it gives the pixel spacing"
+    )
 
-    mass_share: float = Field(default=0.5, ge=0, le=1, description="share of women with a mass")
-    second_mass_share: float = Field(default=0.1, ge=0, le=1, description="share of those women with a second one, in either breast")
-    one_view_share: float = Field(default=0.15, ge=0, le=1, description="share of masses visible in one of the two views only")
-    contrast_low: float = Field(default=0.12, ge=0, le=1, description="a mass's added brightness at its centre, share of full scale")
-    contrast_high: float = Field(default=0.35, ge=0, le=1, description="upper end of the same")
+    mass_share: float = Field(default=0.5, ge=0, le=1, description="share of patients with a mass")
+    second_mass_share: float = Field(
+        default=0.1, ge=0, le=1, description="share of patients with a mass who have a second one, in either breast"
+    )
+    one_view_share: float = Field(
+        default=0.15, ge=0, le=1, description="share of masses visible in only one of the two views"
+    )
+    contrast_low: float = Field(
+        default=0.12, ge=0, le=1, description="a mass's added brightness at its centre, share of full scale"
+    )
+    contrast_high: float = Field(default=0.35, ge=0, le=1, description="upper end of that range")
     diameter_mm_low: float = Field(default=5.0, ge=2, le=60, description="smallest mass")
     diameter_mm_high: float = Field(default=30.0, ge=2, le=60, description="largest mass")
 
-    num_distractors_low: int = Field(default=1, ge=0, le=20, description="fewest glandular clumps resembling a mass, per woman")
-    num_distractors_high: int = Field(default=4, ge=0, le=20, description="most of them")
-    bilateral_share: float = Field(default=0.7, ge=0, le=1, description="share of the clumps that appear alike in both breasts")
+    num_distractors_low: int = Field(
+        default=1, ge=0, le=20, description="smallest number of glandular clumps that resemble a mass, per patient"
+    )
+    num_distractors_high: int = Field(default=4, ge=0, le=20, description="largest number of them")
+    bilateral_share: float = Field(
+        default=0.7, ge=0, le=1, description="share of the clumps that appear in both breasts"
+    )
     calcification_share: float = Field(default=0.2, ge=0, le=1, description="share of breasts with calcifications")
-    lymph_node_share: float = Field(default=0.2, ge=0, le=1, description="share of breasts with a lymph node in the MLO view's axilla")
-    symmetry: float = Field(default=0.8, ge=0, le=1, description="share of the coarse tissue's power common to both breasts")
+    lymph_node_share: float = Field(
+        default=0.2, ge=0, le=1, description="share of breasts with a lymph node in the MLO view's axilla"
+    )
+    symmetry: float = Field(
+        default=0.8, ge=0, le=1, description="share of the coarse tissue's power that both breasts have in common"
+    )
 
-    wrong_report_share: float = Field(default=0.05, ge=0, le=1, description="share of reports that omit, invent or swap the side of a mass")
-    sideless_share: float = Field(default=0.01, ge=0, le=1, description="share of reports that never say which breast they speak of")
-    chinese_share: float = Field(default=0.5, ge=0, le=1, description="share of reports in Chinese; the rest are English")
-    jpeg2000_share: float = Field(default=0.25, ge=0, le=1, description="share of files compressed with lossless JPEG 2000")
+    wrong_report_share: float = Field(
+        default=0.05, ge=0, le=1, description="share of reports that omit, invent or misplace a mass"
+    )
+    sideless_share: float = Field(default=0.01, ge=0, le=1, description="share of reports that do not name the breast")
+    chinese_share: float = Field(
+        default=0.5, ge=0, le=1, description="share of reports in Chinese; the rest are English"
+    )
+    jpeg2000_share: float = Field(
+        default=0.25, ge=0, le=1, description="share of files compressed with lossless JPEG 2000"
+    )
     monochrome1_share: float = Field(default=0.2, ge=0, le=1, description="share of exams stored as MONOCHROME1")
-    marker_share: float = Field(default=0.1, ge=0, le=1, description="share of files with a side marker burnt into the air")
+    marker_share: float = Field(
+        default=0.1, ge=0, le=1, description="share of files with a side marker burnt into the air"
+    )
 
     @model_validator(mode="after")
     def _check_ranges(self) -> Self:

@@ -1,4 +1,4 @@
-"""Put a view into a valid Digital Mammography X-Ray Image - For Presentation file (PS3.3 A.26, C.8.11)."""
+"""Write a view as a valid file of Digital Mammography X-Ray Image - For Presentation (PS3.3 A.26, C.8.11)."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -8,13 +8,18 @@ import openjpeg
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian, JPEG2000Lossless, generate_uid
+from pydicom.uid import (
+    DigitalMammographyXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    generate_uid,
+)
 
 from system.phantom.exam import FULL_SCALE, Exam, PhantomView
 from system.records import Side, ViewPosition
 
 FIRST_DAY = date(2015, 1, 1)
-ORIENTATION = {  # Patient Orientation (0020,0020): where rows and columns lead to
+ORIENTATION = {  # Patient Orientation (0020,0020): the directions of rows and columns
     (Side.LEFT, ViewPosition.CC): ["A", "R"],
     (Side.RIGHT, ViewPosition.CC): ["P", "L"],
     (Side.LEFT, ViewPosition.MLO): ["A", "FR"],
@@ -28,12 +33,12 @@ POSITIONER_ANGLE_DEG = {ViewPosition.CC: 0, ViewPosition.MLO: 45}
 
 
 def patient_id(exam: Exam) -> str:
-    """Return the woman's Patient ID (0010,0020); she has one exam."""
+    """Return the Patient ID (0010,0020); each patient has one exam."""
     return f"PH{exam.seed}-{exam.index:06d}"
 
 
 def uid_of(exam: Exam, *parts: str) -> str:
-    """Return the UID of something in this exam, the same on every run."""
+    """Return the UID of the part of this exam that `parts` name, the same on every run."""
     return str(generate_uid(entropy_srcs=["mammoloop phantom", str(exam.seed), str(exam.index), *parts]))
 
 
@@ -147,7 +152,7 @@ def _add_view(dataset: Dataset, view: PhantomView) -> None:
     dataset.AcquisitionContextSequence = Sequence([])
     dataset.BreastImplantPresent = "NO"
     dataset.PartialView = "NO"
-    dataset.BurnedInAnnotation = "NO"  # a side marker does not identify the woman
+    dataset.BurnedInAnnotation = "NO"  # a side marker does not identify the patient
     dataset.LossyImageCompression = "00"
 
 
@@ -160,7 +165,8 @@ def _add_pixels(dataset: Dataset, exam: Exam, view: PhantomView) -> None:
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     dataset.PixelRepresentation = 0
     dataset.PixelIntensityRelationship = "LOG"
-    dataset.PixelIntensityRelationshipSign = 1 if exam.is_monochrome1 else -1  # -1: high values where little got through
+    # -1: high values where few X-rays arrived
+    dataset.PixelIntensityRelationshipSign = 1 if exam.is_monochrome1 else -1
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = "0", "1", "US"
     dataset.WindowCenter, dataset.WindowWidth = str((FULL_SCALE + 1) // 2), str(FULL_SCALE + 1)
     dataset.VOILUTFunction = "LINEAR"
@@ -168,9 +174,10 @@ def _add_pixels(dataset: Dataset, exam: Exam, view: PhantomView) -> None:
 
 
 def _compress(dataset: Dataset) -> None:
-    """Turn the pixels into lossless JPEG 2000, in place.
+    """Compress the pixels as lossless JPEG 2000, in place.
 
-    By the codec itself: `Dataset.compress` finds it only through another package, pylibjpeg, which decoding does not need.
+    The codec is called directly: `Dataset.compress` finds it only through pylibjpeg, a package that decoding does not
+    need.
     """
     codestream = openjpeg.encode_pixel_data(
         dataset.PixelData,

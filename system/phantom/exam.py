@@ -1,4 +1,4 @@
-"""Make one woman's exam: four views, their masks, what is true of her and what her report says."""
+"""Make one patient's exam: four views, their masks, the truth of both breasts and the report."""
 
 from dataclasses import dataclass, replace
 
@@ -6,21 +6,21 @@ import numpy as np
 
 from system.phantom.anatomy import Grid, draw_breast, draw_outline, draw_tissue, vary_outline
 from system.phantom.config import PhantomConfig
-from system.phantom.findings import BreastFinding
 from system.phantom.lesions import add_clump, add_lymph_node, add_mass, add_points
 from system.phantom.marker import add_marker
-from system.phantom.reports import Language, Report, mistaken_findings, write_report, write_sideless
+from system.phantom.reports import Language, Report, mistaken_truth, write_report, write_sideless
 from system.phantom.scene import Outlines, Scene, draw_scene
+from system.phantom.truth import BreastTruth
 from system.records import Side, ViewPosition
 
 FULL_SCALE = 4095  # 12 bits
 QUANTUM_NOISE = 0.008  # share of full scale
-SHOULDER = 0.8  # brightness above which the film saturates gently
+SHOULDER = 0.8  # brightness above which the film saturates gradually
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomView:
-    """One image as the detector saw it: a right breast's chest wall is at the right edge."""
+    """One image as the detector recorded it: a right breast's chest wall is at the right edge."""
 
     side: Side
     view: ViewPosition
@@ -32,7 +32,7 @@ class PhantomView:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exam:
-    """One woman, one study."""
+    """One patient, one study."""
 
     index: int
     seed: int
@@ -41,7 +41,7 @@ class Exam:
     is_monochrome1: bool
     spacing_mm: float
     views: tuple[PhantomView, ...]
-    findings: dict[Side, BreastFinding]  # the truth, which the report may miss
+    truth: dict[Side, BreastTruth]  # the report may differ from it
     report: Report
 
 
@@ -54,7 +54,7 @@ def make_exam(index: int, seed: int, config: PhantomConfig) -> Exam:
     scene = draw_scene(outlines, config=config, rng=rng)
     views = _draw_views(grid, outlines, scene, density=density, config=config, rng=rng)
     letter = "abcd"[int(density * 4)]
-    findings = {side: replace(finding, density=letter) for side, finding in scene.findings.items()}
+    truth = {side: replace(breast, density=letter) for side, breast in scene.truth.items()}
     return Exam(
         index=index,
         seed=seed,
@@ -63,17 +63,18 @@ def make_exam(index: int, seed: int, config: PhantomConfig) -> Exam:
         is_monochrome1=bool(rng.random() < config.monochrome1_share),
         spacing_mm=config.spacing_mm,
         views=views,
-        findings=findings,
-        report=_dictate(findings, config=config, rng=rng),
+        truth=truth,
+        report=_dictate(truth, config=config, rng=rng),
     )
 
 
 def _draw_outlines(grid: Grid, *, rng: np.random.Generator) -> Outlines:
     rows, cols = grid.shape
     field = rows * grid.spacing_mm, cols * grid.spacing_mm
-    woman = {view: draw_outline(view, field_mm=field, rng=rng) for view in ViewPosition}
-    woman[ViewPosition.MLO] = replace(woman[ViewPosition.MLO], depth_mm=woman[ViewPosition.CC].depth_mm * rng.uniform(0.97, 1.06))
-    return {(side, view): vary_outline(woman[view], rng=rng) for view in ViewPosition for side in Side}
+    patient = {view: draw_outline(view, field_mm=field, rng=rng) for view in ViewPosition}
+    depth_mm = patient[ViewPosition.CC].depth_mm * rng.uniform(0.97, 1.06)
+    patient[ViewPosition.MLO] = replace(patient[ViewPosition.MLO], depth_mm=depth_mm)
+    return {(side, view): vary_outline(patient[view], rng=rng) for view in ViewPosition for side in Side}
 
 
 def _draw_views(
@@ -97,7 +98,9 @@ def _draw_views(
     return tuple(views)
 
 
-def _draw_lesions(image: np.ndarray, scene: Scene, *, key: tuple[Side, ViewPosition], texture: np.ndarray, grid: Grid) -> np.ndarray:
+def _draw_lesions(
+    image: np.ndarray, scene: Scene, *, key: tuple[Side, ViewPosition], texture: np.ndarray, grid: Grid
+) -> np.ndarray:
     for blob in scene.clumps[key]:
         add_clump(image, blob, texture=texture, grid=grid)
     for blob in scene.nodes[key]:
@@ -111,7 +114,7 @@ def _draw_lesions(image: np.ndarray, scene: Scene, *, key: tuple[Side, ViewPosit
 
 
 def _expose(image: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Return stored values: saturating above SHOULDER, with quantum noise, 12 bits. [H, W] uint16."""
+    """Return stored values [H, W] uint16, 12 bits: saturating above SHOULDER, with quantum noise."""
     room = 1 - SHOULDER
     image = np.where(image > SHOULDER, SHOULDER + room * np.tanh((image - SHOULDER) / room), image)
     image = image + np.float32(QUANTUM_NOISE) * rng.standard_normal(image.shape, dtype=np.float32)
@@ -119,13 +122,13 @@ def _expose(image: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
 
 
 def _spread_share(share: float, *, num: int, rng: np.random.Generator) -> list[bool]:
-    """Return `num` choices of which share * num are true, rounded at random so that the mean is the share."""
+    """Return `num` choices of which share * num are True, rounded at random so that the mean is the share."""
     count = int(share * num + rng.random())
     return (rng.permutation(num) < count).tolist()
 
 
-def _dictate(findings: dict[Side, BreastFinding], *, config: PhantomConfig, rng: np.random.Generator) -> Report:
+def _dictate(truth: dict[Side, BreastTruth], *, config: PhantomConfig, rng: np.random.Generator) -> Report:
     language: Language = "zh" if rng.random() < config.chinese_share else "en"
-    seen = mistaken_findings(findings, rng=rng) if rng.random() < config.wrong_report_share else findings
-    report = write_report(seen, language=language, rng=rng)
-    return write_sideless(seen, language=language, rng=rng) if rng.random() < config.sideless_share else report
+    described = mistaken_truth(truth, rng=rng) if rng.random() < config.wrong_report_share else truth
+    report = write_report(described, language=language, rng=rng)
+    return write_sideless(described, language=language, rng=rng) if rng.random() < config.sideless_share else report

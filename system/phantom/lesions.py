@@ -1,7 +1,7 @@
-"""Masses, and what may be taken for them, drawn into a view.
+"""Masses, and structures that resemble them, drawn into a view.
 
-Each function takes a view [H, W] float32 (brightness, share of full scale), adds to it in place inside a small window, and
-masses also answer which pixels they cover.
+Each function adds to a view [H, W] float32 (brightness, share of full scale) in place, inside a small window; the one
+for masses also returns the covered pixels.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 
 from system.phantom.anatomy import Grid
-from system.phantom.findings import MassShape
+from system.phantom.truth import MassShape
 
 NUM_HARMONICS = 5
 DISPLACED_SHARE = 0.6  # of the tissue's structure that a mass hides
@@ -20,7 +20,7 @@ REACH = 2.1  # a window's half width in radii: spicules end inside
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A lesion's place and form in one view."""
+    """Place and form of a lesion in one view."""
 
     x_mm: float
     y_mm: float
@@ -33,7 +33,7 @@ class Blob:
 
 
 def draw_wobble(amplitude: float, *, rng: np.random.Generator) -> tuple[float, ...]:
-    """Return amplitudes and phases of an outline's harmonics 2 to 6; amplitude is the share of the radius."""
+    """Return amplitudes and phases of an outline's harmonics 2 to 6. amplitude: share of the radius."""
     order = np.arange(2, 2 + NUM_HARMONICS)
     sizes = rng.normal(0, amplitude, NUM_HARMONICS) / np.sqrt(order)
     return tuple(np.stack([sizes, rng.uniform(0, 2 * np.pi, NUM_HARMONICS)], axis=1).ravel().tolist())
@@ -47,9 +47,9 @@ def draw_spicules(*, rng: np.random.Generator) -> tuple[tuple[float, float], ...
 
 
 def add_mass(image: np.ndarray, blob: Blob, *, shape: MassShape, grid: Grid) -> np.ndarray:
-    """Draw a mass; return the pixels it covers, [H, W] bool (for a spiculated one its body, without the rays' ends).
+    """Draw a mass; return the pixels that it covers, [H, W] bool: of a spiculated one its body, without the rays' ends.
 
-    A mass pushes fat aside: below it the tissue's own structure fades towards its local mean.
+    A mass displaces fat: below it, the tissue's own structure fades towards its local mean.
     """
     rows, cols = _window(blob, grid)
     radius, angle = _polar(blob, grid, rows, cols)
@@ -64,11 +64,11 @@ def add_mass(image: np.ndarray, blob: Blob, *, shape: MassShape, grid: Grid) -> 
 
 
 def add_clump(image: np.ndarray, blob: Blob, *, texture: np.ndarray, grid: Grid) -> None:
-    """Draw a glandular clump: as bright as a mass, but fluffy, elongated and with fat inside."""
+    """Draw a glandular clump: as bright as a mass, but uneven, elongated and with fat inside."""
     rows, cols = _window(blob, grid)
     radius, _ = _polar(blob, grid, rows, cols)
-    fluff = np.clip(0.75 + 0.35 * texture[rows, cols], 0, 1.3)
-    image[rows, cols] += np.float32(blob.contrast) * np.exp(-0.9 * radius**2) * fluff * expit((2.0 - radius) / 0.1)
+    uneven = np.clip(0.75 + 0.35 * texture[rows, cols], 0, 1.3)
+    image[rows, cols] += np.float32(blob.contrast) * np.exp(-0.9 * radius**2) * uneven * expit((2.0 - radius) / 0.1)
 
 
 def add_lymph_node(image: np.ndarray, blob: Blob, *, grid: Grid) -> None:
@@ -81,9 +81,10 @@ def add_lymph_node(image: np.ndarray, blob: Blob, *, grid: Grid) -> None:
 
 
 def add_points(image: np.ndarray, *, points_mm: np.ndarray, weights: np.ndarray, sigma_mm: float, grid: Grid) -> None:
-    """Draw calcifications or, from dense points, a vessel: each point a Gaussian of peak `weights`.
+    """Draw calcifications or, from dense points, a vessel: each point is a Gaussian of peak `weights`.
 
-    points_mm: [N, 2] float x, y;  weights: [N] float, share of full scale
+    points_mm: [N, 2] float, x, y
+    weights: [N] float, share of full scale
     """
     sigma_px = max(sigma_mm / grid.spacing_mm, 0.45)
     index = np.floor(points_mm / grid.spacing_mm).astype(int)
@@ -95,8 +96,10 @@ def add_points(image: np.ndarray, *, points_mm: np.ndarray, weights: np.ndarray,
     high = np.minimum(index[kept].max(0) + margin + 1, np.array(grid.shape)[::-1])
     stamp = np.zeros((high[1] - low[1], high[0] - low[0]), np.float32)
     np.maximum.at(stamp, (index[kept, 1] - low[1], index[kept, 0] - low[0]), weights[kept].astype(np.float32))
-    peak = 2 * np.pi * sigma_px**2 if len(weights) < 100 else np.sqrt(2 * np.pi) * sigma_px  # points stand alone, or form a line
-    image[low[1] : high[1], low[0] : high[0]] += gaussian_filter(stamp, sigma_px, truncate=3) * np.float32(max(peak, 1.0))
+    # few points stand alone, many form a line
+    peak = 2 * np.pi * sigma_px**2 if len(weights) < 100 else np.sqrt(2 * np.pi) * sigma_px
+    blurred = gaussian_filter(stamp, sigma_px, truncate=3)
+    image[low[1] : high[1], low[0] : high[0]] += blurred * np.float32(max(peak, 1.0))
 
 
 def _window(blob: Blob, grid: Grid) -> tuple[slice, slice]:
@@ -106,7 +109,7 @@ def _window(blob: Blob, grid: Grid) -> tuple[slice, slice]:
 
 
 def _polar(blob: Blob, grid: Grid, rows: slice, cols: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distance from the centre in units of the outline's radius there, and the direction in rad."""
+    """Return each pixel's distance from the centre, in radii of the outline there, and its direction in rad."""
     right = grid.x_mm[:, cols] - blob.x_mm
     down = grid.y_mm[rows] - blob.y_mm
     cosine, sine = np.cos(blob.angle_rad), np.sin(blob.angle_rad)
@@ -140,7 +143,7 @@ BODY_PROFILES = {  # brightness from 0 to 1 over the distance from the centre in
 
 
 def _rays(radius: np.ndarray, angle: np.ndarray, *, spicules: tuple[tuple[float, float], ...]) -> np.ndarray:
-    """Return the brightness of thin lines running out from the centre, 0 to 1; zeros without spicules."""
+    """Return the brightness of thin lines from the centre outwards, 0 to 1; zeros without spicules."""
     rays = np.zeros_like(radius)
     for direction, length in spicules:
         turn = np.angle(np.exp(1j * (angle - direction)))

@@ -1,4 +1,4 @@
-"""Burn a side marker into the air beside a breast, as film units do."""
+"""Burn a side marker into the air beside a breast, as on film."""
 
 import numpy as np
 
@@ -14,9 +14,11 @@ BRIGHTNESS = 0.95  # share of full scale
 
 
 def add_marker(image: np.ndarray, *, text: str, at_right: bool) -> None:
-    """Write e.g. RMLO into a corner of image [H, W] float32, in place, readable whichever way the breast faces.
+    """Write a text such as RMLO into a corner of image [H, W] float32, in place; never mirrored, so always readable.
 
-    The upper corner, else the lower one; nothing is written where the breast, brighter than 0, leaves no room.
+    The upper corner, else the lower one. Nothing is written where the breast, brighter than 0, leaves no room.
+
+    at_right: at the image's right edge, else at its left
     """
     rows, cols = image.shape
     scale = max(1, rows // 200)

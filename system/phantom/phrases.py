@@ -1,8 +1,8 @@
-"""What a table of report phrases holds; phrases_zh and phrases_en fill it."""
+"""The table of report phrases; phrases_zh.py and phrases_en.py fill it."""
 
 from dataclasses import dataclass
 
-from system.phantom.findings import MassShape, Region
+from system.phantom.truth import MassShape, Region
 from system.records import Side
 
 Choices = tuple[str, ...]
@@ -10,7 +10,7 @@ Choices = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Phrases:
-    """Interchangeable wordings. Fields in braces: side, region, shape, size, category, other (the other side)."""
+    """Wordings to choose from. Fields in braces: side, region, shape, size, category, other (the other side)."""
 
     joiner: str  # between sentences
     sides: dict[Side, Choices]
@@ -24,7 +24,7 @@ class Phrases:
     mass_both: Choices  # masses in both breasts, the largest described: {side} {region} {size} {shape}
     no_mass: Choices  # {side}
     no_mass_both: Choices
-    mass_removed: Choices  # {side}; a mass is named, none is there
+    mass_removed: Choices  # {side}; a mass is mentioned, but there is none
     calcifications: Choices  # {side}
     lymph_node: Choices  # {side}
     asymmetry: Choices  # {side}
@@ -34,5 +34,5 @@ class Phrases:
     concluding_side: Choices  # {side} {category}; no mass
     concluding_both: Choices  # {category}; no mass in either
     advice: Choices  # after a mass
-    sideless_mass: Choices  # {shape} {size} {category}; whose breast is not said
+    sideless_mass: Choices  # {shape} {size} {category}; the breast is not named
     sideless_none: Choices

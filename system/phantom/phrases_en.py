@@ -1,12 +1,15 @@
 """English wordings of mammography reports."""
 
-from system.phantom.findings import MassShape, Region
 from system.phantom.phrases import Phrases
+from system.phantom.truth import MassShape, Region
 from system.records import Side
 
 ENGLISH = Phrases(
     joiner=" ",
-    sides={Side.LEFT: ("left breast", "left breast", "left side"), Side.RIGHT: ("right breast", "right breast", "right side")},
+    sides={
+        Side.LEFT: ("left breast", "left breast", "left side"),
+        Side.RIGHT: ("right breast", "right breast", "right side"),
+    },
     regions={
         Region.UPPER_OUTER: ("in the upper outer quadrant", "superolaterally"),
         Region.UPPER_INNER: ("in the upper inner quadrant", "superomedially"),
@@ -15,15 +18,26 @@ ENGLISH = Phrases(
         Region.UNKNOWN: ("",),
     },
     shapes={
-        MassShape.CIRCUMSCRIBED: ("circumscribed", "well-defined oval", "smoothly marginated round", "round, circumscribed"),
+        MassShape.CIRCUMSCRIBED: (
+            "circumscribed",
+            "well-defined oval",
+            "smoothly marginated round",
+            "round, circumscribed",
+        ),
         MassShape.SPICULATED: ("spiculated", "irregular spiculated", "high-density spiculated", "stellate"),
         MassShape.ILL_DEFINED: ("ill-defined", "indistinct", "irregular, partly obscured", "poorly marginated"),
     },
     densities={
         "a": ("The breasts are almost entirely fatty (ACR a).", "Fatty breasts."),
         "b": ("There are scattered areas of fibroglandular density (ACR b).", "Scattered fibroglandular tissue."),
-        "c": ("The breasts are heterogeneously dense, which may obscure small masses (ACR c).", "Heterogeneously dense parenchyma."),
-        "d": ("The breasts are extremely dense, which lowers the sensitivity of mammography (ACR d).", "Extremely dense breasts."),
+        "c": (
+            "The breasts are heterogeneously dense, which may obscure small masses (ACR c).",
+            "Heterogeneously dense parenchyma.",
+        ),
+        "d": (
+            "The breasts are extremely dense, which lowers the sensitivity of mammography (ACR d).",
+            "Extremely dense breasts.",
+        ),
     },
     opening=(
         "Bilateral CC and MLO views.",
@@ -47,7 +61,10 @@ ENGLISH = Phrases(
         "{other} as before, {side} {shape} mass {region} {size}.",
         "No mass in the {other}, but in the {side} there is a {shape} mass {region} {size}.",
         "{side} {shape} mass {region} {size}, none in the {other}.",
-        "In contrast to the {other}, which is stable without a mass, the {side} contains a {shape} mass {region} {size}.",
+        (
+            "In contrast to the {other}, which is stable without a mass, "
+            "the {side} contains a {shape} mass {region} {size}."
+        ),
     ),
     mass_both=(
         "Bilateral masses, the largest in the {side} {region}, {shape}, {size}.",
@@ -91,7 +108,13 @@ ENGLISH = Phrases(
         "Asymmetric glandular tissue in the {side}, likely normal variant.",
         "There is an asymmetric density in the {side} without a definite mass.",
     ),
-    closing=("Skin and nipples are normal.", "No skin thickening or nipple retraction.", "Axillae unremarkable.", "", ""),
+    closing=(
+        "Skin and nipples are normal.",
+        "No skin thickening or nipple retraction.",
+        "Axillae unremarkable.",
+        "",
+        "",
+    ),
     concluding_mass=(
         "{side} mass {region}, suspicious for malignancy. BI-RADS {category}.",
         "Mass in the {side}, BI-RADS {category}.",
@@ -114,7 +137,16 @@ ENGLISH = Phrases(
         "Benign findings only, no mass. BI-RADS {category}.",
         "Negative for mass on both sides. BI-RADS {category}.",
     ),
-    sideless_mass=("A {shape} mass {size}, BI-RADS {category}.", "Mass {size}, {shape}. Biopsy is recommended. BI-RADS {category}."),
+    sideless_mass=(
+        "A {shape} mass {size}, BI-RADS {category}.",
+        "Mass {size}, {shape}. Biopsy is recommended. BI-RADS {category}.",
+    ),
     sideless_none=("No suspicious mass. BI-RADS 1.", "Normal mammogram, BI-RADS 1. Routine screening."),
-    advice=("Biopsy is recommended.", "Ultrasound is recommended.", "Additional views advised.", "Short-interval follow-up.", ""),
+    advice=(
+        "Biopsy is recommended.",
+        "Ultrasound is recommended.",
+        "Additional views advised.",
+        "Short-interval follow-up.",
+        "",
+    ),
 )

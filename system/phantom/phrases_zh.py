@@ -1,7 +1,7 @@
 """Chinese wordings of mammography reports."""
 
-from system.phantom.findings import MassShape, Region
 from system.phantom.phrases import Phrases
+from system.phantom.truth import MassShape, Region
 from system.records import Side
 
 CHINESE = Phrases(
@@ -68,9 +68,18 @@ CHINESE = Phrases(
         "{side}保乳术后，未见明确残留肿块。",
         "{side}可疑肿块经局部加压摄影后消失，考虑腺体重叠。",
     ),
-    calcifications=("{side}见散在良性钙化。", "{side}见成簇点状钙化，良性可能。", "{side}少许圆形钙化灶。", "{side}可见血管壁钙化。"),
+    calcifications=(
+        "{side}见散在良性钙化。",
+        "{side}见成簇点状钙化，良性可能。",
+        "{side}少许圆形钙化灶。",
+        "{side}可见血管壁钙化。",
+    ),
     lymph_node=("{side}腋前见正常形态淋巴结。", "{side}腋下可见淋巴结影，可见脂肪门。", "{side}腋下小淋巴结，无肿大。"),
-    asymmetry=("{side}局灶性不对称致密，未见明确肿块。", "{side}局部腺体不对称，考虑正常变异。", "{side}局限性致密影，无明确肿块形成。"),
+    asymmetry=(
+        "{side}局灶性不对称致密，未见明确肿块。",
+        "{side}局部腺体不对称，考虑正常变异。",
+        "{side}局限性致密影，无明确肿块形成。",
+    ),
     closing=("皮肤及乳头未见异常。", "皮肤无增厚，乳头无凹陷。", "双侧腋下未见肿大淋巴结。", "", ""),
     concluding_mass=(
         "{side}{region}肿块，考虑恶性可能，BI-RADS {category}类。",
@@ -94,7 +103,10 @@ CHINESE = Phrases(
         "双乳良性改变，无肿块，BI-RADS {category}类。",
         "双乳未见明显肿块，BI-RADS {category}类。",
     ),
-    sideless_mass=("见{shape}肿块，{size}，BI-RADS {category}类。", "{shape}肿块影，{size}，建议穿刺活检，BI-RADS {category}类。"),
+    sideless_mass=(
+        "见{shape}肿块，{size}，BI-RADS {category}类。",
+        "{shape}肿块影，{size}，建议穿刺活检，BI-RADS {category}类。",
+    ),
     sideless_none=("未见明显肿块，BI-RADS 1类。", "乳腺未见异常，BI-RADS 1类，建议定期复查。"),
     advice=("建议穿刺活检。", "建议超声检查。", "建议加摄局部加压片。", "建议短期随访。", ""),
 )

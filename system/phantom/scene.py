@@ -1,4 +1,4 @@
-"""Decide which lesion lies where in a woman's two breasts, and what a reader would find."""
+"""Place the lesions in a patient's two breasts, and record the truth of each breast."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
@@ -7,11 +7,11 @@ import numpy as np
 
 from system.phantom.anatomy import Key, Outline, muscle_distance_mm, skin_radius
 from system.phantom.config import PhantomConfig
-from system.phantom.findings import BreastFinding, MassFinding, MassShape, Region
 from system.phantom.lesions import Blob, draw_spicules, draw_wobble
+from system.phantom.truth import BreastTruth, MassShape, MassTruth, Region
 from system.records import Side, ViewPosition
 
-NUM_TRIES = 64  # places looked at for one lesion
+NUM_TRIES = 64  # places tried for one lesion
 SKIN_MARGIN_MM = 5.0
 
 
@@ -25,7 +25,7 @@ class Place:
 
     @property
     def region(self) -> Region:
-        """The quadrant a reader would name."""
+        """The quadrant that a radiologist would name."""
         return Region(f"{'upper' if self.lower < 0 else 'lower'} {'outer' if self.outer < 0 else 'inner'}")
 
     def in_view(self, outline: Outline, view: ViewPosition) -> tuple[float, float]:
@@ -45,20 +45,20 @@ class Points:
 
 @dataclass(slots=True)
 class Scene:
-    """Everything to draw, by side and view, and what is true of each breast."""
+    """Everything to draw, by side and view, and the truth of each breast."""
 
     masses: defaultdict[Key, list[tuple[Blob, MassShape]]] = field(default_factory=lambda: defaultdict(list))
     clumps: defaultdict[Key, list[Blob]] = field(default_factory=lambda: defaultdict(list))
     nodes: defaultdict[Key, list[Blob]] = field(default_factory=lambda: defaultdict(list))
     points: defaultdict[Key, list[Points]] = field(default_factory=lambda: defaultdict(list))
-    findings: dict[Side, BreastFinding] = field(default_factory=lambda: {side: BreastFinding() for side in Side})
+    truth: dict[Side, BreastTruth] = field(default_factory=lambda: {side: BreastTruth() for side in Side})
 
 
 Outlines = dict[Key, Outline]
 
 
 def draw_scene(outlines: Outlines, *, config: PhantomConfig, rng: np.random.Generator) -> Scene:
-    """Return a woman's lesions and what resembles them."""
+    """Return a patient's lesions and the structures that resemble them."""
     scene = Scene()
     if rng.random() < config.mass_share:
         num_masses = 2 if rng.random() < config.second_mass_share else 1
@@ -76,7 +76,7 @@ def draw_scene(outlines: Outlines, *, config: PhantomConfig, rng: np.random.Gene
 
 
 def find_place(outlines: Outlines, *, sides: tuple[Side, ...], radius_mm: float, rng: np.random.Generator) -> Place:
-    """Return a place where a lesion of this radius keeps clear of skin and muscle in every view of these sides."""
+    """Return a place where a lesion of this radius is free of skin and muscle in every view of these sides."""
     depth = rng.uniform(0.2, 0.82, NUM_TRIES)
     outer, lower = rng.uniform(-0.62, 0.62, (2, NUM_TRIES))
     fits = np.ones(NUM_TRIES, bool)
@@ -85,7 +85,9 @@ def find_place(outlines: Outlines, *, sides: tuple[Side, ...], radius_mm: float,
             x = depth * outline.depth_mm
             y = outline.centre_mm + (outer if view is ViewPosition.CC else lower) * outline.half_height_mm
             room = (1 - skin_radius(outline, x, y)) * min(outline.depth_mm, outline.half_height_mm)
-            fits &= (room > radius_mm + SKIN_MARGIN_MM) & (x > radius_mm) & (muscle_distance_mm(outline, x, y) < -radius_mm)
+            fits &= (
+                (room > radius_mm + SKIN_MARGIN_MM) & (x > radius_mm) & (muscle_distance_mm(outline, x, y) < -radius_mm)
+            )
     if not fits.any():
         return Place(depth=0.5, outer=-0.05, lower=-0.05)
     chosen = int(np.argmax(fits))
@@ -113,8 +115,8 @@ def _put_mass(scene: Scene, outlines: Outlines, *, config: PhantomConfig, rng: n
         )
         if view in seen_in:
             scene.masses[side, view].append((blob, shape))
-    known = scene.findings[side]
-    scene.findings[side] = replace(known, masses=(*known.masses, MassFinding(shape, diameter, place.region)))
+    masses = (*scene.truth[side].masses, MassTruth(shape, diameter, place.region))
+    scene.truth[side] = replace(scene.truth[side], masses=masses)
 
 
 def _put_clump(scene: Scene, outlines: Outlines, *, config: PhantomConfig, rng: np.random.Generator) -> None:
@@ -133,7 +135,7 @@ def _put_clump(scene: Scene, outlines: Outlines, *, config: PhantomConfig, rng: 
             blob = Blob(x + shift_x, y + shift_y, radius * size, contrast * strength, elongation, angle, wobble)
             scene.clumps[side, view].append(blob)
     if not is_bilateral:
-        scene.findings[sides[0]] = replace(scene.findings[sides[0]], has_asymmetry=True)
+        scene.truth[sides[0]] = replace(scene.truth[sides[0]], has_asymmetry=True)
 
 
 def _put_calcifications(scene: Scene, outlines: Outlines, *, side: Side, rng: np.random.Generator) -> None:
@@ -146,7 +148,7 @@ def _put_calcifications(scene: Scene, outlines: Outlines, *, side: Side, rng: np
         points = centre + rng.normal(0, spread, (num, 2))
         weights = rng.uniform(0.15, 0.4, num)
         scene.points[side, view].append(Points(points, weights, sigma_mm=0.25 if is_cluster else rng.uniform(0.5, 0.9)))
-    scene.findings[side] = replace(scene.findings[side], has_calcifications=True)
+    scene.truth[side] = replace(scene.truth[side], has_calcifications=True)
 
 
 def _put_lymph_node(scene: Scene, outlines: Outlines, *, side: Side, rng: np.random.Generator) -> None:
@@ -161,7 +163,7 @@ def _put_lymph_node(scene: Scene, outlines: Outlines, *, side: Side, rng: np.ran
         angle_rad=rng.uniform(0.8, 2.2),
     )
     scene.nodes[key].append(blob)
-    scene.findings[side] = replace(scene.findings[side], has_lymph_node=True)
+    scene.truth[side] = replace(scene.truth[side], has_lymph_node=True)
 
 
 def _put_vessels(scene: Scene, outlines: Outlines, *, side: Side, rng: np.random.Generator) -> None:
@@ -172,7 +174,7 @@ def _put_vessels(scene: Scene, outlines: Outlines, *, side: Side, rng: np.random
 
 
 def _vessel(outline: Outline, *, rng: np.random.Generator) -> Points:
-    """Return a wavy line from near the chest wall towards the skin."""
+    """Return the points of a wavy line from near the chest wall towards the skin."""
     num = 400
     along = np.linspace(0, 1, num)
     x = outline.depth_mm * (0.05 + along * rng.uniform(0.4, 0.8))

@@ -1,20 +1,19 @@
-"""From probability maps to masks and candidates: dense CRF, binary mask, components. May import records and settings.
+"""From probability maps to masks and candidates: dense CRF, binary mask, candidates.
 
-config.py          what of this is a setting
+config.py          the settings
 crf.py             dense_crf and the table of its backends
-mean_field.py      the iteration that all of our own backends share
+mean_field.py      the iteration that the exact and the grid backend share
 crf_exact.py       every pair of pixels: the slow reference
-crf_grid.py        bilateral grid in plain torch: the one to use
+crf_grid.py        bilateral grid in plain torch: the default
 crf_pydensecrf.py  Kraehenbuehl's permutohedral lattice, an optional extra
 active.py          where in a map the CRF can change anything
-masks.py           map -> binary mask, and how much the CRF took away
-components.py      8-connected components in a batch
+masks.py           map -> binary mask, and the share that the CRF removed
 regions.py         map -> candidates
 """
 
 from system.refine.config import CrfParams, InferConfig, RefineConfig
 from system.refine.crf import CRF_BACKENDS, dense_crf
-from system.refine.masks import Refined, refine_masks, shift_threshold
+from system.refine.masks import RefinedMasks, refine_masks, shift_threshold
 from system.refine.regions import regions
 
 __all__ = [
@@ -22,7 +21,7 @@ __all__ = [
     "CrfParams",
     "InferConfig",
     "RefineConfig",
-    "Refined",
+    "RefinedMasks",
     "dense_crf",
     "refine_masks",
     "regions",

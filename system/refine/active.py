@@ -1,7 +1,7 @@
 """Where in a map a dense CRF can change anything: near pixels whose probability is not negligible.
 
-Far from every such pixel all neighbours speak for "no mass", so the message only lowers the probability further; there a pixel
-sees a neighbourhood like itself, and the update needs no kernel.
+Far from every such pixel all neighbours favour "no mass", so the message only lowers the probability further; there a
+pixel's neighbourhood is like the pixel itself, and the update needs no kernel.
 """
 
 import math
@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from system.refine.components import find_boxes, label_components
+from system.maps import find_boxes, label_components
 
 FLOOR_LOG_ODDS = math.log(0.1 / 0.9)  # below probability 0.1 a pixel is negligible to its neighbours
 TILE_PX = 8  # resolution of the search
 MAX_CROP_PX = {"cpu": 1 << 15}  # pixels refined together, padding included: on CPUs what stays in the cache is fastest
-MAX_CROP_PX_ELSEWHERE = 1 << 22  # a GPU wants much at once; bounds memory (about 150 bytes a pixel)
+MAX_CROP_PX_ELSEWHERE = 1 << 22  # a GPU is faster on many at once; bounds memory (about 150 bytes a pixel)
 MAX_PADDING = 1.5  # crops share a padded batch while it is at most this many times their own pixels
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A window of one image and, inside it, the pixels it answers for."""
+    """A window of one image and, inside it, the pixels whose result it provides."""
 
     image: int  # index in the batch
     y: slice  # px
@@ -45,7 +45,7 @@ class Crops:
     valid: Tensor  # [N, h, w] float, 1 inside a crop, 0 in padding
 
     def cut(self, batch: Tensor) -> Tensor:
-        """batch: [B, H, W] float; returns the windows [N, h, w], zero in padding."""
+        """Return the windows [N, h, w] of a batch [B, H, W] float, zero in padding."""
         windows = batch.new_zeros(self.valid.shape)
         for number, crop in enumerate(self.crops):
             height, width = crop.shape
@@ -62,7 +62,10 @@ class Crops:
 
 
 def settle_inactive(log_odds: Tensor, *, total_weight: float) -> Tensor:
-    """Return P(mass) where a pixel's neighbourhood is like itself: two scalar updates are within 0.001 of the limit below 0.1."""
+    """Return P(mass) where a pixel's neighbourhood is like the pixel itself.
+
+    Below probability 0.1, two scalar updates are within 0.001 of the limit.
+    """
     q = torch.sigmoid(log_odds)
     for _ in range(2):
         q = torch.sigmoid(log_odds + total_weight * (2 * q - 1))
@@ -70,7 +73,10 @@ def settle_inactive(log_odds: Tensor, *, total_weight: float) -> Tensor:
 
 
 def active_crops(log_odds: Tensor, *, margin_px: int) -> Iterator[Crops]:
-    """log_odds: [B, H, W] float. Give batches of windows that cover all pixels within margin_px of a notable one."""
+    """Yield batches of windows that cover all pixels within margin_px of one that is not negligible.
+
+    log_odds: [B, H, W] float
+    """
     crops = sorted(_windows(log_odds, margin_px=margin_px), key=lambda crop: crop.shape)
     max_px = MAX_CROP_PX.get(log_odds.device.type, MAX_CROP_PX_ELSEWHERE)
     start = 0
@@ -78,7 +84,7 @@ def active_crops(log_odds: Tensor, *, margin_px: int) -> Iterator[Crops]:
         stop = start + 1
         while stop < len(crops) and _fits(crops[start : stop + 1], max_px=max_px):
             stop += 1
-        yield _together(crops[start:stop], like=log_odds)
+        yield _padded_together(crops[start:stop], like=log_odds)
         start = stop
 
 
@@ -106,7 +112,7 @@ def _fits(crops: list[Crop], *, max_px: int) -> bool:
     return padded <= max_px and padded <= MAX_PADDING * own
 
 
-def _together(crops: list[Crop], *, like: Tensor) -> Crops:
+def _padded_together(crops: list[Crop], *, like: Tensor) -> Crops:
     height, width = max(crop.shape[0] for crop in crops), max(crop.shape[1] for crop in crops)
     valid = like.new_zeros((len(crops), height, width))
     for number, crop in enumerate(crops):

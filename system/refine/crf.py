@@ -1,4 +1,4 @@
-"""The dense CRF that sharpens a probability map along the edges of its image (METHODS 1.8)."""
+"""The dense CRF that sharpens a probability map along the edges of its image (docs/method.md, Dense CRF)."""
 
 from collections.abc import Callable
 
@@ -26,8 +26,11 @@ CRF_BACKENDS: dict[str, Backend] = {"exact": exact_crf, "grid": grid_crf, "pyden
 def dense_crf(prob: Tensor, image: Tensor, params: CrfParams, *, backend: str) -> Tensor:
     """Return P(mass) after mean field with a smoothness and an appearance kernel, Potts costs, symmetric normalisation.
 
-    prob: [B, H, W] float, 0 to 1;  image: [B, H, W] float, 0 to 255;  returns [B, H, W] float, 0 to 1
-    Raises ValueError for an unknown backend or shapes that differ.
+    prob: [B, H, W] float, 0 to 1
+    image: [B, H, W] float, 0 to 255
+    returns: [B, H, W] float, 0 to 1
+
+    Raises ValueError for an unknown backend or shapes that differ, and what the backend raises.
     """
     if backend not in CRF_BACKENDS:
         raise ValueError(f"unknown CRF backend {backend!r}: choose one of {', '.join(CRF_BACKENDS)}")

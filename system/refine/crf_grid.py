@@ -1,4 +1,4 @@
-"""Dense CRF by a bilateral grid: three features a pixel (x, y, gray level), splat, blur, slice; plain torch, CPU or GPU."""
+"""Dense CRF by a bilateral grid in plain torch, CPU or GPU: splat, blur, slice over x, y and gray level."""
 
 import math
 
@@ -10,18 +10,21 @@ from system.refine.active import active_crops, settle_inactive
 from system.refine.config import CrfParams
 from system.refine.mean_field import Filter, Kernel, mean_field
 
-CELLS_PER_SIGMA = 2.0  # along x and y; this and the next for an appearance weight of USUAL_WEIGHT, more for a heavier one
+USUAL_WEIGHT = 3.0  # appearance weight for which the next two numbers hold; a larger weight needs finer cells
+CELLS_PER_SIGMA = 2.0  # along x and y
 GRAY_CELLS_PER_SIGMA = 3.2
-USUAL_WEIGHT = 3.0
 INTENSITY_VARIANCE = 1 / 3  # cells^2 that linear splat and slice add along an axis of arbitrary values, 1/6 each
 MAX_MATRIX_PX = 256  # up to this side a full Gaussian matrix is faster than a truncated convolution
 TRUNCATE_SIGMAS = 4.0
 
 
 def grid_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
-    """log_odds: [B, H, W] float;  image: [B, H, W] float, 0 to 255;  returns P(mass) [B, H, W].
+    """Return P(mass) [B, H, W].
 
-    Works only where the unary is not negligible; the rest settles by itself (active.py).
+    log_odds: [B, H, W] float
+    image: [B, H, W] float, 0 to 255
+
+    The grid runs only where the unary is not negligible; elsewhere two scalar updates are enough (active.py).
     """
     result = settle_inactive(log_odds, total_weight=params.smoothness_weight + params.appearance_weight)
     margin_px = math.ceil(3 * max(params.smoothness_sigma_px, params.position_sigma_px))
@@ -32,9 +35,15 @@ def grid_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
 
 
 def full_grid_crf(log_odds: Tensor, image: Tensor, params: CrfParams, *, valid: Tensor) -> Tensor:
-    """Run the grid on whole images: log_odds, image, valid [N, h, w] float; valid 0 marks padding. Returns [N, h, w]."""
+    """Run the grid on whole images; return P(mass) [N, h, w].
+
+    log_odds: [N, h, w] float
+    image: [N, h, w] float, 0 to 255
+    valid: [N, h, w] float, 1 inside the image, 0 in padding
+    """
+    smoothness = gaussian_filter(log_odds.shape[-2:], params.smoothness_sigma_px, like=log_odds)
     kernels = [
-        Kernel(params.smoothness_weight, gaussian_filter(log_odds.shape[-2:], params.smoothness_sigma_px, like=log_odds)),
+        Kernel(params.smoothness_weight, smoothness),
         Kernel(params.appearance_weight, BilateralGrid(image, params)),
     ]
     return mean_field(log_odds, kernels, valid=valid, num_iterations=params.num_iterations)
@@ -59,9 +68,9 @@ class BilateralGrid:
     """The appearance kernel of a batch of images, ready to be applied many times."""
 
     def __init__(self, image: Tensor, params: CrfParams) -> None:
-        """image: [N, h, w] float, 0 to 255."""
+        """Build the grid of image [N, h, w] float, 0 to 255."""
         num, height, width = image.shape
-        # The kernel's error falls with the square of the cells, and every iteration multiplies it by the weight.
+        # The kernel's error falls with the square of the cell's size, and every iteration multiplies it by the weight.
         finer = math.sqrt(max(1.0, params.appearance_weight / USUAL_WEIGHT))
         gray_cells = finer * GRAY_CELLS_PER_SIGMA
         y_cell, y_blur = _axis(height, params.position_sigma_px, cells=finer * CELLS_PER_SIGMA, like=image)
@@ -86,7 +95,7 @@ class BilateralGrid:
         return index, y_weight[:, None, None] * x_weight[None, :, None] * gray_weight[None, None, :]
 
     def __call__(self, x: Tensor) -> Tensor:
-        """x: [N, h, w] float; returns the kernel applied to it, up to a constant factor."""
+        """Return the kernel applied to x [N, h, w] float, up to a constant factor."""
         num, num_y, num_x, num_gray = self.shape
         grid = x.new_zeros(num * num_y * num_x * num_gray)
         grid.scatter_add_(0, self.index.view(-1), (self.weight * x).view(-1))
@@ -99,9 +108,11 @@ class BilateralGrid:
 
 
 def _axis(length_px: int, sigma_px: float, *, cells: float, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each pixel's place along an axis in cells [length] and the blur between its cells; cells: per sigma.
+    """Return each pixel's place along an axis in cells [length] and the blur between its cells.
 
-    Cells are never finer than pixels. Linear splat and slice blur by f (1 - f) each at a fraction f of a cell, so the rest is blurred less.
+    cells: number per sigma; a cell is never smaller than a pixel
+
+    Linear splat and slice blur by f (1 - f) each at a fraction f of a cell, so the grid's own blur is smaller by that.
     """
     cell_px = max(sigma_px / cells, 1.0)
     place = torch.arange(length_px, dtype=like.dtype, device=like.device) / cell_px
@@ -125,4 +136,5 @@ def _gaussian_matrix(num: int, sigma: float, *, like: Tensor) -> Tensor:
 
 def _gaussian(distance: Tensor, sigma: float) -> Tensor:
     values = torch.exp(-distance.square() / (2 * sigma**2))
-    return torch.where(distance.abs() <= TRUNCATE_SIGMAS * sigma, values, 0)  # the far tail is denormal, which slows CPUs tenfold
+    # the far tail is denormal, which slows CPUs tenfold
+    return torch.where(distance.abs() <= TRUNCATE_SIGMAS * sigma, values, 0)

@@ -8,9 +8,12 @@ from system.refine.config import CrfParams
 
 
 def pydensecrf_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor:
-    """log_odds: [B, H, W] float;  image: [B, H, W] float, 0 to 255;  returns P(mass) [B, H, W].
+    """Return P(mass) [B, H, W].
 
-    Raises ModuleNotFoundError, naming the extra, where pydensecrf is absent.
+    log_odds: [B, H, W] float
+    image: [B, H, W] float, 0 to 255
+
+    Raises ModuleNotFoundError with the name of the extra where pydensecrf is not installed.
     """
     try:
         from pydensecrf import densecrf, utils  # type: ignore[import-not-found]
@@ -21,12 +24,13 @@ def pydensecrf_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor
     height, width = log_odds.shape[-2:]
     results = []
     for odds, gray in zip(log_odds.cpu().double(), image.cpu().double(), strict=True):
-        energy = torch.stack([torch.nn.functional.softplus(odds), torch.nn.functional.softplus(-odds)])  # -log(1 - p), -log p
+        # -log(1 - p), -log p
+        energy = torch.stack([torch.nn.functional.softplus(odds), torch.nn.functional.softplus(-odds)])
         field = densecrf.DenseCRF2D(width, height, 2)
         field.setUnaryEnergy(np.ascontiguousarray(energy.reshape(2, -1).numpy(), dtype=np.float32))
         smoothness = utils.create_pairwise_gaussian(sdims=(params.smoothness_sigma_px,) * 2, shape=(height, width))
         field.addPairwiseEnergy(smoothness, compat=params.smoothness_weight)
-        # One gray channel; three equal ones would be another model, with sigma_beta / sqrt(3).
+        # One gray channel; three equal channels would be another model, with sigma_beta / sqrt(3).
         appearance = utils.create_pairwise_bilateral(
             sdims=(params.position_sigma_px,) * 2, schan=(params.intensity_sigma,), img=gray.numpy()[..., None], chdim=2
         )

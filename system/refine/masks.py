@@ -1,4 +1,4 @@
-"""The binary mask M_b of a map (seed 000, section 3.3), and how much of it the CRF took away."""
+"""The binary mask M_b of a map (Tang et al. 2021, section 3.3), and the share of it that the CRF removed."""
 
 from dataclasses import dataclass
 
@@ -6,27 +6,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from system.refine.components import find_boxes, label_components
+from system.errors import UserError
+from system.maps import find_boxes, label_components
 from system.refine.config import RefineConfig
 from system.refine.crf import PROBABILITY_EPSILON, dense_crf
 
 
 @dataclass(frozen=True)
-class Refined:
+class RefinedMasks:
     """The masks of a batch of maps."""
 
     mask: np.ndarray  # [B, H, W] bool
-    removed: np.ndarray  # [B] float32, largest share of a component that is gone from the mask, 0 to 1
+    removed: np.ndarray  # [B] float32, largest share that a component lost by the CRF, 0 to 1
 
 
 def shift_threshold(prob: Tensor, mask_threshold: float, *, extent: float = 0.0) -> Tensor:
-    """Return probabilities whose log-odds are shifted so that `mask_threshold` becomes 0.5; 0 < mask_threshold < 1.
+    """Return probabilities whose log-odds are shifted so that `mask_threshold` becomes 0.5.
 
-    The CRF votes around even odds, but nets under soft focal loss stay far below them.
-    prob: [B, H, W] float;  extent: above 0, a component that reaches the threshold goes down to this share of its own peak
+    The CRF decides at even odds, but networks trained with the soft focal loss give probabilities far below them.
+
+    prob: [B, H, W] float
+    mask_threshold: above 0 and below 1
+    extent: above 0, a component that reaches the threshold extends down to this share of its own peak
+
+    Raises UserError for a threshold outside 0 to 1.
     """
     if not 0 < mask_threshold < 1:
-        raise ValueError(f"mask_threshold must lie between 0 and 1, found {mask_threshold}: choose it on validation")
+        raise UserError(
+            f"mask_threshold must lie between 0 and 1, found {mask_threshold}: "
+            "give such a number, or 'validation' to have it chosen"
+        )
     even = torch.full_like(prob, mask_threshold, dtype=torch.float32)
     if extent:
         even = _even_odds(prob.float(), mask_threshold, extent=extent)
@@ -34,9 +43,10 @@ def shift_threshold(prob: Tensor, mask_threshold: float, *, extent: float = 0.0)
 
 
 def _even_odds(prob: Tensor, mask_threshold: float, *, extent: float) -> Tensor:
-    """Return the probability that counts as even odds at each pixel, [B, H, W]: a share of the peak where a component is found.
+    """Return the probability that counts as even odds at each pixel, [B, H, W].
 
-    A faint mass and a bright one are cut at the same level of their own slope; one threshold for all makes the faint one a speck.
+    Where a component is found, that is a share of its peak: a faint mass and a bright one are cut at the same relative
+    height. One threshold for all would leave only a few pixels of the faint one.
     """
     values = prob.cpu().numpy()
     labels, num_found = label_components(values >= extent * mask_threshold)
@@ -47,20 +57,21 @@ def _even_odds(prob: Tensor, mask_threshold: float, *, extent: float) -> Tensor:
     return torch.from_numpy(level[labels].astype(np.float32)).to(prob.device)
 
 
-def refine_masks(prob: Tensor, image: Tensor, *, mask_threshold: float, config: RefineConfig) -> Refined:
+def refine_masks(prob: Tensor, image: Tensor, *, mask_threshold: float, config: RefineConfig) -> RefinedMasks:
     """Return M_b = CRF(map) > 0.5 without its small components.
 
-    prob: [B, H, W] float, 0 to 1;  image: [B, H, W] float, 0 to 255
+    prob: [B, H, W] float, 0 to 1
+    image: [B, H, W] float, 0 to 255
     """
     shifted = shift_threshold(prob, mask_threshold, extent=config.mask_extent)
     before = (shifted > 0.5).cpu().numpy()
     after = (dense_crf(shifted, image, config.params, backend=config.backend) > 0.5).cpu().numpy()
     mask = drop_small(after, min_px=config.min_candidate_px)
-    return Refined(mask, removed_share(before, mask, min_px=config.min_candidate_px))
+    return RefinedMasks(mask, removed_share(before, mask, min_px=config.min_candidate_px))
 
 
 def drop_small(mask: np.ndarray, *, min_px: int) -> np.ndarray:
-    """mask: [B, H, W] bool; returns it without 8-connected components of fewer than min_px pixels."""
+    """Return the mask [B, H, W] bool without 8-connected components of fewer than min_px pixels."""
     if not mask.any():
         return mask
     labels, _ = label_components(mask)
@@ -70,7 +81,10 @@ def drop_small(mask: np.ndarray, *, min_px: int) -> np.ndarray:
 
 
 def removed_share(before: np.ndarray, after: np.ndarray, *, min_px: int) -> np.ndarray:
-    """Return, per image, the largest share that a component of at least min_px pixels lost; before, after: [B, H, W] bool."""
+    """Return, per image, the largest share that a component of at least min_px pixels lost: [B] float32, 0 to 1.
+
+    before, after: [B, H, W] bool
+    """
     worst = np.zeros(len(before), dtype=np.float32)
     labels, num_found = label_components(before)
     if num_found == 0:

@@ -1,4 +1,4 @@
-"""Mean-field inference of a two-class dense CRF, given something that applies its kernels."""
+"""Mean-field inference of a two-class dense CRF, given functions that apply its kernels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,10 +23,11 @@ class Kernel:
 def mean_field(log_odds: Tensor, kernels: list[Kernel], *, valid: Tensor, num_iterations: int) -> Tensor:
     """Return P(mass) after `num_iterations` parallel updates (Kraehenbuehl and Koltun 2011, algorithm 1).
 
-    log_odds: [N, h, w] float, unary log p / (1 - p);  valid: [N, h, w] float, 1 inside the image, 0 in padding
+    log_odds: [N, h, w] float, unary log p / (1 - p)
+    valid: [N, h, w] float, 1 inside the image, 0 in padding
 
-    With two classes and Potts costs the update is  q <- sigmoid(log_odds + sum_m w_m K_m (2 q - 1)),  each K_m normalised to
-    D^-1/2 K D^-1/2. As in pydensecrf, a pixel is its own neighbour too.
+    With two classes and Potts costs the update is  q <- sigmoid(log_odds + sum_m w_m K_m (2 q - 1)),  each K_m
+    normalised to D^-1/2 K D^-1/2. As in pydensecrf, a pixel is its own neighbour too.
     """
     terms = [(kernel, _degree_root(kernel.apply, valid)) for kernel in kernels if kernel.weight > 0]
     q = torch.sigmoid(log_odds)

@@ -2,21 +2,27 @@
 
 import numpy as np
 
+from system.maps import find_boxes, label_components
 from system.records import Candidate
-from system.refine.components import find_boxes, label_components
 
 
 def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[list[Candidate]]:
-    """Return each map's 8-connected components at or above `floor` with at least `min_px` pixels, highest score first.
+    """Return the candidates of each map, highest score first.
 
-    probability: [B, H, W] float, 0 to 1. The centroid is weighted by probability.
+    A candidate is an 8-connected component; its score is its highest probability, its centroid is weighted by
+    probability.
+
+    probability: [B, H, W] float, 0 to 1
+    floor: the candidate threshold, a probability; pixels at or above it belong to a candidate
+    min_px: smaller components are dropped
     """
     found: list[list[Candidate]] = [[] for _ in probability]
     labels, num_found = label_components(probability >= floor)
     place = np.nonzero(labels)
     member, value = labels[place], probability[place].astype(np.float64)
     area_px, mass, mean_y, mean_x = (
-        np.bincount(member, weights=weights, minlength=num_found + 1) for weights in (None, value, value * place[1], value * place[2])
+        np.bincount(member, weights=weights, minlength=num_found + 1)
+        for weights in (None, value, value * place[1], value * place[2])
     )
     score = np.zeros(num_found + 1)
     np.maximum.at(score, member, value)

@@ -1,7 +1,21 @@
-"""Read mammography reports: text in, probability of a mass per breast out (Mammo-RoBERTa, seed 000, section 3.1).
+"""Report models: the text of a report in, a probability of mass per breast out (Tang et al. 2021, section 3.2).
 
-text (sections, sides) -> folds (who teaches whom) -> encoder, finetune (six models) -> calibration, measures; labelled says which reports
-there are and what is known about them. May import methods and everything below, and the archive. Importing the package loads no torch.
+config.py         the settings
+text.py           cleaning, sections, language, left and right exchanged
+annotated.py      the reports to read, and what is known of their breasts
+folds.py          folds by patient
+source.py         find the encoder
+encoder.py        bring encoder and tokenizer into one folder
+pretraining.py    masked words, for an encoder built from the reports
+tokens.py         reports -> token ids
+finetune.py       fine-tune one model, predict with it
+folder.py         the folder of the finished models
+report_models.py  all models together
+calibration.py    margins -> probabilities
+measures.py       how good the models are
+rules.py          the baseline by keywords; its words are in rule_words.py
+
+Importing the package loads no torch.
 """
 
 from system.reports.config import ReportConfig, SmallEncoderConfig

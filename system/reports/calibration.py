@@ -1,4 +1,4 @@
-"""Make a probability mean what it says: the miner takes p0 = 0.95 literally."""
+"""Calibrate the report models: the miner takes p0 = 0.95 literally (docs/method.md, Report models)."""
 
 from typing import Any
 
@@ -10,28 +10,37 @@ _LOG_TEMPERATURE = (-3.0, 3.0)  # temperatures of 0.05 to 20
 
 
 def fit_temperature(margins: np.ndarray, truth: np.ndarray) -> float:
-    """Return the temperature T that makes sigmoid(margin / T) most likely (Guo et al. 2017), from out-of-fold margins only.
+    """Return the temperature T under which sigmoid(margin / T) has the highest likelihood (Guo et al. 2017).
 
-    margins: [N] float, logit of "mass" minus logit of "none";  truth: [N] 0 or 1
-    Truth is softened as Platt (1999, section 2.2) does, by one breast of each kind: few answers without a mistake do not make certainty.
+    margins: [N] float, out of fold only: logit of "mass" minus logit of "none"
+    truth: [N] 0 or 1
+
+    The truth is softened as by Platt (1999, section 2.2), by one breast of each class, so that a few answers without
+    a mistake do not give certainty.
     """
     masses = int(np.sum(truth))
     soft = np.where(np.asarray(truth, bool), (masses + 1) / (masses + 2), 1 / (len(truth) - masses + 2))
 
-    def mean_surprise(log_temperature: float) -> float:
+    def mean_cross_entropy(log_temperature: float) -> float:
         scaled = margins / np.exp(log_temperature)
         return float(np.mean(np.logaddexp(0, scaled) - soft * scaled))
 
-    found: Any = minimize_scalar(mean_surprise, bounds=_LOG_TEMPERATURE, method="bounded")
-    return float(np.exp(found.x))
+    minimum: Any = minimize_scalar(mean_cross_entropy, bounds=_LOG_TEMPERATURE, method="bounded")
+    return float(np.exp(minimum.x))
 
 
-def fit_temperatures(margins: np.ndarray, truth: np.ndarray, folds: np.ndarray, *, num_folds: int) -> tuple[list[float], list[float]]:
+def fit_temperatures(
+    margins: np.ndarray, truth: np.ndarray, folds: np.ndarray, *, num_folds: int
+) -> tuple[list[float], list[float]]:
     """Return two temperatures for each of one side's models.
 
-    margins: [N] float, each from the model that had not seen the report;  truth: [N] 0 or 1;  folds: [N], whose model it was
-    The first is for reports that come later: fitted on all reports the model was held out from. The second is for those very reports:
-    fitted on the other models' held-out reports, so that no breast's own truth moves its probability.
+    margins: [N] float, each from the model that had not seen the report
+    truth: [N] 0 or 1
+    folds: [N], the fold of that model
+
+    The first is for reports that come later: it is fitted on all reports that the model was held out from. The second
+    is for those very reports: it is fitted on the other models' held-out reports, so that no breast's own truth
+    influences its probability.
     """
     own = [fit_temperature(margins[folds == fold], truth[folds == fold]) for fold in range(num_folds)]
     others = [fit_temperature(margins[folds != fold], truth[folds != fold]) for fold in range(num_folds)]

@@ -1,4 +1,4 @@
-"""Bring the encoder and its tokenizer into one folder: from the hub, from a local folder, or built from the reports themselves.
+"""Bring the encoder and its tokenizer into one folder: from the hub, from a local folder, or built from the reports.
 
 Weights are read from safetensors only; nothing is ever unpickled.
 """
@@ -26,9 +26,10 @@ from system.reports.tokens import learn_vocabulary, load_tokenizer
 
 
 def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: ReportConfig, device: str) -> None:
-    """Write the encoder every fine-tune starts from, and its tokenizer, into a folder.
+    """Write the encoder that every fine-tuning starts from, and its tokenizer, into a folder.
 
-    source: what find_encoder returned;  texts: all reports there are, labelled or not; only a small encoder looks at them
+    source: what find_encoder returned
+    texts: all reports, annotated or not; only a small encoder uses them
     """
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -44,17 +45,25 @@ def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: R
 
 
 def load_classifier(folder: Path, *, device: str = "cpu") -> PreTrainedModel:
-    """Return the two-class model of a folder, on a device; a head the folder lacks gets fresh weights from torch's generator."""
+    """Return the two-class model of a folder, on a device.
+
+    A head that the folder does not hold gets fresh weights from torch's generator.
+    """
     with _quiet_loading():
-        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, use_safetensors=True, local_files_only=True)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            folder, num_labels=2, use_safetensors=True, local_files_only=True
+        )
     return model.to(device)
 
 
-def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str) -> PreTrainedModel:
-    """Return a small ModernBERT, pre-trained where the setting says so.
+def _build_small(
+    tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, config: ReportConfig, device: str
+) -> PreTrainedModel:
+    """Return a small ModernBERT, pre-trained if small.pretrain_epochs is above 0.
 
-    Not the plain BERT of the paper: with the few reports a demo has, learned absolute positions and the first token's vector do not learn
-    which side a word belongs to; rotary positions, attention to near words and the mean of all vectors do.
+    It is not the plain BERT of the paper. From the few reports of a demo, a model with learned absolute positions and
+    the first token's vector does not learn which side a word belongs to; one with rotary positions, attention to near
+    words and the mean of all vectors does.
     """
     small, ids = config.small, tokenizer.get_vocab()
     shape = ModernBertConfig(
@@ -67,7 +76,8 @@ def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, c
         layer_types=["sliding_attention"] * small.num_layers,
         local_attention=small.window_tokens,
         classifier_pooling="mean",
-        initializer_range=small.hidden_size**-0.5,  # the usual 0.02 is for 768 wide and learns nothing for the first epochs here
+        # the usual 0.02 is for a width of 768; with it nothing is learned here for the first epochs
+        initializer_range=small.hidden_size**-0.5,
         embedding_dropout=small.dropout,
         mlp_dropout=small.dropout,
         classifier_dropout=small.dropout,
@@ -79,15 +89,15 @@ def _build_small(tokenizer: PreTrainedTokenizerFast, texts: list[Sections], *, c
     )
     model = ModernBertForSequenceClassification(shape)
     if small.pretrain_epochs:
-        guesser = ModernBertForMaskedLM(shape)
-        pretrain(guesser, tokenizer, texts, config=config, device=device)
-        model.model.load_state_dict(guesser.model.state_dict())
+        masked_model = ModernBertForMaskedLM(shape)
+        pretrain(masked_model, tokenizer, texts, config=config, device=device)
+        model.model.load_state_dict(masked_model.model.state_dict())
     return model
 
 
 @contextmanager
 def _quiet_loading() -> Iterator[None]:
-    """Silence the table of a fresh head's missing weights: it is meant to be fresh."""
+    """Suppress the warning about the missing weights of a fresh head: it is meant to be fresh."""
     before = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()

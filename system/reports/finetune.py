@@ -1,4 +1,4 @@
-"""Teach one encoder to read one breast's fate from a report, and ask it."""
+"""Fine-tune one text classifier for one breast side, and predict with it."""
 
 import math
 from collections.abc import Sequence
@@ -20,19 +20,18 @@ from system.reports.tokens import encode, load_tokenizer
 
 _BATCHES_SORTED_TOGETHER = 4
 
-
 Examples = tuple[list[Sections], torch.Tensor]  # reports, and [N] int64: 1 mass, 0 none
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """What one of the models is taught: the reports of the folds it may see, and the truth about both breasts."""
+class FineTuneJob:
+    """What one model is fine-tuned on: the reports of the folds it may see, and the truth about both breasts."""
 
     side: Side
     fold: int  # the one it never sees
     reports: list[Sections]
     truth: np.ndarray  # [N, 2] int8, left and right: 1 mass, 0 none, -1 not known
-    watching: np.ndarray  # [N] bool: does not teach, but says when to stop
+    early_stopping: np.ndarray  # [N] bool: not for training; its loss decides when to stop
 
     @property
     def name(self) -> str:
@@ -40,27 +39,36 @@ class Lesson:
         return model_folder(self.side, self.fold)
 
 
-def fit(lesson: Lesson, encoder: Path, out: Path, *, config: ReportConfig, device: str) -> int:
-    """Fine-tune a classifier from an encoder's folder, save it (safetensors + JSON) into out, and return the epoch it is of, from 1.
+def fit(job: FineTuneJob, encoder: Path, out: Path, *, config: ReportConfig, device: str) -> int:
+    """Fine-tune a classifier, save it into `out`, and return the epoch whose weights were kept, from 1.
 
-    Cross-entropy over softmax of two logits (seed 000, eq. 2 and 3). The same lesson, encoder and config give the same weights on one kind
-    of device: first weights, dropout and order come from config.seed, the side and the fold, inside a fork of torch's generator.
+    encoder: folder of encoder and tokenizer
+    out: folder, gets safetensors and JSON
+    device: torch's name
+
+    Cross-entropy over the softmax of two logits (Tang et al. 2021, eq. 2 and 3). The same job, encoder and config give
+    the same weights on devices of one type: first weights, dropout and order come from config.seed, the side and the
+    fold, inside a fork of torch's generator.
     """
-    teaching = _examples(lesson, ~lesson.watching, with_mirrored=config.mirrored)
-    watching = _examples(lesson, lesson.watching, with_mirrored=False)
+    training = _examples(job, ~job.early_stopping, with_mirrored=config.mirrored)
+    validation = _examples(job, job.early_stopping, with_mirrored=False)
     tokenizer = load_tokenizer(encoder)
     with torch.random.fork_rng():
-        torch.manual_seed(_seed(lesson, config.seed))
+        torch.manual_seed(_seed(job, config.seed))
         model = load_classifier(encoder, device=device)
         optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-        num_steps = config.epochs * math.ceil(len(teaching[0]) / config.batch_size)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, num_steps=num_steps, warmup=config.warmup_share))
+        num_steps = config.epochs * math.ceil(len(training[0]) / config.batch_size)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, partial(_rate, num_steps=num_steps, warmup=config.warmup_share)
+        )
         best = _Best(math.inf, 0, {})
         for epoch in range(1, config.epochs + 1):
-            _teach(model, tokenizer, teaching, optimizer=optimizer, schedule=schedule, config=config)
-            loss = _surprise(model, tokenizer, watching, config=config) if watching[0] else -epoch  # nobody watches: the last is the best
+            _train_epoch(model, tokenizer, training, optimizer=optimizer, schedule=schedule, config=config)
+            # without validation reports the last epoch is the best
+            loss = validation_loss(model, tokenizer, validation, config=config) if validation[0] else -epoch
             if loss < best.loss:
-                best = _Best(loss, epoch, {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()})
+                weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
+                best = _Best(loss, epoch, weights)
             elif epoch - best.epoch >= config.patience_epochs:
                 break
     model.cpu().load_state_dict(best.weights)
@@ -75,7 +83,7 @@ class _Best:
     weights: dict[str, torch.Tensor]
 
 
-def _teach(
+def _train_epoch(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     examples: Examples,
@@ -84,14 +92,16 @@ def _teach(
     schedule: torch.optim.lr_scheduler.LRScheduler,
     config: ReportConfig,
 ) -> None:
-    """Show every example once, in an order from torch's generator."""
+    """Train on every example once, in an order from torch's generator."""
     reports, truth = examples
     weights = _class_weights(truth, balanced=config.class_weights).to(model.device)
     model.train()
     for batch in _batches([report.length for report in reports], config.batch_size):
-        shown = _with_gaps([reports[index] for index in batch], share=config.section_dropout)
+        shown = _drop_sections([reports[index] for index in batch], share=config.section_dropout)
         logits = _logits(model, _tokens(tokenizer, shown, max_tokens=config.max_tokens, device=model.device))
-        loss = cross_entropy(logits, truth[batch].to(model.device), weight=weights, label_smoothing=config.label_smoothing)
+        loss = cross_entropy(
+            logits, truth[batch].to(model.device), weight=weights, label_smoothing=config.label_smoothing
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -99,17 +109,29 @@ def _teach(
         schedule.step()
 
 
-def _surprise(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, examples: Examples, *, config: ReportConfig) -> float:
-    """Return the mean cross-entropy of examples that do not teach."""
+def validation_loss(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, examples: Examples, *, config: ReportConfig
+) -> float:
+    """Return the mean cross-entropy of examples that the model is not trained on."""
     reports, truth = examples
-    margins = torch.from_numpy(ask([model], tokenizer, reports, max_tokens=config.max_tokens, batch_size=config.label_batch_size)[0])
+    sizes = {"max_tokens": config.max_tokens, "batch_size": config.label_batch_size}
+    margins = torch.from_numpy(predict_margins([model], tokenizer, reports, **sizes)[0])
     return float(binary_cross_entropy_with_logits(margins, truth.float()))
 
 
-def ask(
-    models: Sequence[PreTrainedModel], tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int, batch_size: int
+def predict_margins(
+    models: Sequence[PreTrainedModel],
+    tokenizer: PreTrainedTokenizerFast,
+    reports: list[Sections],
+    *,
+    max_tokens: int,
+    batch_size: int,
 ) -> np.ndarray:
-    """Return the models' margins, [models, N] float32: logit of "mass" minus logit of "none". A batch holds reports of like length."""
+    """Return the models' margins, [models, N] float32: logit of "mass" minus logit of "none".
+
+    models: all on one device, of one tokenizer
+    reports: N, in any order; they are read in batches of like length
+    """
     device = models[0].device
     margins = np.zeros((len(models), len(reports)), np.float32)
     order = sorted(range(len(reports)), key=lambda index: reports[index].length)
@@ -124,35 +146,45 @@ def ask(
     return margins
 
 
-def _examples(lesson: Lesson, chosen: np.ndarray, *, with_mirrored: bool) -> Examples:
-    """Return the chosen reports ([N] bool) whose breast's truth is known, and, mirrored, those whose other breast's is."""
+def _examples(job: FineTuneJob, chosen: np.ndarray, *, with_mirrored: bool) -> Examples:
+    """Return the chosen reports for which the truth of the job's side is known.
+
+    chosen: [N] bool
+    with_mirrored: add, mirrored, the chosen reports for which the truth of the other side is known
+    """
     columns = {Side.LEFT: 0, Side.RIGHT: 1}
-    truth = np.where(chosen[:, None], lesson.truth, -1)
-    own, other = truth[:, columns[lesson.side]], truth[:, columns[lesson.side.other]]
-    reports = [report for report, known in zip(lesson.reports, own >= 0, strict=True) if known]
-    found = own[own >= 0]
+    truth = np.where(chosen[:, None], job.truth, -1)
+    own, other = truth[:, columns[job.side]], truth[:, columns[job.side.other]]
+    reports = [report for report, known in zip(job.reports, own >= 0, strict=True) if known]
+    labels = own[own >= 0]
     if with_mirrored:
-        reports += [mirrored(report) for report, known in zip(lesson.reports, other >= 0, strict=True) if known]
-        found = np.concatenate([found, other[other >= 0]])
-    return reports, torch.from_numpy(found.astype(np.int64))
+        reports += [mirrored(report) for report, known in zip(job.reports, other >= 0, strict=True) if known]
+        labels = np.concatenate([labels, other[other >= 0]])
+    return reports, torch.from_numpy(labels.astype(np.int64))
 
 
 def _batches(lengths: list[int], batch_size: int) -> list[list[int]]:
-    """Return the positions of every batch of an epoch, from torch's generator.
+    """Return the positions of every batch of an epoch, in an order from torch's generator.
 
-    They are shuffled, then sorted by length within groups of a few batches: less padding, still another mixture each time.
+    The positions are shuffled, then sorted by length within groups of a few batches. That needs less padding, and the
+    batches still differ from epoch to epoch.
     """
     group = _BATCHES_SORTED_TOGETHER * batch_size
     order = torch.randperm(len(lengths)).tolist()
-    order = [index for start in range(0, len(order), group) for index in sorted(order[start : start + group], key=lengths.__getitem__)]
+    order = [
+        index
+        for start in range(0, len(order), group)
+        for index in sorted(order[start : start + group], key=lengths.__getitem__)
+    ]
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return [batches[index] for index in torch.randperm(len(batches)).tolist()]
 
 
-def _with_gaps(reports: list[Sections], *, share: float) -> list[Sections]:
-    """Return the reports, a share of them (from torch's generator) without description or without impression, never without both.
+def _drop_sections(reports: list[Sections], *, share: float) -> list[Sections]:
+    """Return the reports, a share of them without description or without impression, never without both.
 
-    Each section alone mostly tells the truth, and it is shorter: the model learns from less what would take many more reports.
+    Which ones is drawn from torch's generator. A section alone mostly agrees with the truth and is shorter, so the
+    model learns from few reports what would otherwise take many more.
     """
 
     def shown(report: Sections, draw: float) -> Sections:
@@ -165,18 +197,25 @@ def _with_gaps(reports: list[Sections], *, share: float) -> list[Sections]:
     return [shown(report, draw) for report, draw in zip(reports, torch.rand(len(reports)).tolist(), strict=True)]
 
 
-def _seed(lesson: Lesson, seed: int) -> int:
-    return (seed * 1000 + lesson.fold) * 2 + (lesson.side is Side.RIGHT)
+def _seed(job: FineTuneJob, seed: int) -> int:
+    return (seed * 1000 + job.fold) * 2 + (job.side is Side.RIGHT)
 
 
 def _rate(step: int, *, num_steps: int, warmup: float) -> float:
-    """Return the share of the full rate at a step: up in a line over the warm-up, down in a line to zero at the end."""
+    """Return the share of the full rate at a step: it rises linearly over the warm-up and falls linearly to zero.
+
+    step: from 0
+    warmup: share of the steps, 0 to 1
+    """
     num_rising = max(1, round(warmup * num_steps))
     return min((step + 1) / num_rising, (num_steps - step) / max(1, num_steps - num_rising), 1.0)
 
 
 def _class_weights(truth: torch.Tensor, *, balanced: bool) -> torch.Tensor:
-    """Return [2] float: 1, 1, or the weights under which both classes count the same and the mean weight is 1."""
+    """Return the weights of both classes, [2] float.
+
+    balanced: weights under which both classes count the same and the mean weight is 1; otherwise both are 1
+    """
     if not balanced:
         return torch.ones(2)
     return len(truth) / (2 * torch.bincount(truth, minlength=2).clamp(min=1))

@@ -1,7 +1,8 @@
-"""Read a report by keywords alone, taught nothing: the baseline beside which a model shows what it adds.
+"""Read a report by keywords alone, without training: the baseline that a model is compared with.
 
-A report is cut into sentences and clauses. A clause speaks of the sides it names, or else of the one named last. A word for a mass counts
-as found unless a negation governs it or the mass is said to be gone; any other word about a breast counts as no mass there.
+A report is split into sentences and clauses. A clause is about the sides that it names, otherwise about the sides that
+were named last. A word for a mass counts as a mass, unless it is negated or the mass is described as gone; any other
+word about a breast counts as no mass there.
 """
 
 import re
@@ -34,35 +35,46 @@ P_FOUND, P_NONE, P_SILENT = 1.0, 0.0, float("nan")
 
 
 def read_by_rules(report: Sections) -> dict[Side, float]:
-    """Return for each breast 1 where the report says mass, 0 where it says none, NaN where it says nothing of that breast."""
-    found: dict[Side, set[bool]] = {side: set() for side in Side}
+    """Return for each breast 1 where the report has a mass, 0 where it has none, NaN where it does not mention it."""
+    statements: dict[Side, set[bool]] = {side: set() for side in Side}
     for section in (report.description, report.impression):
         for sides, is_mass in _statements(section):
             for side in sides:
-                found[side].add(is_mass)
-    return {side: P_FOUND if True in said else P_NONE if said else P_SILENT for side, said in found.items()}
+                statements[side].add(is_mass)
+    return {side: P_FOUND if True in masses else P_NONE if masses else P_SILENT for side, masses in statements.items()}
 
 
 def names_a_side(report: Sections) -> bool:
-    """Tell whether a report says which breast it speaks of; without that it labels none."""
+    """Return whether a report names a breast; a report that names none gives no label."""
     return any(SIDE.search(section.lower()) for section in (report.description, report.impression))
 
 
 def sentence_on(report: Sections, side: Side) -> str:
-    """Return the sentence to quote of a report for one breast: one that speaks of a mass there, else one that names it, else the first."""
-    sentences = [part.strip() for section in (report.impression, report.description) for part in SENTENCE.split(section) if part.strip()]
-    naming = [sentence for sentence in sentences if side in _Reader().sides_of(sentence.lower())]
-    return next((sentence for sentence in naming if MASS.search(sentence.lower())), next(iter([*naming, *sentences]), ""))
+    """Return the sentence to quote of a report for one breast.
+
+    The first choice is a sentence that names the breast and mentions a mass, then one that names the breast, then the
+    first sentence. The impression is searched before the description.
+    """
+    sentences = [
+        part.strip()
+        for section in (report.impression, report.description)
+        for part in SENTENCE.split(section)
+        if part.strip()
+    ]
+    naming = [sentence for sentence in sentences if side in _State().sides_of(sentence.lower())]
+    return next(
+        (sentence for sentence in naming if MASS.search(sentence.lower())), next(iter([*naming, *sentences]), "")
+    )
 
 
 @dataclass
-class _Reader:
-    """What a reader of a section keeps in mind between clauses."""
+class _State:
+    """What is carried from one clause of a section to the next."""
 
-    named: _Sides = frozenset()  # the sides spoken of last
+    named: _Sides = frozenset()  # the sides that were named last
 
     def sides_of(self, clause: str) -> _Sides:
-        """Return the sides a clause names, and remember them."""
+        """Return the sides that a clause names, and keep them as the last ones if there are any."""
         sides: set[Side] = set()
         for mention in SIDE.finditer(clause):
             match mention.lastgroup:
@@ -78,34 +90,36 @@ class _Reader:
 
 
 def _statements(text: str) -> Iterator[tuple[_Sides, bool]]:
-    """Give what a section says: sides, and whether a mass is there."""
+    """Yield the statements of a section: sides, and whether a mass is there."""
     text = BROKEN_LINE.sub(" ", text.lower())
     for pattern, instead in READ_FIRST:
         text = pattern.sub(instead, text)
-    reader = _Reader()
+    state = _State()
     for sentence in SENTENCE.split(text):
-        yield from _said(list(_clauses(sentence)), reader)
+        yield from _statements_of(list(_clauses(sentence)), state)
 
 
-def _said(clauses: list[str], reader: "_Reader") -> list[tuple[_Sides, bool]]:
-    """Return what a sentence says."""
-    said: list[tuple[_Sides, bool]] = []
+def _statements_of(clauses: list[str], state: _State) -> list[tuple[_Sides, bool]]:
+    """Return the statements of one sentence."""
+    statements: list[tuple[_Sides, bool]] = []
     if not SIDE.search(clauses[0]) and MASS.search(clauses[0]):  # "a nodule, 5 mm, right": the side comes after
-        reader.named = next((sides for clause in clauses if not _mass_in(clause) and (sides := reader.sides_of(clause))), reader.named)
+        state.named = next(
+            (sides for clause in clauses if not _mass_in(clause) and (sides := state.sides_of(clause))), state.named
+        )
     for clause in clauses:
-        sides = reader.sides_of(clause) or reader.named
+        sides = state.sides_of(clause) or state.named
         mass = _mass_in(clause)
         if mass is None and GONE.search(clause):
-            said = [(before, False) for before, _ in said]
+            statements = [(before, False) for before, _ in statements]
         elif mass is not None and not (mass and len(sides) > 1 and not SIDE.search(clause)):
-            said.append((sides, mass))
+            statements.append((sides, mass))
         elif OTHER_FINDING.search(clause):
-            said.append((sides, False))
-    return said
+            statements.append((sides, False))
+    return statements
 
 
 def _clauses(sentence: str) -> Iterator[str]:
-    """Cut a sentence where another statement begins; a list ("no mass, calcification or distortion") stays whole."""
+    """Split a sentence where another statement begins; a list ("no mass, calcification or distortion") stays whole."""
     start, pieces = 0, []
     for cut in CLAUSE.finditer(sentence):
         rest = CLAUSE.split(sentence[cut.end() :], maxsplit=1)[0]
@@ -114,20 +128,27 @@ def _clauses(sentence: str) -> Iterator[str]:
             pieces.append(sentence[start : cut.start()])
             start = cut.end()
     for piece in [*pieces, sentence[start:]]:
-        yield from _apart(piece)
+        yield from _split_sides(piece)
 
 
-def _apart(clause: str) -> list[str]:
-    """Cut "left nodule and right nodule" in two; "a mass in the left and the right breast" is one statement about both."""
-    for start, end in [*(cut.span() for cut in AND.finditer(clause)), *((cut.start(), cut.start()) for cut in SIDE.finditer(clause))]:
+def _split_sides(clause: str) -> list[str]:
+    """Split a clause with a statement for each side.
+
+    "left nodule and right nodule" becomes two clauses; "a mass in the left and the right breast" is one statement about
+    both and stays whole.
+    """
+    for start, end in [
+        *(cut.span() for cut in AND.finditer(clause)),
+        *((cut.start(), cut.start()) for cut in SIDE.finditer(clause)),
+    ]:
         halves = clause[:start], clause[end:]
         if all(SIDE.search(half) and (MASS.search(half) or OTHER_FINDING.search(half)) for half in halves):
-            return [halves[0], *_apart(halves[1])]
+            return [halves[0], *_split_sides(halves[1])]
     return [clause]
 
 
 def _mass_in(clause: str) -> bool | None:
-    """Return True for a mass that is there, False for one that is denied or gone, None where no mass is spoken of."""
+    """Return True for a mass that is there, False for one that is negated or gone, None where no mass is mentioned."""
     mention = MASS.search(clause)
     if mention is None:
         return None

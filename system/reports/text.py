@@ -1,4 +1,4 @@
-"""Turn what a hospital sends as a report into two clean sections, and know its sides."""
+"""Clean the text of a report, split it into its two sections, find its language, exchange left and right."""
 
 import re
 import unicodedata
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 
 _DESCRIPTION = r"影像所见|检查所见|影像描述|影像表现|所见|描述|findings?|description|achados|descrição"
 _IMPRESSION = r"影像诊断|诊断意见|诊断印象|印象|诊断|结论|impression|conclusion|conclusão|impressão|opinião"
-_HEADING = re.compile(rf"(?:^|(?<=[\n。;.]))[ \t]*(?:(?P<description>{_DESCRIPTION})|(?P<impression>{_IMPRESSION}))[ \t]*:", re.IGNORECASE)
-# What is left of ISO 2022 text whose escapes nobody removed, e.g. ESC $ ) A of ISO 2022 IR 58.
+_HEADING = re.compile(
+    rf"(?:^|(?<=[\n。;.]))[ \t]*(?:(?P<description>{_DESCRIPTION})|(?P<impression>{_IMPRESSION}))[ \t]*:", re.IGNORECASE
+)
+# Escape sequences left in ISO 2022 text, e.g. ESC $ ) A of ISO 2022 IR 58.
 _ESCAPE = re.compile(r"\x1b[$(),\-./]{1,2}[0-9A-Za-z]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"\b[A-Za-zÀ-ÿ]?[a-zß-ÿ]{2,}\b")  # not BI-RADS, CC, MLO, which Chinese reports have too
-_SIDES = {"left": "right", "lt": "rt", "esquerd": "direit"}
-_EXCHANGED = _SIDES | {there: here for here, there in _SIDES.items()}
+_OTHER_SIDE = {"left": "right", "lt": "rt", "esquerd": "direit"}
+_OTHER_SIDE |= {right: left for left, right in _OTHER_SIDE.items()}
 _SIDE_WORD = re.compile(r"[左右]|\b(?:left|right)|\b(?:lt|rt)\b|\b(?:esquerd|direit)(?=[oa])", re.IGNORECASE)
 
 
@@ -25,25 +27,30 @@ class Sections:
 
     @property
     def empty(self) -> bool:
-        """True when nothing was written: such a report gives no label."""
+        """True when the report has no text; such a report gives no label."""
         return not (self.description or self.impression)
 
     @property
     def length(self) -> int:
-        """Characters in all; what batches are bucketed by."""
+        """Characters in all; batches are made of reports of like length."""
         return len(self.description) + len(self.impression)
 
 
 def clean(text: str, *, max_chars: int) -> str:
-    """Return text in NFKC (full-width digits become plain), without control or format characters, at most max_chars long."""
-    text = _ESCAPE.sub("", text[: 4 * max_chars])  # cut first: NFKC of a 10 MB text is work for nothing
+    """Return text in NFKC, without control or format characters, at most max_chars long.
+
+    NFKC makes full-width digits plain.
+    """
+    text = _ESCAPE.sub("", text[: 4 * max_chars])  # cut first: NFKC of a 10 MB text takes long and is not needed
     text = unicodedata.normalize("NFKC", text).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
-    kept = "".join(char for char in text if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
+    kept = "".join(
+        char for char in text if char == "\n" or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+    )
     return kept[:max_chars].strip()
 
 
 def sections(description: str, impression: str, *, max_chars: int) -> Sections:
-    """Return the two sections of a report: from its two columns, or by headings where all of it stands in one column."""
+    """Return the two sections of a report: its two columns, or split at headings where all of it is in one column."""
     description, impression = clean(description, max_chars=max_chars), clean(impression, max_chars=max_chars)
     if description and impression:
         return Sections(_without_heading(description), _without_heading(impression))
@@ -58,32 +65,36 @@ def language(text: str) -> str:
     han, words = len(_HAN.findall(text)), len(_LATIN_WORD.findall(text))
     if han + words == 0:
         return ""
-    if han >= 4 and words >= 4 and 0.2 < han / (han + 2 * words) < 0.8:  # an English word is about two characters' worth
+    # an English word counts for about two Chinese characters
+    if han >= 4 and words >= 4 and 0.2 < han / (han + 2 * words) < 0.8:
         return "mixed"
     return "zh" if han > words else "en"
 
 
 def mirror(text: str) -> str:
-    """Return the text about the mirrored woman: left and right exchanged, everything else as it was."""
+    """Return the text with left and right exchanged and everything else as it was."""
     return _SIDE_WORD.sub(lambda found: _exchange(found.group()), text)
 
 
 def mirrored(report: Sections) -> Sections:
-    """Return the report about the mirrored woman."""
+    """Return the report with left and right exchanged."""
     return Sections(mirror(report.description), mirror(report.impression))
 
 
 def _exchange(word: str) -> str:
     if word in "左右":
         return "右" if word == "左" else "左"
-    other = _EXCHANGED[word.lower()]
+    other = _OTHER_SIDE[word.lower()]
     if word.isupper():
         return other.upper()
     return other.capitalize() if word[0].isupper() else other
 
 
 def _by_headings(text: str) -> Sections:
-    """Split at the headings; what stands before the first is the description where none is headed so, else it is no part of the report."""
+    """Split at the headings.
+
+    Text before the first heading is the description where no section has that heading; otherwise it is dropped.
+    """
     parts: dict[str, list[str]] = {"description": [], "impression": []}
     headings = list(_HEADING.finditer(text))
     ends = [heading.start() for heading in headings[1:]] + [len(text)]

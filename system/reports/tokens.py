@@ -17,17 +17,23 @@ _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # BERT's, in the orde
 
 
 def learn_vocabulary(texts: list[Sections], *, size: int, max_tokens: int) -> PreTrainedTokenizerFast:
-    """Return a WordPiece tokenizer of the reports: every character, alone and inside a word, and the most frequent words up to a size.
+    """Return a WordPiece tokenizer of the reports.
 
-    BERT's normaliser sets every Chinese character apart. The trainer of `tokenizers` breaks ties at random, so that the same reports
-    give other ids each time; this does not.
+    Its vocabulary is every character, alone and inside a word, and the most frequent words up to `size`. BERT's
+    normaliser separates all Chinese characters. The trainer of `tokenizers` breaks ties at random, so the same reports
+    give other ids each time; this function gives the same ids.
     """
-    normalizer, splitter = BertNormalizer(lowercase=True, handle_chinese_chars=True, strip_accents=False), BertPreTokenizer()
+    normalizer = BertNormalizer(lowercase=True, handle_chinese_chars=True, strip_accents=False)
+    splitter = BertPreTokenizer()
     parts = (part for text in texts for part in (text.description, text.impression))
     words = Counter(word for part in parts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(part)))
     characters = sorted({character for word in words for character in word})
     inside = [f"##{character}" for character in sorted({character for word in words for character in word[1:]})]
-    frequent = [word for word, count in sorted(words.items(), key=lambda item: (-item[1], item[0])) if count > 1 and len(word) > 1]
+    frequent = [
+        word
+        for word, count in sorted(words.items(), key=lambda item: (-item[1], item[0]))
+        if count > 1 and len(word) > 1
+    ]
     vocabulary = [*_SPECIAL, *characters, *inside]
     vocabulary += frequent[: max(0, size - len(vocabulary))]
     pieces = Tokenizer(WordPiece({token: index for index, token in enumerate(vocabulary)}, unk_token="[UNK]"))
@@ -53,8 +59,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def encode(tokenizer: PreTrainedTokenizerFast, reports: list[Sections], *, max_tokens: int) -> dict[str, torch.Tensor]:
     """Return [CLS] description [SEP] impression [SEP] for each report, padded to the longest.
 
-    What is too long loses the end of its description: the impression is the reader's own sum of it. Only an impression that would leave
-    the description less than a quarter of the room is cut itself, together with it, longest first.
+    A report that is too long loses the end of its description: the impression is the radiologist's own summary of it.
+    Only an impression that would leave the description less than a quarter of the room is cut too, longest first.
+
     Returns input_ids, attention_mask (and token_type_ids where the encoder has them): [B, T] int64.
     """
     descriptions, impressions = [report.description for report in reports], [report.impression for report in reports]
@@ -72,5 +79,6 @@ def _keep_impressions(
     pairs: list[BatchEncoding] = []
     for description, impression, length in zip(descriptions, impressions, lengths, strict=True):
         cut = "only_first" if length <= 3 * max_tokens // 4 else "longest_first"
-        pairs.append(tokenizer([description], [impression], max_length=max_tokens, truncation=cut))  # lists: an empty impression stays one
+        # lists, so that an empty impression stays a section
+        pairs.append(tokenizer([description], [impression], max_length=max_tokens, truncation=cut))
     return BatchEncoding({name: [pair[name][0] for pair in pairs] for name in pairs[0]})

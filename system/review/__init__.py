@@ -1,7 +1,7 @@
-"""What a radiologist is shown, and what she says of it. May import archive and below.
+"""The review by radiologists: which images they are given, and how their verdicts come back.
 
-queue.py   which images she should see next, and why
-sheet.py   the table she fills in
+queue.py     which images a radiologist should see next, and why
+sheet.py     the table that a radiologist fills in
 outlines.py  boxes and polygons as masks
 """
 
@@ -9,4 +9,14 @@ from system.review.outlines import from_box, from_coco
 from system.review.queue import QueueConfig, Why, acquire
 from system.review.sheet import SHEET, VERDICT_COLUMNS, Judgement, read_sheet
 
-__all__ = ["SHEET", "VERDICT_COLUMNS", "Judgement", "QueueConfig", "Why", "acquire", "from_box", "from_coco", "read_sheet"]
+__all__ = [
+    "SHEET",
+    "VERDICT_COLUMNS",
+    "Judgement",
+    "QueueConfig",
+    "Why",
+    "acquire",
+    "from_box",
+    "from_coco",
+    "read_sheet",
+]

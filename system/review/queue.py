@@ -1,4 +1,7 @@
-"""Choose the images that a radiologist should see next: those from which most is to be learned, and a stated share at random."""
+"""Choose the images that a radiologist should see next.
+
+Most are the images whose verdict is worth most for training; a given share is drawn at random.
+"""
 
 from enum import StrEnum
 
@@ -11,12 +14,12 @@ from system.settings import Settings
 
 
 class Why(StrEnum):
-    """What brought an image into the queue."""
+    """Why an image is in the queue."""
 
-    DISAGREEMENT = "disagreement"  # report and map say different things: |y - s|
-    NEAR_P0 = "near p0"  # the report is nearly sure enough, or hardly: a word decides whether the image teaches
-    ENTROPY = "entropy"  # the map does not know
-    RANDOM = DRAWN_AT_RANDOM  # drawn evenly from all: what she says of these tells how pure the pools are, without bias
+    DISAGREEMENT = "disagreement"  # report and map disagree on a mass: |p_mass - score| is large
+    NEAR_P0 = "near p0"  # p_mass is near p0 or 1 - p0: a verdict decides whether the image is used for training
+    ENTROPY = "entropy"  # the map is uncertain
+    RANDOM = DRAWN_AT_RANDOM  # drawn evenly from all: verdicts on these measure the purity of the pools without bias
 
 
 class QueueConfig(Settings):
@@ -28,29 +31,43 @@ class QueueConfig(Settings):
 
 
 def acquire(
-    y: NDArray[np.float32], score: NDArray[np.float32], entropy: NDArray[np.float32], *, p0: float, config: QueueConfig
+    p_mass: NDArray[np.float32],
+    score: NDArray[np.float32],
+    entropy: NDArray[np.float32],
+    *,
+    p0: float,
+    config: QueueConfig,
 ) -> tuple[NDArray[np.int64], list[Why]]:
-    """Return the places of the chosen images, most wanted first and the random ones last, and why each was chosen.
+    """Return the places of the chosen images, highest priority first and the random ones last, and why each was chosen.
 
-    Each criterion turns into a rank from 0 to 1, so that their units do not matter; an image is as wanted as its best rank, which is also
-    the reason, and the sum of all decides between equals. Rows in a fixed order give the same queue.
+    The values of each criterion are turned into ranks from 0 to 1, so that their units do not matter. The priority of
+    an image is its highest rank, whose criterion is also the reason; between equals the sum of the ranks decides. Rows
+    in the same order give the same queue.
 
-    y: [N] probability of a mass by the report, NaN without one;  score: [N] highest probability of a candidate;  entropy: [N] of the map
+    p_mass: [N] probability of a mass by the report, 0 to 1, NaN without a report
+    score: [N] highest probability of a candidate, 0 to 1
+    entropy: [N] of the map, mean bits a cell, 0 to 1
     """
-    size = min(config.size, len(y))
+    size = min(config.size, len(p_mass))
     num_random = round(config.random_share * size)
-    drawn = np.sort(np.random.default_rng(config.seed).choice(len(y), num_random, replace=False))
-    ranks = np.stack([_ranks(np.abs(y - score)), _ranks(-np.minimum(np.abs(y - p0), np.abs(y - (1 - p0)))), _ranks(entropy)])
+    drawn = np.sort(np.random.default_rng(config.seed).choice(len(p_mass), num_random, replace=False))
+    ranks = np.stack(
+        [
+            _ranks(np.abs(p_mass - score)),
+            _ranks(-np.minimum(np.abs(p_mass - p0), np.abs(p_mass - (1 - p0)))),
+            _ranks(entropy),
+        ]
+    )
     best, total = ranks.max(axis=0), ranks.sum(axis=0)
     best[drawn] = -1  # chosen already
-    wanted = np.lexsort((np.arange(len(y)), -total, -best))[: size - num_random]
+    wanted = np.lexsort((np.arange(len(p_mass)), -total, -best))[: size - num_random]
     reasons = (Why.DISAGREEMENT, Why.NEAR_P0, Why.ENTROPY)
     why = [reasons[which] for which in ranks[:, wanted].argmax(axis=0)]
     return np.concatenate([wanted, drawn]).astype(np.int64), [*why, *[Why.RANDOM] * num_random]
 
 
 def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the share of the others that lie below each value; NaN lies below all."""
+    """Return for each value the share of the others that are lower; NaN counts as the lowest."""
     known = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
     _, place, counts = np.unique(known, return_inverse=True, return_counts=True)
     below = (np.cumsum(counts) - counts)[place]

@@ -1,4 +1,7 @@
-"""Random flips, affine change, gain and noise: the same for main, auxiliary and mask, on the device of the batch."""
+"""Random flips, affine change, gain and noise, on the device of the batch.
+
+Main, auxiliary and mask get the same geometry, main and auxiliary the same gain.
+"""
 
 import math
 from dataclasses import replace
@@ -16,11 +19,13 @@ _NUM_DRAWS = 7  # angle, zoom, two shifts, two flips, gain
 def augment(batch: Batch, *, config: AugmentConfig) -> Batch:
     """Return a changed copy. A missing auxiliary (all-zero) stays all-zero.
 
-    Each sample is changed by its own seed, whatever batch and worker it is in: geometry and gain alike on every device, noise on every
-    device of a kind.
+    Each sample is changed by its own seed, whatever batch and worker it is in. Geometry and gain are the same on every
+    device, noise is the same on all devices of one type.
     """
     device = batch.main.device
-    drawn = torch.stack([torch.rand(_NUM_DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in batch.seeds.tolist()])
+    drawn = torch.stack(
+        [torch.rand(_NUM_DRAWS, generator=torch.Generator().manual_seed(seed)) for seed in batch.seeds.tolist()]
+    )
     change = _affine(drawn, config, aspect=batch.main.shape[3] / batch.main.shape[2]).to(device)
     gain = 1 + config.gain * (2 * drawn[:, 6] - 1).to(device).view(-1, 1, 1, 1)
     noise = _noise(batch, config) if config.noise_sd else torch.zeros(2, *batch.main.shape, device=device)
@@ -34,9 +39,12 @@ def augment(batch: Batch, *, config: AugmentConfig) -> Batch:
 
 
 def _noise(batch: Batch, config: AugmentConfig) -> Tensor:
-    """Return [2, B, 1, H, W], for main and auxiliary."""
+    """Return the noise of main and auxiliary, [2, B, 1, H, W] float."""
     device, shape = batch.main.device, (2, *batch.main.shape[1:])
-    each = [torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device) for seed in batch.seeds.tolist()]
+    each = [
+        torch.randn(shape, generator=torch.Generator(device).manual_seed(seed), device=device)
+        for seed in batch.seeds.tolist()
+    ]
     return torch.stack(each, dim=1) * config.noise_sd
 
 
@@ -46,7 +54,11 @@ def _warp(image: Tensor, change: Tensor) -> Tensor:
 
 
 def _affine(drawn: Tensor, config: AugmentConfig, *, aspect: float) -> Tensor:
-    """Return [B, 2, 3] maps from output to input in normalised coordinates; drawn: [B, 7], 0 to 1;  aspect: width over height."""
+    """Return the maps from output to input, [B, 2, 3], in normalised coordinates.
+
+    drawn: [B, 7], 0 to 1
+    aspect: width over height
+    """
     angle, zoom, shift = 2 * drawn[:, 0] - 1, 2 * drawn[:, 1] - 1, 2 * drawn[:, 2:4] - 1
     angle, zoom, shift = angle * math.radians(config.rotation_deg), 1 + zoom * config.scale, shift * 2 * config.shift
     flips = 1 - 2 * (drawn[:, 4:6] < config.flip_share).float()

@@ -8,7 +8,7 @@ from system.settings import Settings
 
 
 class AugmentConfig(Settings):
-    """Random changes, the same for main, auxiliary and mask (seed 000, section 4.2)."""
+    """Random changes, the same for main, auxiliary and mask (Tang et al. 2021, section 4.2)."""
 
     flip_share: float = Field(default=0.5, ge=0, le=1)  # probability of each of the two flips
     rotation_deg: float = Field(default=15.0, ge=0, le=180)  # largest, either way
@@ -19,26 +19,25 @@ class AugmentConfig(Settings):
 
 
 class TrainConfig(Settings):
-    """One stage of training; the defaults are stage 1 of the paper."""
+    """One training; the defaults are Stage 1 of Tang et al. 2021, section 4.2."""
 
     num_epochs: int = Field(default=50, ge=1)
     steps_per_epoch: int = Field(default=0, ge=0)  # 0 = as many as show every positive once
     batch_size: int = Field(default=24, ge=1)  # over all workers together
-    micro_batch_size: int = Field(default=0, ge=0)  # images of a worker in one forward pass, gradients summed over the passes; 0 = all
+    # Images of a worker in one forward pass, gradients summed over the passes; 0 = all.
+    micro_batch_size: int = Field(default=0, ge=0)
     negatives_per_positive: int = Field(default=5, ge=0)
     learning_rate: float = Field(default=1e-4, gt=0)
     plan: Literal["step", "cosine", "constant"] = "step"
     decay_every_epochs: int = Field(default=10, ge=1)  # step plan
     decay_factor: float = Field(default=0.2, gt=0, le=1)  # step plan: times this at each decay
     warmup_steps: int = Field(default=0, ge=0)
-    class_factor: float = Field(default=0.0, ge=0)  # rate of the image-level branch relative to the rest; 0 = the branch is not trained
+    # Rate of the image-level branch relative to the rest; 0 = the branch is not trained.
+    class_factor: float = Field(default=0.0, ge=0)
     gradient_norm: float = Field(default=5.0, gt=0)  # clipped at this L2 norm
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
     ema_decay: float = Field(default=0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
     synced_norms: bool = False  # batch norms over all workers' images instead of each worker's own
     compile: bool = False  # torch.compile the network
-    checkpoint_steps: int = Field(default=0, ge=0)  # a checkpoint every so many steps, beside the one at an epoch's end; 0 = none
-    max_bad_steps: int = Field(default=10, ge=1)  # consecutive steps of NaN or infinite loss before training stops
-    loader_workers: int = Field(default=0, ge=0)  # processes that decode beside the training process
-    cache_images: int = Field(default=0, ge=0)  # decoded views kept in memory per loader
+    max_bad_steps: int = Field(default=10, ge=1)  # steps in a row without a finite loss before training stops
     augment: AugmentConfig = AugmentConfig()

@@ -1,4 +1,4 @@
-"""Samples from the pixel store to arrays, and arrays to a batch on the device."""
+"""From the pixel store to arrays, and from arrays to a batch on the device."""
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from system.imaging import decode_png
 from system.losses import Targets
+from system.maps import STRIDE, covered_share, decode_map
 from system.methods import Batch
-from system.training.samples import STRONG, Kind, SampleIndex
+from system.training.samples import STRONG, SampleIndex, SampleRole
 
-STRIDE = 4
 ReadPixels = Callable[[str], np.ndarray]
 """sha256 → canonical view uint16 [H, W], or mask uint8 [H, W]."""
 
@@ -31,7 +30,7 @@ class Sample(TypedDict):
 
 
 class SampleReader(Dataset[Sample]):
-    """The index as a map-style dataset; decoded views are kept up to a bound."""
+    """The index as a map-style dataset; up to `cache_images` decoded views are kept in memory."""
 
     def __init__(self, index: SampleIndex, read: ReadPixels, *, cache_images: int) -> None:
         self.index, self._has_mask = index, index.has_mask()
@@ -39,42 +38,35 @@ class SampleReader(Dataset[Sample]):
         self._read = lru_cache(maxsize=cache_images)(read) if cache_images else read
 
     def __reduce__(self) -> tuple[Callable[..., "SampleReader"], tuple[SampleIndex, ReadPixels]]:
-        """Travel to a loader's process without the cache, which cannot be pickled; each process fills its own."""
+        """Pickle without the cache, which cannot be pickled; each process of a loader fills its own."""
         return partial(SampleReader, cache_images=self._cache_images), (self.index, self._from_store)
 
     def __len__(self) -> int:
         return len(self.index)
 
     def __getitem__(self, row: int) -> Sample:
-        """Raises what the pixel store raises for a file that is missing or not what its name says."""
+        """Raise what the pixel store raises for a file that is missing, or whose content does not fit its name."""
         index = self.index
         main = self._read(index.pixel_sha[row])
         other = index.auxiliary_sha[row]
-        kind = Kind(index.kind[row])
+        role = SampleRole(index.role[row])
         return Sample(
             main=main,
             auxiliary=self._read(other) if other else np.zeros_like(main),
-            mask=self._mask(row, kind, main.shape),
+            mask=self._mask(row, role, main.shape),
             p_mass=float(index.p_mass[row]),
-            is_strong=kind in STRONG,
+            is_strong=role in STRONG,
             has_mask=bool(self._has_mask[row]),
         )
 
-    def _mask(self, row: int, kind: Kind, shape: tuple[int, ...]) -> np.ndarray:
-        if kind is Kind.STRONG_MASS:
-            return at_stride(self._read(self.index.mask_sha[row]) > 0)
-        png = self.index.map_png[row]
-        if kind is Kind.TP:
-            assert png is not None, "the pool wrote a TP without its map"
-            map_ = decode_png(png)
-            return map_.astype(np.float32) / np.iinfo(map_.dtype).max  # 8 bits from weak inference, 16 where every map was kept
+    def _mask(self, row: int, role: SampleRole, shape: tuple[int, ...]) -> np.ndarray:
+        if role is SampleRole.STRONG_MASS:
+            return covered_share(self._read(self.index.mask_sha[row]) > 0)
+        if role is SampleRole.TP:
+            png = self.index.map_png[row]
+            assert png is not None, "the pool holds a TP without its map"
+            return decode_map(png)
         return np.zeros((shape[0] // STRIDE, shape[1] // STRIDE), np.float32)
-
-
-def at_stride(mask: np.ndarray) -> np.ndarray:
-    """mask: bool [H, W]; returns the covered share of each stride-4 cell, float32 [h, w], 0 to 1."""
-    rows, cols = mask.shape[0] // STRIDE, mask.shape[1] // STRIDE
-    return mask.reshape(rows, STRIDE, cols, STRIDE).mean(axis=(1, 3), dtype=np.float32)
 
 
 def collate(samples: list[Sample]) -> dict[str, Tensor]:
@@ -90,7 +82,11 @@ def collate(samples: list[Sample]) -> dict[str, Tensor]:
 
 
 def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> Iterable[dict[str, Tensor]]:
-    """Return a loader over one worker's share of the batches, in their order."""
+    """Return a loader over one worker's share of the batches, in their order.
+
+    batches: rows of the index, one array per batch
+    num_workers: processes that decode beside the caller; 0 = decode in this process
+    """
     return DataLoader(
         reader,
         batch_sampler=[batch.tolist() for batch in batches],
@@ -101,11 +97,19 @@ def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers:
 
 
 def to_batch(
-    stacked: dict[str, Tensor], *, group_sizes: dict[str, float], seeds: np.ndarray, image_keys: np.ndarray, device: torch.device
+    stacked: dict[str, Tensor],
+    *,
+    group_sizes: dict[str, float],
+    seeds: np.ndarray,
+    image_keys: np.ndarray,
+    device: torch.device,
 ) -> Batch:
     """Move a stacked share to the device and scale its images to 0 to 1.
 
-    seeds: [B] int64, of the samples' augmentation;  image_keys: [B] int64
+    stacked: as `collate` returns it
+    group_sizes: as `group_sizes` returns it
+    seeds: [B] int64, of the samples' augmentation
+    image_keys: [B] int64
     """
     moved = {name: value.to(device, non_blocking=True) for name, value in stacked.items()}
     images = {name: moved[name].to(torch.float32).unsqueeze(1).div_(65535) for name in ("main", "auxiliary")}
@@ -127,9 +131,13 @@ def to_batch(
 def group_sizes(index: SampleIndex, batch: np.ndarray, *, num_workers: int) -> dict[str, float]:
     """Return how many samples each loss term averages over in the whole batch, per worker.
 
-    Divided by the workers because DDP averages their gradients: the sum over workers is then the global mean.
+    batch: rows of the index, of all workers
+    num_workers: workers that train together
+
+    The sizes are divided by the number of workers because DDP averages the workers' gradients: the average is then the
+    mean over the whole batch.
     """
-    is_strong = np.isin(index.kind[batch], STRONG)
+    is_strong = np.isin(index.role[batch], STRONG)
     strong, weak_masks = is_strong.sum(), (index.has_mask()[batch] & ~is_strong).sum()
     sizes = {"mask_strong": strong, "class_strong": strong, "mask_weak": weak_masks, "class_weak": len(batch) - strong}
     return {name: float(size) / num_workers for name, size in sizes.items()}

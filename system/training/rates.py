@@ -1,4 +1,4 @@
-"""The learning-rate plan, as a pure function of where training stands."""
+"""The learning-rate plan, as a pure function of epoch and step."""
 
 import math
 
@@ -6,7 +6,11 @@ from system.training.config import TrainConfig
 
 
 def rate_factor(config: TrainConfig, *, epoch: int, step: int, steps_per_epoch: int) -> float:
-    """Return what the learning rate is multiplied by at a step; epoch and step count from 0, step within the epoch."""
+    """Return the factor of the learning rate at a step.
+
+    epoch: from 0
+    step: from 0, within the epoch
+    """
     warm = min(1.0, (epoch * steps_per_epoch + step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
     match config.plan:
         case "step":

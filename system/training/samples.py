@@ -1,4 +1,4 @@
-"""The sample index: which image teaches what, with which label, from which file."""
+"""The sample index: which image trains what, with which label, from which file."""
 
 import math
 from dataclasses import dataclass
@@ -7,60 +7,63 @@ from enum import IntEnum
 import numpy as np
 import pyarrow as pa
 
+from system.errors import UserError
 from system.records import Quadrant, Split
 
 
-class Kind(IntEnum):
-    """Why a sample is in the index."""
+class SampleRole(IntEnum):
+    """Why a sample is in the index. The last three are quadrants of mining (docs/method.md, One round)."""
 
     STRONG_MASS = 0
     STRONG_FREE = 1
-    TP = 2
-    FP = 3
-    FN = 4
+    TP = 2  # report and map agree on a mass
+    FP = 3  # the map has a mass, the report has none
+    FN = 4  # the report has a mass, the map has none
 
 
-POSITIVE = (Kind.STRONG_MASS, Kind.TP, Kind.FN)
-STRONG = (Kind.STRONG_MASS, Kind.STRONG_FREE)
+POSITIVE = (SampleRole.STRONG_MASS, SampleRole.TP, SampleRole.FN)
+STRONG = (SampleRole.STRONG_MASS, SampleRole.STRONG_FREE)
 
 
 @dataclass(frozen=True)
 class SampleIndex:
-    """Columns of equal length, one row a sample, sorted by image key so that every worker sees the same order."""
+    """Columns of equal length, one row a sample, sorted by image key so that every worker has the same order."""
 
     image_key: np.ndarray  # int64
-    kind: np.ndarray  # uint8 of Kind
-    p_mass: np.ndarray  # float32, 0 to 1: truth for strong samples, y for weak ones
+    role: np.ndarray  # uint8 of SampleRole
+    p_mass: np.ndarray  # float32, 0 to 1: truth for strong samples, the label for weak ones
     pixel_sha: list[str]
     auxiliary_sha: list[str]  # "" = no other breast
     mask_sha: list[str]  # strong samples with mass, else ""
     map_png: list[bytes | None]  # TP: the pseudo mask, probabilities or binary
-    empty_masks: bool = False  # FP teach an empty mask
+    empty_masks: bool = False  # FP train an empty mask
 
     def __len__(self) -> int:
         return len(self.image_key)
 
     def has_mask(self) -> np.ndarray:
-        """Return which rows teach pixels, [N] bool."""
-        return np.isin(self.kind, (*STRONG, Kind.TP, Kind.FP) if self.empty_masks else (*STRONG, Kind.TP))
+        """Return which rows train the mask, [N] bool."""
+        roles = (*STRONG, SampleRole.TP, SampleRole.FP) if self.empty_masks else (*STRONG, SampleRole.TP)
+        return np.isin(self.role, roles)
 
     def positives(self) -> np.ndarray:
         """Return the rows that count as positive: strong with mass, TP, FN."""
-        return np.flatnonzero(np.isin(self.kind, POSITIVE))
+        return np.flatnonzero(np.isin(self.role, POSITIVE))
 
     def negatives(self) -> np.ndarray:
         """Return the rows that count as negative: strong without mass, FP."""
-        return np.flatnonzero(~np.isin(self.kind, POSITIVE))
+        return np.flatnonzero(~np.isin(self.role, POSITIVE))
 
     def counts(self) -> dict[str, int]:
-        """Return how many samples there are of each kind."""
-        return {kind.name: int((self.kind == kind).sum()) for kind in Kind}
+        """Return how many samples there are of each role."""
+        return {role.name: int((self.role == role).sum()) for role in SampleRole}
 
 
 def keep_share(images: pa.Table, masks: pa.Table, *, share: float) -> pa.Table:
     """Return the images without the strong patients beyond `share`; a smaller share is always part of a larger one.
 
-    share: of the strong patients, 0 to 1, kept alike among those with and without mass, in the order of their hashes
+    images, masks: the archive's tables
+    share: of the strong patients, 0 to 1; the same among those with and without a mass, in the order of their hashes
     """
     masked = {row["image_id"] for row in masks.to_pylist() if row["num_lesions"]}
     has_mass: dict[str, bool] = {}
@@ -79,16 +82,21 @@ def keep_share(images: pa.Table, masks: pa.Table, *, share: float) -> pa.Table:
 
 
 def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRONG) -> pa.Table:
-    """Return image_key, kind, p_mass, mask_sha of every image of a fully labelled split."""
+    """Return image_key, role, p_mass, mask_sha, map_png of every image of an annotated split.
+
+    images, masks: the archive's tables
+    """
     masked = {
-        row["image_id"]: row["mask_sha"] for row in masks.select(["image_id", "mask_sha", "num_lesions"]).to_pylist() if row["num_lesions"]
+        row["image_id"]: row["mask_sha"]
+        for row in masks.select(["image_id", "mask_sha", "num_lesions"]).to_pylist()
+        if row["num_lesions"]
     }
     rows = [row for row in images.select(["image_id", "image_key", "split"]).to_pylist() if row["split"] == split]
     shas = [masked.get(row["image_id"], "") for row in rows]
     return pa.table(
         {
             "image_key": pa.array([row["image_key"] for row in rows], pa.int64()),
-            "kind": pa.array([Kind.STRONG_MASS if sha else Kind.STRONG_FREE for sha in shas], pa.uint8()),
+            "role": pa.array([SampleRole.STRONG_MASS if sha else SampleRole.STRONG_FREE for sha in shas], pa.uint8()),
             "p_mass": pa.array([1.0 if sha else 0.0 for sha in shas], pa.float32()),
             "mask_sha": pa.array(shas, pa.string()),
             "map_png": pa.nulls(len(rows), pa.binary()),
@@ -97,12 +105,15 @@ def strong_rows(images: pa.Table, masks: pa.Table, *, split: Split = Split.STRON
 
 
 def outlined_rows(outlined: pa.Table) -> pa.Table:
-    """Return the images that a reader has outlined as rows of the index. outlined: columns image_key, mask_sha."""
+    """Return weak images in which a radiologist has outlined a mass, as rows of the index.
+
+    outlined: schemas.OUTLINED
+    """
     count = len(outlined)
     return pa.table(
         {
             "image_key": outlined["image_key"],
-            "kind": pa.repeat(pa.scalar(int(Kind.STRONG_MASS), pa.uint8()), count),
+            "role": pa.repeat(pa.scalar(int(SampleRole.STRONG_MASS), pa.uint8()), count),
             "p_mass": pa.repeat(pa.scalar(1.0, pa.float32()), count),
             "mask_sha": outlined["mask_sha"],
             "map_png": pa.nulls(count, pa.binary()),
@@ -111,18 +122,20 @@ def outlined_rows(outlined: pa.Table) -> pa.Table:
 
 
 def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Table:
-    """Return the members of a pool snapshot as rows of the index.
+    """Return the images of a pool as rows of the index.
 
-    mask_labels: soft takes M_p, hard takes M_b;  report_labels: soft takes y, hard y > 0.5
+    pool: schemas.POOL
+    mask_labels: soft takes M_p, hard takes M_b
+    report_labels: soft takes p_mass, hard takes p_mass > 0.5
     """
-    kinds = {Quadrant.TP: Kind.TP, Quadrant.FP: Kind.FP, Quadrant.FN: Kind.FN}
-    p_mass = np.asarray(pool["y"], np.float32)
+    roles = {Quadrant.TP: SampleRole.TP, Quadrant.FP: SampleRole.FP, Quadrant.FN: SampleRole.FN}
+    p_mass = np.asarray(pool["p_mass"], np.float32)
     if report_labels == "hard":
         p_mass = (p_mass > 0.5).astype(np.float32)
     return pa.table(
         {
             "image_key": pool["image_key"],
-            "kind": pa.array([kinds[Quadrant(q)] for q in pool["quadrant"].to_pylist()], pa.uint8()),
+            "role": pa.array([roles[Quadrant(q)] for q in pool["quadrant"].to_pylist()], pa.uint8()),
             "p_mass": pa.array(p_mass),
             "mask_sha": pa.array([""] * len(pool), pa.string()),
             "map_png": pool["map_png" if mask_labels == "soft" else "mask_png"],
@@ -133,12 +146,16 @@ def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Tab
 def make_index(rows: pa.Table, images: pa.Table, *, empty_masks: bool = False) -> SampleIndex:
     """Join sample rows with the images they name and with the same view of the other breast.
 
-    rows: tables of `strong_rows` and `pool_rows`, concatenated;  images: the archive's table
-    Raises ValueError when an image is in it twice: a strong image must never come back through a pool.
+    rows: tables of `strong_rows`, `outlined_rows` and `pool_rows`, concatenated
+    images: the archive's table
+    empty_masks: FP train an empty mask
+    Raises UserError when an image is in the rows twice: a strong image must never come back through a pool.
     """
     keys = np.asarray(rows["image_key"])
     if repeated := len(keys) - len(np.unique(keys)):
-        raise ValueError(f"{repeated} images are strong and mined at once: the splits of this archive leak; ingest it anew")
+        raise UserError(
+            f"{repeated} images are strong and mined at once: the splits of this archive leak; ingest it anew"
+        )
     rows = rows.take(pa.array(np.argsort(keys, kind="stable")))
     columns = images.select(["image_key", "study_id", "side", "view", "pixel_sha"]).to_pylist()
     by_key = {row["image_key"]: row for row in columns}
@@ -147,7 +164,7 @@ def make_index(rows: pa.Table, images: pa.Table, *, empty_masks: bool = False) -
     other = {"L": "R", "R": "L"}
     return SampleIndex(
         image_key=np.asarray(rows["image_key"], np.int64),
-        kind=np.asarray(rows["kind"], np.uint8),
+        role=np.asarray(rows["role"], np.uint8),
         p_mass=np.asarray(rows["p_mass"], np.float32),
         pixel_sha=[row["pixel_sha"] for row in chosen],
         auxiliary_sha=[by_place.get((row["study_id"], row["view"], other[row["side"]]), "") for row in chosen],

@@ -24,7 +24,9 @@ class Tally:
     def with_good(self, losses: dict[str, float], *, gradient_norm: float) -> "Tally":
         """Return the tally after a good step."""
         sums = {name: self.losses.get(name, 0.0) + value for name, value in losses.items()}
-        return replace(self, losses=sums, gradient_norm=self.gradient_norm + gradient_norm, good=self.good + 1, bad_in_a_row=0)
+        return replace(
+            self, losses=sums, gradient_norm=self.gradient_norm + gradient_norm, good=self.good + 1, bad_in_a_row=0
+        )
 
     def with_bad(self) -> "Tally":
         """Return the tally after a step that was skipped."""
@@ -32,4 +34,6 @@ class Tally:
 
     def with_work(self, *, images: int, wait_s: float, duration_s: float) -> "Tally":
         """Return the tally with a step's images and times added, in seconds."""
-        return replace(self, images=self.images + images, wait_s=self.wait_s + wait_s, duration_s=self.duration_s + duration_s)
+        return replace(
+            self, images=self.images + images, wait_s=self.wait_s + wait_s, duration_s=self.duration_s + duration_s
+        )

@@ -1,31 +1,44 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from actors.labeler import Labeler
+from system.errors import NotFinished
 from system.records import Side
 from system.reports.calibration import probability
 from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder, load_classifier
-from system.reports.finetune import ask
-from system.reports.folder import ENCODER, ReaderFacts, model_folder, save_readers
+from system.reports.finetune import predict_margins
+from system.reports.folder import ENCODER, ReportModelCard, model_folder, save_report_models
 from system.reports.text import Sections
 from system.reports.tokens import load_tokenizer
 
-REPORTS = [Sections("左乳见肿块。", "左乳4A类。"), Sections("No mass in the left breast.", "BI-RADS 1."), Sections("右乳未见肿块。", "")]
+REPORTS = [
+    Sections("左乳见肿块。", "左乳4A类。"),
+    Sections("No mass in the left breast.", "BI-RADS 1."),
+    Sections("右乳未见肿块。", ""),
+]
 TEMPERATURES = {"L": [0.5, 1.0, 2.0], "R": [2.0, 1.0, 0.5]}
 HELD_OUT = {"L": [0.1, 0.2, 0.3], "R": [3.0, 2.0, 1.0]}
 
 
 @pytest.fixture
-def models(tmp_path):
-    """Six models with weights of six seeds."""
+def models(tmp_path: Path) -> Path:
+    """Return a folder of six report models with weights of six seeds."""
     small = SmallEncoderConfig(hidden_size=8, num_heads=2)
     names = {side.value: [model_folder(side, fold) for fold in range(3)] for side in (Side.LEFT, Side.RIGHT)}
     for seed, name in enumerate([*names["L"], *names["R"]]):
         config = ReportConfig.small_encoder(small=small, max_tokens=32, seed=seed)
         build_encoder(tmp_path / name, "small", REPORTS, config=config, device="cpu")
-    build_encoder(tmp_path / ENCODER, "small", REPORTS, config=ReportConfig.small_encoder(small=small, max_tokens=32), device="cpu")
-    save_readers(tmp_path, ReaderFacts(names, TEMPERATURES, HELD_OUT, max_tokens=32, batch_size=2))
+    build_encoder(
+        tmp_path / ENCODER,
+        "small",
+        REPORTS,
+        config=ReportConfig.small_encoder(small=small, max_tokens=32),
+        device="cpu",
+    )
+    save_report_models(tmp_path, ReportModelCard(names, TEMPERATURES, HELD_OUT, max_tokens=32, batch_size=2))
     return tmp_path
 
 
@@ -39,33 +52,33 @@ def batch_of(reports: list[Sections], folds: tuple[int, ...] = (-1, -1, -1)) -> 
     }
 
 
-def margins_of(models, side: Side, fold: int) -> np.ndarray:
+def margins_of(models: Path, side: Side, fold: int) -> np.ndarray:
     model, tokenizer = load_classifier(models / model_folder(side, fold)), load_tokenizer(models / ENCODER)
-    return ask([model], tokenizer, REPORTS, max_tokens=32, batch_size=3)[0]
+    return predict_margins([model], tokenizer, REPORTS, max_tokens=32, batch_size=3)[0]
 
 
 @pytest.mark.parametrize(("side", "column"), [(Side.LEFT, "p_left"), (Side.RIGHT, "p_right")])
-def test_a_label_is_the_mean_of_its_sides_three_calibrated_models(models, side, column):
+def test_a_label_is_the_mean_of_its_sides_three_calibrated_models(models: Path, side: Side, column: str) -> None:
     found = Labeler(str(models))(batch_of(REPORTS))
-    answers = [probability(margins_of(models, side, fold), TEMPERATURES[side][fold]) for fold in range(3)]
-    assert found[column] == pytest.approx((answers[0] + answers[1] + answers[2]) / 3, abs=1e-6)
+    each = [probability(margins_of(models, side, fold), TEMPERATURES[side][fold]) for fold in range(3)]
+    assert found[column] == pytest.approx((each[0] + each[1] + each[2]) / 3, abs=1e-6)
     assert found["study_id"].tolist() == ["s0", "s1", "s2"]
     assert found["version"].tolist() == [1, 2, 3]
 
 
-def test_a_report_that_taught_is_read_by_the_one_model_that_did_not_see_it(models):
+def test_a_report_used_in_training_is_read_by_the_one_model_that_did_not_see_it(models: Path) -> None:
     found = Labeler(str(models))(batch_of(REPORTS, folds=(-1, 2, 0)))
     for row, fold in ((1, 2), (2, 0)):
         expected = probability(margins_of(models, Side.RIGHT, fold), HELD_OUT["R"][fold])[row]
         assert found["p_right"][row] == pytest.approx(expected, abs=1e-6)
 
 
-def test_labels_are_probabilities_in_float32(models):
+def test_labels_are_probabilities_in_float32(models: Path) -> None:
     found = Labeler(str(models))(batch_of(REPORTS))
     assert found["p_left"].dtype == np.float32
     assert ((found["p_left"] > 0) & (found["p_left"] < 1)).all()
 
 
-def test_a_folder_that_was_never_completed_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"readers\.json.*run `mammoloop label` again"):
+def test_a_folder_that_was_never_completed_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotFinished, match=r"report_models\.json.*run `mammoloop label` again"):
         Labeler(str(tmp_path))

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.miner import Miner
-from system.archive.bucket import get
-from system.archive.tables import PREDICTIONS
-from system.mining import Amendment, Columns, Kind, Pools, Shard, read_pool
+from system.schemas import PREDICTIONS
+from system.files.bucket import get
+from system.mining import Columns, LabelUpdate, Pools, Shard, UpdateSource, read_pool
 from system.mining.journal import Superseded
 
 
@@ -27,10 +27,16 @@ def shard(run: Path, number: int, *, round_number: int = 1, num_rows: int = 20) 
     keys = np.arange(num_rows, dtype=np.int64) + 1000 * number
     has_mask = rng.random(num_rows) < 0.5
     pngs = [b"png %d" % key if masked else None for key, masked in zip(keys, has_mask, strict=True)]
-    facts = [{"image_key": int(key), "image_id": f"id{key}", "map_png": png, "mask_png": png} for key, png in zip(keys, pngs, strict=True)]
+    facts = [
+        {"image_key": int(key), "image_id": f"id{key}", "map_png": png, "mask_png": png}
+        for key, png in zip(keys, pngs, strict=True)
+    ]
     source = f"round_{round_number:02d}/part_{number}.parquet"
     (run / source).parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_pylist([dict.fromkeys(PREDICTIONS.names) | fact for fact in facts], schema=PREDICTIONS), run / source)
+    pq.write_table(
+        pa.Table.from_pylist([dict.fromkeys(PREDICTIONS.names) | fact for fact in facts], schema=PREDICTIONS),
+        run / source,
+    )
     y, score = rng.random(num_rows).astype(np.float32), rng.random(num_rows).astype(np.float32)
     return Shard(round_number, number, 1, source, Columns(keys, y, score, has_mask))
 
@@ -42,9 +48,9 @@ class Driven:
         self.miner = Miner(str(folder))
         self.driver = self.miner.claim()
 
-    def tell(self, message: Shard | Amendment) -> bool:
+    def tell(self, message: Shard | LabelUpdate) -> bool:
         """Tell the miner a message of either kind."""
-        speak = self.miner.offer if isinstance(message, Shard) else self.miner.amend
+        speak = self.miner.offer if isinstance(message, Shard) else self.miner.update_labels
         return speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
 
 
@@ -102,9 +108,16 @@ def test_a_miner_in_a_bucket_answers_as_one_in_a_folder_and_is_fenced_alike(buck
         first.offer(shard(tmp_path, 3), driver=driver)
 
 
-def words(*keys: int, y: float, kind: Kind = Kind.VERDICT, round_number: int = 1, order: int = 1) -> Amendment:
-    columns = np.array(keys, np.int64), np.full(len(keys), y, np.float32), np.full(len(keys), order, np.int64), np.zeros(len(keys), bool)
-    return Amendment(kind, round_number, *columns)
+def words(
+    *keys: int, y: float, kind: UpdateSource = UpdateSource.VERDICT, round_number: int = 1, order: int = 1
+) -> LabelUpdate:
+    columns = (
+        np.array(keys, np.int64),
+        np.full(len(keys), y, np.float32),
+        np.full(len(keys), order, np.int64),
+        np.zeros(len(keys), bool),
+    )
+    return LabelUpdate(kind, round_number, *columns)
 
 
 def test_later_words_show_in_the_next_snapshot_only_and_survive_the_miner(tmp_path: Path) -> None:
@@ -113,7 +126,7 @@ def test_later_words_show_in_the_next_snapshot_only_and_survive_the_miner(tmp_pa
     driven.tell(shard(tmp_path, 0))
     before = Path(miner.pool(0.75))
     taught, content = read_pool(before).column("image_key").to_pylist(), before.read_bytes()
-    gone = words(*taught[:2], y=float("nan"), kind=Kind.LABEL)
+    gone = words(*taught[:2], y=float("nan"), kind=UpdateSource.LABEL)
     assert driven.tell(gone)
     assert not driven.tell(gone)
     assert read_pool(Path(miner.pool(0.75))).column("image_key").to_pylist() == taught[2:]
@@ -137,7 +150,7 @@ def test_a_driver_that_was_replaced_is_refused_also_by_a_restarted_miner(tmp_pat
     second = first.miner.claim()
     for miner in (first.miner, Miner(str(tmp_path / "miner"))):
         for message in (shard(tmp_path, 0), shard(tmp_path, 2), words(1, y=0.0)):  # also what would change nothing
-            speak = miner.offer if isinstance(message, Shard) else miner.amend
+            speak = miner.offer if isinstance(message, Shard) else miner.update_labels
             with pytest.raises(Superseded, match="driver 1 of this run was replaced by driver 2"):
                 speak(message, driver=first.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
     assert Miner(str(tmp_path / "miner")).offer(shard(tmp_path, 1), driver=second)
@@ -147,18 +160,24 @@ def test_a_driver_that_was_replaced_is_refused_also_by_a_restarted_miner(tmp_pat
 def _shard(number: int, round_number: int, attempt: int) -> Shard:
     keys = np.arange(3, dtype=np.int64) + 3 * number
     y = np.array([0.99, 0.8, 0.01], np.float32)[(keys + round_number) % 3]
-    return Shard(round_number, number, attempt, f"{round_number}/{attempt}/{number}", Columns(keys, y, y, (keys + attempt) % 2 == 0))
+    return Shard(
+        round_number,
+        number,
+        attempt,
+        f"{round_number}/{attempt}/{number}",
+        Columns(keys, y, y, (keys + attempt) % 2 == 0),
+    )
 
 
-MESSAGES: list[Shard | Amendment] = [
+MESSAGES: list[Shard | LabelUpdate] = [
     *[_shard(number, round_number, attempt) for number in (0, 1) for round_number in (1, 2, 3) for attempt in (1, 2)],
     *[
         words(0, 4, y=y, kind=kind, round_number=number, order=order)
-        for kind in Kind
+        for kind in UpdateSource
         for number in (1, 3)
         for order, y in ((1, 0.99), (2, 0.01))
     ],
-    words(1, 2, y=float("nan"), kind=Kind.LABEL, round_number=2),
+    words(1, 2, y=float("nan"), kind=UpdateSource.LABEL, round_number=2),
     words(5, y=float("nan"), order=9),
 ]
 
@@ -176,7 +195,7 @@ class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
     @rule(number=st.integers(0, len(MESSAGES) - 1))
     def tell(self, number: int) -> None:
         message = MESSAGES[number]
-        speak = self.miner.offer if isinstance(message, Shard) else self.miner.amend
+        speak = self.miner.offer if isinstance(message, Shard) else self.miner.update_labels
         speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
         if self.driver > 1:
             with pytest.raises(Superseded):
@@ -196,7 +215,7 @@ class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
     def die_after_writing_before_answering(self, number: int) -> None:
         message = MESSAGES[number]
         pools = self.miner._pools
-        if pools.wants(message) if isinstance(message, Shard) else pools.wants_words(message):
+        if pools.wants(message) if isinstance(message, Shard) else pools.wants_update(message):
             self.miner._journal.append(message)
             self.told.add(number)
         self.die()
@@ -206,10 +225,12 @@ class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
         clean = Pools()
         for number in sorted(self.told):
             message = MESSAGES[number]
-            clean.accept(message) if isinstance(message, Shard) else clean.amend(message)
+            clean.accept(message) if isinstance(message, Shard) else clean.update_labels(message)
         for round_number in clean.rounds():
             for p0 in (0.95, 0.75):
-                assert self.miner.counts(p0, round_number=round_number) == clean.counts(p0=p0, round_number=round_number)
+                assert self.miner.counts(p0, round_number=round_number) == clean.counts(
+                    p0=p0, round_number=round_number
+                )
         if clean.rounds():
             found, expected = self.miner.moved(0.75), clean.moves(p0=0.75)
             assert (found.counts(), found.reasons()) == (expected.counts(), expected.reasons())
@@ -312,7 +333,9 @@ print("from the bucket")
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_round_is_mined_with_journal_and_snapshots_in_a_bucket(bucket: str, tmp_path: Path, ray_environment: Mapping[str, str]) -> None:
+def test_a_round_is_mined_with_journal_and_snapshots_in_a_bucket(
+    bucket: str, tmp_path: Path, ray_environment: Mapping[str, str]
+) -> None:
     command = [sys.executable, "-c", IN_A_BUCKET, str(tmp_path), str(Path(__file__).parent), f"{bucket}/run/miner"]
     environment = dict(ray_environment) | {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from actors.predictor import Predictor, PredictorConfig, quantise, reduce_mask
-from system.archive.tables import PREDICTIONS
+from system.schemas import PREDICTIONS
 from system.imaging import decode_png
 from system.methods import METHODS
 from system.records import image_key
 from system.refine import CrfParams, RefineConfig
 
 SIZE = 64
-REFINE = RefineConfig(backend="grid", params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4)
+REFINE = RefineConfig(backend="grid", params=CrfParams().scaled(0.1), candidate_threshold=0.02, min_candidate_px=4)
 
 
 def view(seed):
@@ -43,7 +43,13 @@ def columns(*pairs):
 
 
 def make(checkpoint, **changes):
-    settings = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "precision": "fp32", "refine": REFINE.model_dump()} | changes
+    settings = {
+        "height_px": SIZE,
+        "width_px": SIZE,
+        "batch_pairs": 2,
+        "precision": "fp32",
+        "refine": REFINE.model_dump(),
+    } | changes
     return Predictor(checkpoint, settings)
 
 
@@ -75,7 +81,10 @@ def test_a_pair_that_could_not_be_read_gives_error_rows_and_leaves_its_neighbour
 
 
 def test_a_batch_of_unreadable_pairs_alone_is_answered_too(predictor):
-    assert predictor(columns(pair(1, error="right breast: pixels_missing")))["error"].to_pylist() == ["right breast: pixels_missing"] * 2
+    assert (
+        predictor(columns(pair(1, error="right breast: pixels_missing")))["error"].to_pylist()
+        == ["right breast: pixels_missing"] * 2
+    )
 
 
 def test_a_pair_alone_gets_the_same_rows_as_in_a_full_batch(predictor):
@@ -120,7 +129,9 @@ def test_for_mining_maps_are_kept_where_there_is_a_mask_and_nowhere_else(checkpo
 
 def test_bf16_stays_near_fp32(predictor, checkpoint):
     exact = decode_png(predictor(columns(pair(1)))["map_png"][0].as_py()) / 65535
-    coarse = decode_png(make(checkpoint, keep_maps="all", precision="bf16")(columns(pair(1)))["map_png"][0].as_py()) / 65535
+    coarse = (
+        decode_png(make(checkpoint, keep_maps="all", precision="bf16")(columns(pair(1)))["map_png"][0].as_py()) / 65535
+    )
     assert np.abs(exact - coarse).max() < 0.05
 
 

@@ -5,7 +5,7 @@ import torch
 
 from actors.predictor import NOT_FINITE, Predictor
 from actors.shard_predictor import ShardPredictor, shard_name
-from system.archive.tables import PREDICTIONS
+from system.schemas import PREDICTIONS
 from system.methods import METHODS
 from system.records import image_key
 
@@ -17,7 +17,8 @@ def shard(number, *, rows=2, expected=2):
     """A shard of pairs of which the last lacks its right breast."""
     pixels = np.random.default_rng(number).integers(1, 60000, (SIZE, SIZE)).astype(np.uint16).tobytes()
     batch = {
-        name: np.empty(rows, dtype=object) for name in ("study_id", "view", "left_id", "right_id", "left_pixels", "right_pixels", "error")
+        name: np.empty(rows, dtype=object)
+        for name in ("study_id", "view", "left_id", "right_id", "left_pixels", "right_pixels", "error")
     }
     for row in range(rows):
         last = row == rows - 1
@@ -26,7 +27,11 @@ def shard(number, *, rows=2, expected=2):
             batch[name][row] = value
     batch["left_key"] = np.array([image_key(name) for name in batch["left_id"]])
     batch["right_key"] = np.array([image_key(name) if name else 0 for name in batch["right_id"]])
-    return batch | {"shard": np.full(rows, number), "shard_rows": np.full(rows, expected), "read_s": np.full(rows, 0.25)}
+    return batch | {
+        "shard": np.full(rows, number),
+        "shard_rows": np.full(rows, expected),
+        "read_s": np.full(rows, 0.25),
+    }
 
 
 def test_a_shard_becomes_one_file_of_what_the_predictor_says(checkpoint, tmp_path):
@@ -53,7 +58,9 @@ def test_a_shard_done_again_ends_with_the_same_bytes(checkpoint, tmp_path):
 
 @pytest.mark.parametrize("batch", [shard(7, expected=4), shard(7) | {"shard": np.array([7, 8])}])
 def test_a_part_of_a_shard_is_never_written_as_the_whole(checkpoint, tmp_path, batch):
-    with pytest.raises(ValueError, match=r"expected the [24] of one: Ray Data cut or joined blocks; set infer\.shard_bytes lower"):
+    with pytest.raises(
+        ValueError, match=r"expected the [24] of one: Ray Data cut or joined blocks; set infer\.shard_bytes lower"
+    ):
         ShardPredictor(checkpoint, SETTINGS, str(tmp_path))(batch)
     assert list(tmp_path.iterdir()) == []
 

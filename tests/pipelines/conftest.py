@@ -77,9 +77,28 @@ def _image_row(
         mask[20:32, 10:22] = True
         pixels[mask] = 60000
     image_id = f"{patient}{side}"
-    row = {"image_id": image_id, "image_key": image_key(image_id), "patient_id": patient, "study_id": f"study-{patient}", "side": side}
-    row |= {"view": "MLO", "rows": SIZE, "cols": SIZE, "spacing_mm": 0.0, "geometry": "", "source": "test", "split": str(split)}
-    masked = {"image_id": image_id, "mask_sha": archive.put_pixels(mask), "num_lesions": int(mask.any()), "area_px": int(mask.sum())}
+    row = {
+        "image_id": image_id,
+        "image_key": image_key(image_id),
+        "patient_id": patient,
+        "study_id": f"study-{patient}",
+        "side": side,
+    }
+    row |= {
+        "view": "MLO",
+        "rows": SIZE,
+        "cols": SIZE,
+        "spacing_mm": 0.0,
+        "geometry": "",
+        "source": "test",
+        "split": str(split),
+    }
+    masked = {
+        "image_id": image_id,
+        "mask_sha": archive.put_pixels(mask),
+        "num_lesions": int(mask.any()),
+        "area_px": int(mask.sum()),
+    }
     return row | {"pixel_sha": archive.put_pixels(pixels)}, masked
 
 
@@ -91,7 +110,9 @@ def killing(ray_cluster: Path) -> Killing:
     """
 
     @contextmanager
-    def kill(actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0) -> Iterator[None]:
+    def kill(
+        actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0
+    ) -> Iterator[None]:
         """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets the process's id."""
         over = threading.Event()
 

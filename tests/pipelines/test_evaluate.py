@@ -9,16 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import evaluate, evaluated
+from pipelines import evaluate
 from system.archive import Archive
-from system.archive.tables import PREDICTIONS, SCHEMAS
+from system.archive.tables import SCHEMAS
+from system.schemas import PREDICTIONS
+from system.evaluation import read_back as evaluated
 from system.imaging import ImagingConfig, encode_png
 from system.metrics import FrocConfig, compare_systems
 from system.records import Split, image_key
-from system.runs import Stage
+from system.run.stage import Stage
 
 ROWS, COLS = 64, 48
-CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_floor=0.1, bootstrap=50, num_thresholds=8)
+CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_threshold=0.1, bootstrap=50, num_thresholds=8)
 
 
 def block(y: int, x: int, *, size: int = 16, value: float = 1.0, scale: int = 1) -> np.ndarray:
@@ -35,7 +37,9 @@ def archive_of(folder: Path, truths: list[np.ndarray | None]) -> Archive:
         for number in range(len(truths))
     ]
     masks = [
-        {"image_id": f"i{number}", "mask_sha": archive.put_pixels(truth > 0)} for number, truth in enumerate(truths) if truth is not None
+        {"image_id": f"i{number}", "mask_sha": archive.put_pixels(truth > 0)}
+        for number, truth in enumerate(truths)
+        if truth is not None
     ]
     archive.upsert("images", pa.Table.from_pylist(images, schema=SCHEMAS["images"]))
     archive.upsert("masks", pa.Table.from_pylist(masks, schema=SCHEMAS["masks"]))
@@ -138,7 +142,9 @@ def test_two_evaluations_are_compared_by_what_they_kept(four_images: tuple[Archi
 def test_without_lesions_the_metrics_are_nan(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None, None])
     stage = predicted(tmp_path / "run", [prediction(number, block(8, 8, value=0.9, scale=4)) for number in range(2)])
-    metrics = evaluate.run(stage, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST).metrics
+    metrics = evaluate.run(
+        stage, archive=archive, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST
+    ).metrics
     assert math.isnan(metrics["mean"])
     assert metrics["num_fp"] == 2
 
@@ -159,20 +165,34 @@ def test_an_image_predicted_twice_is_refused(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None])
     rows = [prediction(0, np.zeros((ROWS // 4, COLS // 4)))] * 2
     with pytest.raises(ValueError, match="1 of 2 predictions name an image that has one already"):
-        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"), split=Split.TEST)
+        evaluate.run(
+            predicted(tmp_path, rows),
+            archive=archive,
+            config=CONFIG,
+            stage=Stage(tmp_path, "evaluation"),
+            split=Split.TEST,
+        )
 
 
 def test_an_image_that_the_archive_does_not_know_is_refused(tmp_path: Path):
     archive = archive_of(tmp_path / "archive", [None])
     rows = [prediction(5, np.zeros((ROWS // 4, COLS // 4)))]
     with pytest.raises(ValueError, match="not in the archive's pinned version"):
-        evaluate.run(predicted(tmp_path, rows), archive=archive, config=CONFIG, stage=Stage(tmp_path, "evaluation"), split=Split.TEST)
+        evaluate.run(
+            predicted(tmp_path, rows),
+            archive=archive,
+            config=CONFIG,
+            stage=Stage(tmp_path, "evaluation"),
+            split=Split.TEST,
+        )
 
 
 def test_images_of_another_split_are_passed_over(four_images: tuple[Archive, Stage], tmp_path: Path):
     archive, predictions = four_images
     writable = Archive.open(archive.uri)
-    moved = [{"image_id": f"i{n}", "patient_id": "p0", "rows": ROWS, "cols": COLS, "split": "validation"} for n in (0, 1)]
+    moved = [
+        {"image_id": f"i{n}", "patient_id": "p0", "rows": ROWS, "cols": COLS, "split": "validation"} for n in (0, 1)
+    ]
     writable.upsert("images", pa.Table.from_pylist(moved, schema=SCHEMAS["images"]))
     metrics = evaluate.run(
         predictions, archive=writable, config=CONFIG, stage=Stage(tmp_path / "run", "evaluation"), split=Split.TEST

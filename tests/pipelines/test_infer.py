@@ -11,20 +11,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import infer
-from pipelines.decode import decode_pairs
+from pipelines.workers.decode import decode_pairs
 from system.archive import Archive
-from system.archive.pairs import PAIRS
-from system.archive.tables import PREDICTIONS
+from system.schemas import PAIRS
+from system.schemas import PREDICTIONS
 from system.imaging import ImagingConfig
 from system.records import image_key
 from system.refine import CrfParams, InferConfig, RefineConfig
-from system.runs import Stage
+from system.run.stage import Stage
 
 SIZE = 64
 PATIENCE_S = 180
 CONFIG = InferConfig(
     batch_pairs=2,
-    refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_floor=0.02, min_candidate_px=4),
+    refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_threshold=0.02, min_candidate_px=4),
     precision="fp32",
     predictor_cpus=0.5,
     decode_cpus=0.25,
@@ -38,7 +38,7 @@ import pyarrow.parquet as pq
 import ray
 from pipelines import infer
 from system.refine import InferConfig
-from system.runs import Stage
+from system.run.stage import Stage
 
 pairs, archive, checkpoint, run, config = sys.argv[1:]
 ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 1024**2)
@@ -59,7 +59,12 @@ def put(archive, seed):
 
 
 def pair(archive, number, *, right=True):
-    row = {"pair_key": image_key(f"pair{number}"), "study_id": f"study{number}", "patient_id": f"patient{number}", "view": "MLO"}
+    row = {
+        "pair_key": image_key(f"pair{number}"),
+        "study_id": f"study{number}",
+        "patient_id": f"patient{number}",
+        "view": "MLO",
+    }
     for name, exists in (("left", True), ("right", right)):
         identity = f"{name}{number}" if exists else ""
         sha = put(archive, 2 * number + (name == "right")) if exists else ""
@@ -90,7 +95,11 @@ def test_what_cannot_be_read_is_named_by_side_and_code(archive):
     damage(archive, damaged["right_sha"])
     other["right_sha"] = archive.put_pixels(np.ones((8, 8), dtype=np.uint16))
     decoded = decode_pairs(table([absent, damaged, other]), archive=archive)
-    assert decoded["error"].to_pylist() == ["left breast: pixels_missing", "right breast: pixels_damaged", "right breast: pixel_size"]
+    assert decoded["error"].to_pylist() == [
+        "left breast: pixels_missing",
+        "right breast: pixels_damaged",
+        "right breast: pixel_size",
+    ]
     assert decoded["left_pixels"].null_count == decoded["right_pixels"].null_count == 3
 
 
@@ -118,7 +127,15 @@ def test_a_checkpoint_of_another_size_is_refused_before_anything_runs(archive, c
 
 
 def infer_into(stage, pairs, *, archive, checkpoint, config=CONFIG):
-    return infer.run(pairs, archive_uri=archive.uri, checkpoint=checkpoint, config=config, stage=stage, mask_threshold=0.4, keep_maps="all")
+    return infer.run(
+        pairs,
+        archive_uri=archive.uri,
+        checkpoint=checkpoint,
+        config=config,
+        stage=stage,
+        mask_threshold=0.4,
+        keep_maps="all",
+    )
 
 
 @pytest.mark.ray
@@ -178,7 +195,9 @@ def test_killing_a_predictor_midway_changes_no_byte(calm, archive, checkpoint, m
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_killed_driver_goes_on_with_the_shards_that_are_missing(calm, archive, checkpoint, many, tmp_path, ray_environment):
+def test_a_killed_driver_goes_on_with_the_shards_that_are_missing(
+    calm, archive, checkpoint, many, tmp_path, ray_environment
+):
     stage = Stage(tmp_path, "predictions")
     command = [sys.executable, "-c", DRIVER, many, archive.uri, checkpoint, tmp_path, SHARDED.model_dump_json()]
     driver = subprocess.Popen([str(word) for word in command], env=dict(ray_environment))
@@ -204,8 +223,16 @@ def test_two_calls_at_once_and_a_growing_pool_give_the_same_bytes(calm, archive,
 @pytest.mark.ray
 def test_gpus_that_no_node_has_are_refused_instead_of_waited_for(ray_cluster, archive, checkpoint, tmp_path):
     config = CONFIG.model_copy(update={"predictor_gpus": 0.5})
-    with pytest.raises(ValueError, match=r"infer\.predictor_gpus is 0\.5, but no node of the cluster has a GPU: set it to 0"):
-        infer_into(Stage(tmp_path, "predictions"), table([pair(archive, 1)]), archive=archive, checkpoint=checkpoint, config=config)
+    with pytest.raises(
+        ValueError, match=r"infer\.predictor_gpus is 0\.5, but no node of the cluster has a GPU: set it to 0"
+    ):
+        infer_into(
+            Stage(tmp_path, "predictions"),
+            table([pair(archive, 1)]),
+            archive=archive,
+            checkpoint=checkpoint,
+            config=config,
+        )
 
 
 def written(stage):

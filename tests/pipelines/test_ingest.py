@@ -54,7 +54,10 @@ def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(ing
     assert pair_table(images).num_rows == 16
     assert set(masks["image_id"].to_pylist()) == set(images["image_id"].to_pylist())
     assert set(archive.table("reports")["study_id"].to_pylist()) == set(images["study_id"].to_pylist())
-    assert all(archive.pixels(sha).shape == (80, 64) for sha in [*images["pixel_sha"].to_pylist(), *masks["mask_sha"].to_pylist()])
+    assert all(
+        archive.pixels(sha).shape == (80, 64)
+        for sha in [*images["pixel_sha"].to_pylist(), *masks["mask_sha"].to_pylist()]
+    )
 
 
 def test_ingesting_twice_changes_nothing(ingested, source):

@@ -29,7 +29,9 @@ def sources(tmp_path_factory) -> tuple[Path, Path]:
     """Exams 0 to 7 and 4 to 11, each with a broken file of its own."""
     folder = tmp_path_factory.mktemp("sources")
     for name, first in (("monday", 0), ("tuesday", 4)):
-        write_phantom(folder / name, num_exams=8, seed=3, first_exam=first, config=PhantomConfig(height_px=160, width_px=128))
+        write_phantom(
+            folder / name, num_exams=8, seed=3, first_exam=first, config=PhantomConfig(height_px=160, width_px=128)
+        )
         (folder / name / "dicom" / "broken.dcm").write_bytes(name.encode())
     return folder / "monday", folder / "tuesday"
 
@@ -56,10 +58,24 @@ def test_two_ingests_at_once_and_a_killed_one_end_as_one_clean_ingest(
 
 
 def _start(source: Path, archive: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pipelines", "ingest", "--source", str(source), "--archive", str(archive), "--layout", "phantom"]
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "ingest",
+        "--source",
+        str(source),
+        "--archive",
+        str(archive),
+        "--layout",
+        "phantom",
+    ]
     with (archive.parent / f"{archive.name}-{source.name}.log").open("ab") as log:
         return subprocess.Popen(
-            [*command, "--preset", "demo", "--config", str(settings)], env=dict(environment), stdout=log, stderr=subprocess.STDOUT
+            [*command, "--preset", "demo", "--config", str(settings)],
+            env=dict(environment),
+            stdout=log,
+            stderr=subprocess.STDOUT,
         )
 
 

@@ -10,27 +10,33 @@ import pytest
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.imaging import ImagingConfig
-from system.phantom.findings import BreastFinding, MassFinding, MassShape
 from system.phantom.reports import write_report
+from system.phantom.truth import BreastTruth, MassShape, MassTruth
 from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
-from system.reports.labelled import read_reports
-from system.runs import Stage
+from system.reports.annotated import read_reports
+from system.run.stage import Stage
 
 # Ray Data sets its own deprecated options when it copies its context.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context", "ignore::UserWarning:ray.data.context")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:ray.data.context", "ignore::UserWarning:ray.data.context"
+)
 
 NUM_LABELLED, NUM_WEAK = 18, 7
 WORKING_S = 0.3  # that a labeler works before it is killed
 SIDELESS = "Mass. BI-RADS 5."
 TINY = ReportConfig.small_encoder(
-    small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1), epochs=1, max_tokens=48, fits_at_once=1, label_batch_size=4
+    small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1),
+    epochs=1,
+    max_tokens=48,
+    fits_at_once=1,
+    label_batch_size=4,
 )
 
 
 def report_row(study: str, index: int, *, version: int = 1, status: str = "final") -> dict[str, Any]:
-    mass = BreastFinding((MassFinding(MassShape.SPICULATED, 12.0),))
-    findings = {Side.LEFT: mass if index % 2 else BreastFinding(), Side.RIGHT: BreastFinding() if index % 2 else mass}
+    mass = BreastTruth((MassTruth(MassShape.SPICULATED, 12.0),))
+    findings = {Side.LEFT: mass if index % 2 else BreastTruth(), Side.RIGHT: BreastTruth() if index % 2 else mass}
     report = write_report(findings, language="zh" if index % 3 else "en", rng=np.random.default_rng(index))
     written = {"description": report.description, "impression": report.impression, "language": report.language}
     return {"study_id": study, "version": version, "status": status, "source": "test"} | written
@@ -45,17 +51,25 @@ def image_row(study: str, side: str, split: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     made = Archive.create(str(tmp_path_factory.mktemp("label") / "archive"), imaging=ImagingConfig())
-    strong, weak = [f"strong{index:02d}" for index in range(NUM_LABELLED)], [f"weak{index}" for index in range(NUM_WEAK)]
-    images = [image_row(study, side, "strong") for study in strong for side in "LR"] + [image_row(study, "L", "weak") for study in weak]
+    strong, weak = (
+        [f"strong{index:02d}" for index in range(NUM_LABELLED)],
+        [f"weak{index}" for index in range(NUM_WEAK)],
+    )
+    images = [image_row(study, side, "strong") for study in strong for side in "LR"] + [
+        image_row(study, "L", "weak") for study in weak
+    ]
     masks = [
         {"image_id": f"{study}-{'L' if index % 2 else 'R'}", "mask_sha": "", "num_lesions": 1, "area_px": 9}
         for index, study in enumerate(strong)
     ]
     reports = [report_row(study, index) for index, study in enumerate([*strong, *weak, "withdrawn"])]
     reports.append(report_row("withdrawn", 0, version=2, status="withdrawn"))
-    reports.append(dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "silent", "version": 1, "status": "final"})
     reports.append(
-        dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "no side", "version": 1, "status": "final", "impression": SIDELESS}
+        dict.fromkeys(SCHEMAS["reports"].names, "") | {"study_id": "silent", "version": 1, "status": "final"}
+    )
+    reports.append(
+        dict.fromkeys(SCHEMAS["reports"].names, "")
+        | {"study_id": "no side", "version": 1, "status": "final", "impression": SIDELESS}
     )
     for name, rows in (("images", images), ("masks", masks), ("reports", reports)):
         made.upsert(name, pa.Table.from_pylist(rows, schema=SCHEMAS[name]))
@@ -117,15 +131,19 @@ def labels_of(archive: Archive):
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_folds_model_alone(archive, stage, tmp_path):
+def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_folds_model_alone(
+    archive, stage, tmp_path
+):
     from pipelines import label
 
     archive = Archive.open(str(shutil.copytree(archive.uri, tmp_path / "archive")))
     before = labels_of(archive)
-    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.Refreshed(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.LabelRefresh(0, NUM_LABELLED + NUM_WEAK + 1, 0)
     assert labels_of(archive).equals(before)
 
-    same_words = {key: archive.table("reports").to_pylist()[0][key] for key in ("study_id", "description", "impression")}
+    same_words = {
+        key: archive.table("reports").to_pylist()[0][key] for key in ("study_id", "description", "impression")
+    }
     new = [
         report_row("weak0", 3, version=2),  # another text
         report_row("weak1", 0, version=2, status="withdrawn"),
@@ -143,7 +161,7 @@ def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_fo
     )
     untouched = before.drop(["weak0", "weak1", same_words["study_id"]])
     assert after.loc[untouched.index].equals(untouched)
-    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.Refreshed(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.LabelRefresh(0, NUM_LABELLED + NUM_WEAK + 1, 0)
 
 
 @pytest.mark.ray
@@ -151,9 +169,10 @@ def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_fo
 def test_killing_a_labeler_midway_changes_no_label(stage, killing):
     from pipelines import label
 
-    models = stage.path("readers.json").parent.resolve()
+    models = stage.path("report_models.json").parent.resolve()
     reports = read_reports(
-        pa.Table.from_pylist([report_row(f"r{at:04d}", at) for at in range(600)], schema=SCHEMAS["reports"]), config=TINY
+        pa.Table.from_pylist([report_row(f"r{at:04d}", at) for at in range(600)], schema=SCHEMAS["reports"]),
+        config=TINY,
     )
     rows = label.to_rows(reports, np.arange(600), np.full(600, -1, np.int8))
 
@@ -166,7 +185,9 @@ def test_killing_a_labeler_midway_changes_no_label(stage, killing):
 
 
 @pytest.mark.ray
-def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named(ray_cluster, archive, tmp_path, monkeypatch):
+def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named(
+    ray_cluster, archive, tmp_path, monkeypatch
+):
     from pipelines import label
 
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)

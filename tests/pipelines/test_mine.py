@@ -9,11 +9,12 @@ import ray
 
 from actors.miner import Miner
 from pipelines import mine
-from system.archive.tables import PREDICTIONS, SCHEMAS
+from system.archive.tables import SCHEMAS
+from system.schemas import PREDICTIONS
 from system.mining import P0Schedule, Shard, labels_since, read_pool, verdicts_of
 from system.mining.journal import Superseded
 from system.records import Quadrant, image_key
-from system.runs import Stage
+from system.run.stage import Stage
 
 SIDES = ("L", "R")
 VIEWS = ("CC", "MLO")
@@ -22,7 +23,15 @@ VIEWS = ("CC", "MLO")
 def make_images(num_studies: int, *, split: str = "weak") -> pa.Table:
     empty = dict.fromkeys(SCHEMAS["images"].names)
     rows = [
-        empty | {"image_id": name, "image_key": image_key(name), "study_id": f"s{study}", "side": side, "view": view, "split": split}
+        empty
+        | {
+            "image_id": name,
+            "image_key": image_key(name),
+            "study_id": f"s{study}",
+            "side": side,
+            "view": view,
+            "split": split,
+        }
         for study in range(num_studies)
         for side in SIDES
         for view in VIEWS
@@ -63,10 +72,14 @@ def test_a_breasts_label_goes_to_both_its_views_and_failed_images_are_left_out(t
     images = make_images(2)
     stage = Stage(tmp_path, "round_01/predictions")
     write_predictions(stage, images, masked={"s0LCC"}, failed=frozenset({"s0RCC", "s0RMLO"}), num_files=1)
-    columns, num_errors = mine.read_columns(stage.paths()[0], labels=make_labels({("s0", "L"): 0.99, ("s1", "R"): 0.02}), images=images)
+    columns, num_errors = mine.read_columns(
+        stage.paths()[0], labels=make_labels({("s0", "L"): 0.99, ("s1", "R"): 0.02}), images=images
+    )
     assert num_errors == 2
-    assert columns.keys.tolist() == [image_key(name) for name in ("s0LCC", "s0LMLO", "s1LCC", "s1LMLO", "s1RCC", "s1RMLO")]
-    np.testing.assert_allclose(columns.y, [0.99, 0.99, np.nan, np.nan, 0.02, 0.02])
+    assert columns.keys.tolist() == [
+        image_key(name) for name in ("s0LCC", "s0LMLO", "s1LCC", "s1LMLO", "s1RCC", "s1RMLO")
+    ]
+    np.testing.assert_allclose(columns.p_mass, [0.99, 0.99, np.nan, np.nan, 0.02, 0.02])
     assert columns.has_mask.tolist() == [True, False, False, False, False, False]
     assert [array.dtype for array in columns.arrays()] == [np.int64, np.float32, np.float32, np.bool_]
 
@@ -111,7 +124,9 @@ LABELS = {("s0", "L"): 0.99, ("s0", "R"): 0.01, ("s1", "L"): 0.90, ("s1", "R"): 
 @pytest.mark.usefixtures("ray_cluster")
 def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None:
     images, schedule = make_images(3), P0Schedule()
-    truth = pa.table({"image_key": images["image_key"], "has_mass": [name == "s0LCC" for name in images["image_id"].to_pylist()]})
+    truth = pa.table(
+        {"image_key": images["image_key"], "has_mass": [name == "s0LCC" for name in images["image_id"].to_pylist()]}
+    )
     for number, masked in [(1, {"s0LCC", "s0RCC", "s1LMLO"}), (2, {"s0LCC", "s0LMLO"})]:
         predictions = Stage(tmp_path, f"round_{number:02d}/predictions")
         write_predictions(predictions, images, masked=masked, failed=frozenset({"s1RCC", "s1RMLO"}))
@@ -149,19 +164,34 @@ def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_withdrawn_report_and_a_readers_verdict_change_the_pools_of_the_round_in_which_they_come(tmp_path: Path) -> None:
+def test_a_withdrawn_report_and_a_readers_verdict_change_the_pools_of_the_round_in_which_they_come(
+    tmp_path: Path,
+) -> None:
     images, predictions = make_images(2), Stage(tmp_path, "predictions")
     write_predictions(predictions, images, masked={"s0LCC", "s0LMLO"})
     before, now = (make_labels(LABELS | {("s0", "L"): y}) for y in (0.99, None))
-    said = dict.fromkeys(SCHEMAS["verdicts"].names, "") | {"image_id": "s0LCC", "verdict": "mass", "at": "2026-01-01T00:00:00Z"}
+    said = dict.fromkeys(SCHEMAS["verdicts"].names, "") | {
+        "image_id": "s0LCC",
+        "verdict": "mass",
+        "at": "2026-01-01T00:00:00Z",
+    }
     verdicts = pa.Table.from_pylist([said], schema=SCHEMAS["verdicts"])
     later = [labels_since(before, now, images, round_number=1), verdicts_of(verdicts, images, round_number=1)]
     stage = Stage(tmp_path, "pools")
-    manifest = mine.run(predictions, labels=before, images=images, schedule=P0Schedule(), num_epochs=1, stage=stage, round=1, later=later)
+    manifest = mine.run(
+        predictions,
+        labels=before,
+        images=images,
+        schedule=P0Schedule(),
+        num_epochs=1,
+        stage=stage,
+        round=1,
+        later=later,
+    )
     assert (manifest.metrics["later_labels"], manifest.metrics["later_verdicts"]) == (2, 1)
     pool = read_pool(stage.path("pool_p0_0.95.arrow")).to_pandas().set_index("image_id")
     assert "s0LMLO" not in pool.index
-    assert (pool.loc["s0LCC", "y"], pool.loc["s0LCC", "quadrant"]) == (1.0, Quadrant.TP)
+    assert (pool.loc["s0LCC", "p_mass"], pool.loc["s0LCC", "quadrant"]) == (1.0, Quadrant.TP)
 
 
 @pytest.mark.ray
@@ -172,7 +202,11 @@ def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp
     masked = set(images.column("image_id").to_pylist()[::3])
     write_predictions(predictions, images, masked=masked, num_files=6)
     labels = make_labels(
-        {(f"s{study}", side): 0.99 if (study + place) % 2 else 0.01 for study in range(6) for place, side in enumerate(SIDES)}
+        {
+            (f"s{study}", side): 0.99 if (study + place) % 2 else 0.01
+            for study in range(6)
+            for place, side in enumerate(SIDES)
+        }
     )
     shards = [
         Shard(1, number, 1, str(path.relative_to(tmp_path)), mine.read_columns(path, labels=labels, images=images)[0])

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from system.runs import Stage
+from system.run.stage import Stage
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENCE_S = 400
@@ -28,13 +28,19 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
 
     _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/stage1/checkpoint") >= 1)
     assert Stage(killed / "run", "stage1/checkpoint").manifest() is None
-    _kill_when(_start(killed, settings, ray_environment), lambda: any((killed / "run/round_01/predictions").glob("attempt_*")))
+    _kill_when(
+        _start(killed, settings, ray_environment), lambda: any((killed / "run/round_01/predictions").glob("attempt_*"))
+    )
     assert Stage(killed / "run", "round_01/predictions").manifest() is None
     alone = [sys.executable, "-m", "pipelines", "infer", "--run", "run", "--round"]
-    early = subprocess.run([*alone, "2"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=False)
+    early = subprocess.run(
+        [*alone, "2"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=False
+    )
     assert early.returncode == 2
     assert "round 2 needs the model of round_01, which run does not have" in early.stderr
-    done = subprocess.run([*alone, "1"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*alone, "1"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True
+    )
     assert "Inference, round_01/predictions" in done.stdout
     _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/round_01/checkpoint") >= 1)
     assert Stage(killed / "run", "round_01/checkpoint").manifest() is None
@@ -45,19 +51,38 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
         assert _metrics(killed, part) == _metrics(calm, part)
     assert _predictions(killed) == _predictions(calm)
     assert _pools(killed) == _pools(calm)
-    assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), "nothing was mined: this shows little"
+    assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), (
+        "nothing was mined: this shows little"
+    )
     page = (killed / "run/report/index.html").read_text(encoding="utf8")
-    headings = ("What the rounds learned from", "Purity", "Calibration of the labels", "What the last round was taught", "Slowest stages")
+    headings = (
+        "What the rounds learned from",
+        "Purity",
+        "Calibration of the labels",
+        "What the last round was taught",
+        "Slowest stages",
+    )
     assert [heading for heading in headings if heading not in page] == []
     command = [sys.executable, "-m", "pipelines", "evaluate", "--run", "run", "--split", "validation"]
-    measured = subprocess.run(command, cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True)
+    measured = subprocess.run(
+        command, cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True
+    )
     assert "round 1, by parts" in measured.stdout
     assert "view: MLO" in measured.stdout
     assert "density: " in measured.stdout
 
 
 def _start(out: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pipelines", "demo", "--out", out.name, "--config", str(settings)]  # relative, as one types it
+    command = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "demo",
+        "--out",
+        out.name,
+        "--config",
+        str(settings),
+    ]  # relative, as one types it
     with (out.parent / f"{out.name}.log").open("ab") as log:
         return subprocess.Popen(command, cwd=out.parent, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
 

@@ -5,22 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
-from pipelines.train_loop import epoch_index
 from system.archive import Archive
 from system.config import ClusterConfig
 from system.losses import LossConfig
-from system.mining import OUTLINED
 from system.nets import NetConfig
-from system.records import Split, image_key
-from system.runs import Stage
+from system.records import Split
+from system.run.stage import Stage
 from system.training.config import TrainConfig
-from system.training.samples import Kind
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 WOMEN = dict.fromkeys("abcdef", Split.STRONG)
@@ -66,22 +61,6 @@ def weights(stage: Stage) -> bytes:
     return stage.path("model.safetensors").read_bytes()
 
 
-def test_what_a_reader_has_outlined_teaches_like_an_annotated_image(archive, make_archive, tmp_path):
-    weak = make_archive(tmp_path / "weak", {"a": Split.STRONG, "b": Split.WEAK})
-    images, masks = weak.table("images"), weak.table("masks")
-    key = image_key("bL")
-    pq.write_table(
-        pa.table({"image_key": [key], "mask_sha": [masks["mask_sha"][0].as_py()]}, schema=OUTLINED), tmp_path / "outlined.parquet"
-    )
-    asked = job(weak, {"num_epochs": 1})
-    without = epoch_index(asked, 0, images=images, masks=masks)
-    index = epoch_index(asked.model_copy(update={"outlined": str(tmp_path / "outlined.parquet")}), 0, images=images, masks=masks)
-    assert len(index) == len(without) + 1
-    place = index.image_key.tolist().index(key)
-    assert (index.kind[place], index.p_mass[place], index.mask_sha[place]) == (Kind.STRONG_MASS, 1.0, masks["mask_sha"][0].as_py())
-    assert place in index.positives()
-
-
 def test_two_workers_take_the_steps_of_one(ray_cluster, archive, tmp_path):
     """An epoch of one step, so that the file of epochs holds the loss of each step; the rates of stage 1, warmed up.
 
@@ -102,11 +81,15 @@ def test_two_workers_take_the_steps_of_one(ray_cluster, archive, tmp_path):
 
 def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_one(ray_cluster, archive, tmp_path):
     stage = Stage(tmp_path / "run", "stage1/checkpoint")
-    elastic = ClusterConfig(num_train_workers=2, min_train_workers=1, train_cpus=5, train_gpus=0)  # of the test cluster's 8
+    elastic = ClusterConfig(
+        num_train_workers=2, min_train_workers=1, train_cpus=5, train_gpus=0
+    )  # of the test cluster's 8
     train.run(job(archive, {"num_epochs": 2, "steps_per_epoch": 1}), cluster=elastic, stage=stage)
     assert [row["workers"] for row in train.epoch_rows(stage)] == [1, 1]
     drawn = scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
-    assert [drawn["losses/total", epoch] for epoch in (1, 2)] == pytest.approx([row["losses"]["total"] for row in train.epoch_rows(stage)])
+    assert [drawn["losses/total", epoch] for epoch in (1, 2)] == pytest.approx(
+        [row["losses"]["total"] for row in train.epoch_rows(stage)]
+    )
     assert drawn["samples/STRONG_MASS", 2] == len(WOMEN)
 
 

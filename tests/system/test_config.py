@@ -20,10 +20,14 @@ def test_nothing_changed_is_the_preset() -> None:
 
 def test_a_file_changes_what_it_names_and_nothing_else() -> None:
     augment = BASE.stage1.augment.model_copy(update={"gain": 0.3})
-    base = BASE.model_copy(update={"stage1": BASE.stage1.model_copy(update={"num_epochs": 7, "augment": augment})})  # no defaults
+    base = BASE.model_copy(
+        update={"stage1": BASE.stage1.model_copy(update={"num_epochs": 7, "augment": augment})}
+    )  # no defaults
     found = resolve(base, text="stage1:\n  batch_size: 12\n  augment:\n    noise_sd: 0.5\nseed: 4\n")
     augment = augment.model_copy(update={"noise_sd": 0.5})
-    assert found == base.model_copy(update={"seed": 4, "stage1": base.stage1.model_copy(update={"batch_size": 12, "augment": augment})})
+    assert found == base.model_copy(
+        update={"seed": 4, "stage1": base.stage1.model_copy(update={"batch_size": 12, "augment": augment})}
+    )
 
 
 def test_settings_win_over_the_file_and_the_last_one_over_the_others() -> None:
@@ -35,7 +39,7 @@ def test_settings_win_over_the_file_and_the_last_one_over_the_others() -> None:
 @pytest.mark.parametrize(
     ("setting", "value"),
     [
-        ("choose_candidate_floor=false", False),
+        ("choose_candidate_threshold=false", False),
         ("strong_share=0.25", 0.25),
         ("method=btv", "btv"),
         ("seed=12", 12),
@@ -62,11 +66,17 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert "stage1.batch_sise: no such setting; did you mean stage1.batch_size?" in found
     assert "loss.gama: no such setting; did you mean loss.gamma?" in found
     for place, value in (("stage1.learning_rate", "-1"), ("rounds.p0.start", "1.2"), ("strong_share", "2")):
-        assert [line for line in found if line.startswith(f"{place}: Input should be ") and line.endswith(f"; found {value}")]
+        assert [
+            line
+            for line in found
+            if line.startswith(f"{place}: Input should be ") and line.endswith(f"; found {value}")
+        ]
 
 
 def test_a_key_like_no_other_is_answered_with_those_there_are() -> None:
-    assert mistakes(settings=("rounds.p0.qqq=1",)) == ["rounds.p0.qqq: no such setting; known here: start, step, every_epochs, floor"]
+    assert mistakes(settings=("rounds.p0.qqq=1",)) == [
+        "rounds.p0.qqq: no such setting; known here: start, step, every_epochs, floor"
+    ]
 
 
 def test_the_nearest_key_is_looked_for_at_the_top_as_well() -> None:
@@ -81,7 +91,10 @@ def test_a_value_of_the_wrong_kind_is_told_with_what_was_found() -> None:
 
 def test_a_setting_below_a_plain_value_is_refused() -> None:
     found = mistakes(text="stage1: 5\n", settings=("stage1.batch_size=6",))
-    assert "--set 'stage1.batch_size=6': stage1 has been set to 5, so nothing lies below it; remove one of the two" in found
+    assert (
+        "--set 'stage1.batch_size=6': stage1 has been set to 5, so nothing lies below it; remove one of the two"
+        in found
+    )
 
 
 def test_an_unknown_method_is_refused_with_those_there_are() -> None:
@@ -91,7 +104,9 @@ def test_an_unknown_method_is_refused_with_those_there_are() -> None:
     assert found.endswith("found 'btw'")
 
 
-@pytest.mark.parametrize("text", ["!!python/object/apply:os.system ['true']", "stage1: !!python/object:system.runs.Stage {}"])
+@pytest.mark.parametrize(
+    "text", ["!!python/object/apply:os.system ['true']", "stage1: !!python/object:system.run.stage.Stage {}"]
+)
 def test_a_python_object_in_the_file_is_refused(text: str) -> None:
     assert "the config file is no plain YAML" in mistakes(text=text)[0]
 

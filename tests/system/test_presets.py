@@ -51,7 +51,12 @@ def test_the_cluster_runs_the_papers_method() -> None:
 
 def test_the_demo_needs_no_gpu_no_download_and_one_machine() -> None:
     demo = PRESETS["demo"]()
-    assert (demo.cluster.train_gpus, demo.infer.predictor_gpus, demo.reports.fit_gpus, demo.reports.labeler_gpus) == (0, 0, 0, 0)
+    assert (demo.cluster.train_gpus, demo.infer.predictor_gpus, demo.reports.fit_gpus, demo.reports.labeler_gpus) == (
+        0,
+        0,
+        0,
+        0,
+    )
     assert (demo.net.pretrained, demo.reports.encoder) == (False, "small")
     assert demo.cluster.address == "local"
 

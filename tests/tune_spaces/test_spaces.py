@@ -10,7 +10,9 @@ from system.presets import PRESETS
 from tune_spaces import SPACES, Grid, Search, find
 from tune_spaces.btv import PAPER_CHOICE, PAPER_GRID
 
-EVERY_SPACE = [pytest.param(space, id=f"{method}-{name}") for method, spaces in SPACES.items() for name, space in spaces.items()]
+EVERY_SPACE = [
+    pytest.param(space, id=f"{method}-{name}") for method, spaces in SPACES.items() for name, space in spaces.items()
+]
 
 
 def settings_of(space):

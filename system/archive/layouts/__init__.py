@@ -1,15 +1,14 @@
 """How a source folder is laid out: which files are images, what is known of them, and where the reports are.
 
-layout.py     what a layout supplies, and the records it speaks in
+layout.py        the interface of a layout, and its records
 report_table.py  reports.csv or reports.parquet
-tables_in.py  CSV files that others wrote
-dicom.py      a folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/
-views.py      DICOM, PNG and PGM in any arrangement, nothing known of them
-mini_mias.py  the mini-MIAS films in their original form
-cbis_ddsm.py  CBIS-DDSM: digitised films, masses and calcifications outlined
-inbreast.py   INbreast: full-field images with outlines
-vindr_mammo.py  VinDr-Mammo: full-field images with boxes
-cmmd.py       CMMD: full-field images, what was proven in which breast
+dicom.py         DICOM files with a table of reports and, where masses are known, truth.csv and masks/
+views.py         DICOM, PNG and PGM files in any arrangement, without reports and without truth
+mini_mias.py     the mini-MIAS films in their original form
+cbis_ddsm.py     CBIS-DDSM: digitised films, masses and calcifications outlined
+inbreast.py      INbreast: full-field images with outlines
+vindr_mammo.py   VinDr-Mammo: full-field images with boxes
+cmmd.py          CMMD: full-field images, the proven lesion of each breast
 """
 
 from system.archive.layouts.cbis_ddsm import CbisDdsm

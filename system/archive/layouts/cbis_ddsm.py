@@ -1,20 +1,26 @@
-"""CBIS-DDSM as TCIA's downloader writes it: digitised films, one DICOM folder per film and one per outlined abnormality.
+"""CBIS-DDSM as TCIA's downloader writes it: digitised films, with a mask for each outlined abnormality.
 
-{mass,calc}_case_description_{train,test}_set.csv                 one row per abnormality of a film; all four in the source
+There is one DICOM folder per film and one per outlined abnormality:
+
+{mass,calc}_case_description_{train,test}_set.csv                 one row per abnormality of a film;
+                                                                  all four tables lie in the source itself
 [manifest-*/][CBIS-DDSM/]Mass-Training_P_00001_LEFT_CC/**/*.dcm   the film
                          Mass-Training_P_00001_LEFT_CC_1/**/*.dcm the cropped film and the mask of abnormality 1
 
 What the tables do not make plain:
-* their paths are not those on disk (the downloader renames the folders inside), and end in line breaks within the quotes; only the first
-  folder of a path holds, so a film and its abnormalities are found by that;
-* the headers' Patient ID is the folder's name, their View Position is missing: the tables say who, which side and which view;
-* cropped film and mask are often swapped, in the tables as on disk: the mask is the two-valued picture of its film's size. A two-valued one
-  of another size is spread over the film when their aspects agree within 1 %, else the film is refused (`mask_size`), never a part of its
-  truth left out;
-* a woman may be among the masses and among the calcifications, and on both sides of the official split, with the same film in two
-  folders: a film is one item whatever the tables that list it, its truth the union of its masses, and the official split is not taken;
-* a film with calcifications only has no mass: that is known from the tables of masses, so none of the four may be absent;
-* no scanner is named, so the spacing is unknown (0).
+* Their paths are not those on disk (the downloader renames the folders inside), and end in line breaks within the
+  quotes. Only the first folder of a path is right, so a film and its abnormalities are found by it.
+* The headers' Patient ID is the folder's name, and their View Position is missing: patient, side and view are taken
+  from the tables.
+* Cropped film and mask are often swapped, in the tables as on disk: the mask is the two-valued picture of its film's
+  size. A two-valued picture of another size is scaled to the film when their aspects agree within 1 %; otherwise the
+  film is refused (`mask_size`), so that no part of its truth is ever left out.
+* A patient may be among the masses and among the calcifications, and on both sides of the official split, with the
+  same film in two folders. A film is one item whatever the tables that list it, its truth is the union of its masses,
+  and the official split is not used.
+* A film with calcifications only has no mass. This is known from the tables of masses, so none of the four tables may
+  be absent.
+* The scanner is not named, so the spacing is unknown (0).
 """
 
 import re
@@ -25,12 +31,20 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.archive.layouts.tables_in import one_of, read_rows
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 
-TABLES = tuple(f"{kind}_case_description_{part}_set.csv" for kind in ("mass", "calc") for part in ("train", "test"))
-COLUMNS = ("patient_id", "left or right breast", "image view", "abnormality type", "image file path", "ROI mask file path")
+TABLES = tuple(f"{group}_case_description_{part}_set.csv" for group in ("mass", "calc") for part in ("train", "test"))
+COLUMNS = (
+    "patient_id",
+    "left or right breast",
+    "image view",
+    "abnormality type",
+    "image file path",
+    "ROI mask file path",
+)
 FILM_FOLDER = re.compile(r"(?:Mass|Calc)-(?:Training|Test)_(P_\d{5})_(LEFT|RIGHT)_(CC|MLO)")
 SIDES = {"LEFT": Side.LEFT, "RIGHT": Side.RIGHT}
 DENSITY = ("breast_density", "breast density")  # the tables of masses and of calcifications spell it differently
@@ -45,7 +59,7 @@ class Abnormality:
     film: tuple[str, str, str]  # patient, LEFT or RIGHT, CC or MLO
     film_folder: str
     mask_folder: str  # "" = not a mass
-    density: str  # of the film, ACR a to d; "" = not said
+    density: str  # of the film, ACR a to d; "" = not given
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,7 @@ class CbisDdsm:
         return [_item(films[film]) for film in sorted(films)]
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
-        """Return the film, then all that lies with its masses; a folder stands for what is not there."""
+        """Return the film's files, then those of its masses; a folder without files is returned itself."""
         return [path for folder in (item.name, *item.masks) for path in _files_in(source, folder) or [source / folder]]
 
     def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
@@ -98,24 +112,30 @@ class CbisDdsm:
 
 
 def _abnormality(row: dict[str, str], *, where: str) -> Abnormality:
-    kind = one_of(row["abnormality type"], (MASS, CALCIFICATION), where=f"{where}, abnormality type")
+    abnormality_type = one_of(row["abnormality type"], (MASS, CALCIFICATION), where=f"{where}, abnormality type")
     film = (row["patient_id"], row["left or right breast"], row["image view"])
     folder = row["image file path"].split("/")[0]
     match = FILM_FOLDER.fullmatch(folder)
     if match is None or match.groups() != film:
-        raise ValueError(f"{where}: image file path does not begin with the folder of this patient, breast and view: correct the row")
-    mask_folder = row["ROI mask file path"].split("/")[0] if kind == MASS else ""
-    if kind == MASS and not re.fullmatch(rf"{folder}_\d+", mask_folder):
-        raise ValueError(f"{where}: ROI mask file path does not begin with the folder of one of this film's abnormalities: correct the row")
+        raise UserError(
+            f"{where}: image file path does not begin with the folder of this patient, breast and view: correct the row"
+        )
+    mask_folder = row["ROI mask file path"].split("/")[0] if abnormality_type == MASS else ""
+    if abnormality_type == MASS and not re.fullmatch(rf"{folder}_\d+", mask_folder):
+        raise UserError(
+            f"{where}: ROI mask file path does not begin with the folder of one of this film's abnormalities: "
+            "correct the row"
+        )
     return Abnormality(film, folder, mask_folder, density_of(next(filter(None, (row[name] for name in DENSITY)), "")))
 
 
 def _item(abnormalities: list[Abnormality]) -> SourceItem:
-    """Return one film; where it lies in several folders, the one that goes with its masses counts."""
+    """Return one film; where it lies in several folders, that of a row with a mass counts."""
     patient, side, view = abnormalities[0].film
-    folders = {row.film_folder for row in abnormalities if row.mask_folder} or {row.film_folder for row in abnormalities}
+    with_mass = [row for row in abnormalities if row.mask_folder]
+    folders = {row.film_folder for row in with_mass or abnormalities}
     masks = tuple(sorted({row.mask_folder for row in abnormalities} - {""}))
-    woman = f"CBIS-DDSM {patient}"
+    name = f"CBIS-DDSM {patient}"
     return SourceItem(
         name=min(folders),
         has_truth=True,
@@ -124,8 +144,8 @@ def _item(abnormalities: list[Abnormality]) -> SourceItem:
         side=SIDES[side],
         view=view,
         density=abnormalities[0].density,
-        patient=woman,
-        study=woman,
+        patient=name,
+        study=name,
     )
 
 
@@ -136,24 +156,34 @@ def _files_in(source: Path, folder: str) -> list[Path]:
 
 
 def _downloads(source: Path) -> Iterator[Path]:
-    """Return where the folders of films may lie: every manifest of the data set is downloaded into a folder of its own."""
+    """Return the folders that may hold the folders of films.
+
+    Every manifest of the data set is downloaded into a folder of its own.
+    """
     yield source
     yield source / "CBIS-DDSM"
     yield from sorted(source.glob("manifest-*/CBIS-DDSM"))
 
 
 def _mask_in(source: Path, folder: str, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Return the mask among the pictures of one abnormality: [rows, cols] bool of the film's shape."""
+    """Return the mask among the pictures of one abnormality: [rows, cols] bool of the film's shape.
+
+    Raises ImageRefused not_found, mask_size, ambiguous, mask_empty.
+    """
     files = _files_in(source, folder)
     if not files:
         raise ImageRefused("not_found", "the mask of a listed mass is not in the source")
     pictures = [read_pixels(path) for path in files]
     masks = [picture for picture in pictures if _is_two_valued(picture)]
-    fitting = [mask for mask in masks if mask.shape == shape] or [mask for mask in masks if _has_aspect_of(mask, shape=shape)]
+    fitting = [mask for mask in masks if mask.shape == shape] or [
+        mask for mask in masks if _has_aspect_of(mask, shape=shape)
+    ]
     if not fitting:
         sizes = [list(picture.shape) for picture in pictures]
-        raise ImageRefused("mask_size", f"no mask of the film's size {list(shape)} px or aspect; the pictures with it are {sizes} px")
-    mask, *others = (_spread(mask > mask.min(), shape=shape) for mask in fitting)
+        raise ImageRefused(
+            "mask_size", f"no mask of the film's size {list(shape)} px or aspect; the pictures with it are {sizes} px"
+        )
+    mask, *others = (_scaled(mask > mask.min(), shape=shape) for mask in fitting)
     if any(not np.array_equal(mask, other) for other in others):
         raise ImageRefused("ambiguous", f"{len(fitting)} different masks of one abnormality")
     if not mask.any():
@@ -169,7 +199,7 @@ def _has_aspect_of(mask: np.ndarray, *, shape: tuple[int, ...]) -> bool:
     return abs(mask.shape[1] * shape[0] / (mask.shape[0] * shape[1]) - 1) < MAX_ASPECT_ERROR
 
 
-def _spread(mask: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
-    """Return [rows, cols] bool of another shape: each pixel takes the value where its centre lies."""
+def _scaled(mask: np.ndarray, *, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the mask in another shape, [rows, cols] bool: each pixel has the value at its centre."""
     rows, cols = ((np.arange(new) + 0.5) * old / new for new, old in zip(shape, mask.shape, strict=True))
     return mask[np.ix_(rows.astype(np.intp), cols.astype(np.intp))]

@@ -1,17 +1,20 @@
-"""CMMD (The Chinese Mammography Database) as TCIA's downloader writes it: DICOM files, and what was proven in which breast.
+"""CMMD (The Chinese Mammography Database) as TCIA's downloader writes it: DICOM files and one table of breasts.
 
-CMMD_clinicaldata_revision.csv                 one row per breast: ID1, LeftRight, Age, number, abnormality, classification, subtype;
-                                               published as .xlsx, to be saved as CSV; delimited by , or ;
+CMMD_clinicaldata_revision.csv   one row per breast: ID1, LeftRight, Age, number, abnormality, classification, subtype;
+                                 published as .xlsx, to be saved as CSV; delimited by , or ;
 [manifest-*/]CMMD/D1-0001/<study>/<series>/1-1.dcm
 
 What the table does not make plain:
-* it says nothing of single files: which woman and which breast a file shows stands in its header only, so listing reads every header;
-* View Position is empty in all headers, the view stands in the View Code Sequence;
-* abnormality mass or both: there is a mass in the breast, and nobody has outlined it, so its images are positive without truth;
-* abnormality calcification: no mass is said of the breast (0), yet there is no truth either. The table tells what the proven lesion was,
-  not that a reader looked for other masses; and as no mass of the set is outlined, the only CMMD images with truth would be without a mass:
-  held out or taught, the machine's look would tell the answer;
-* a breast without a row: nothing is known.
+* It contains nothing about single files: the patient and the breast of a file stand in its header only, so listing
+  reads every header.
+* View Position is empty in all headers; the view stands in the View Code Sequence.
+* Abnormality mass or both: there is a mass in the breast, and nobody has outlined it, so its images are positive
+  without truth.
+* Abnormality calcification: the table gives no mass for the breast (0), yet there is no truth either. The table gives
+  the proven lesion; it does not state that a radiologist looked for other masses. Besides, no mass of the set is
+  outlined, so all CMMD images with truth would be without a mass: in training and in held-out data, a network could
+  recognise the X-ray machine instead of a mass.
+* A breast without a row: nothing is known.
 """
 
 import re
@@ -21,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
-from system.archive.layouts.tables_in import one_of, read_rows
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.imaging.dicom_file import careful_reading, parse_header, text_of
 from system.records import Side
@@ -38,13 +42,13 @@ Breast = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Cmmd:
-    """The images; of their masses only how many breasts have one."""
+    """The images; of their masses it is only known which breasts have one."""
 
     name: str = "cmmd"
     report_source: str = "none"
 
     def items(self, source: Path) -> list[SourceItem]:
-        """Return every file of the downloads, ordered by path, then the breasts of the table that none of them shows."""
+        """Return every file of the downloads, ordered by path, then the breasts of the table that have no file."""
         num_masses = _num_masses(source)
         breasts = {path.relative_to(source).as_posix(): _breast_in(path) for path in sorted(source.rglob("*.dcm"))}
         absent = sorted(num_masses.keys() - set(breasts.values()))
@@ -63,7 +67,7 @@ class Cmmd:
         image = read_dicom(path, config=config)
         return replace(image, patient=f"CMMD {image.patient}" if image.patient else "")
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - no image has truth
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is no truth
         """Return an empty mask."""
         return np.zeros(image.pixels.shape, bool)
 
@@ -73,24 +77,26 @@ class Cmmd:
 
 
 def _num_masses(source: Path) -> dict[Breast, int]:
-    """Return what the table says of each of its breasts."""
+    """Return the number of masses of each breast in the table: 0 or 1."""
     path = source / TABLE
     if not path.exists() and (source / SPREADSHEET).exists():
-        raise ValueError(f"{SPREADSHEET} is not read: open it in a spreadsheet program and save it beside as {TABLE} (CSV, UTF-8)")
+        raise UserError(
+            f"{SPREADSHEET} is not read: open it in a spreadsheet program and save it beside as {TABLE} (CSV, UTF-8)"
+        )
     found: dict[Breast, int] = {}
     for line, row in read_rows(path, columns=COLUMNS, delimiter=_delimiter(path)):
         where = f"{TABLE} line {line}"
         if not PATIENT_ID.fullmatch(row["ID1"]):
-            raise ValueError(f"{where}, ID1: expected D1-0000 or D2-0000 with other digits: correct the row")
+            raise UserError(f"{where}, ID1: expected D1-0000 or D2-0000 with other digits: correct the row")
         breast = row["ID1"], one_of(row["LeftRight"], tuple(Side), where=f"{where}, LeftRight")
         if breast in found:
-            raise ValueError(f"{where}: a breast is listed twice: keep one row")
+            raise UserError(f"{where}: a breast is listed twice: keep one row")
         found[breast] = NUM_MASSES[one_of(row["abnormality"], tuple(NUM_MASSES), where=f"{where}, abnormality")]
     return found
 
 
 def _delimiter(path: Path) -> str:
-    """Return what separates the columns: spreadsheet programs write the one of the computer's language."""
+    """Return the delimiter of the columns: spreadsheet programs write that of the computer's language."""
     if not path.exists():
         return ","
     with path.open("rb") as file:
@@ -98,11 +104,16 @@ def _delimiter(path: Path) -> str:
 
 
 def _breast_in(path: Path) -> Breast:
-    """Return whose breast a file shows, by its header; empty texts where it cannot be read: `read` says so, at the cost of one row."""
+    """Return the patient and the breast in a file's header.
+
+    Both are "" where the header cannot be read: `read` refuses such a file later, which costs one row.
+    """
     limits = DicomConfig()
     try:
         with path.open("rb") as file, careful_reading():
-            header = parse_header(file, max_file_bytes=limits.max_file_bytes, max_inflated_bytes=limits.max_inflated_bytes).header
+            header = parse_header(
+                file, max_file_bytes=limits.max_file_bytes, max_inflated_bytes=limits.max_inflated_bytes
+            ).header
             return text_of(header, "PatientID"), text_of(header, "ImageLaterality")
     except (ImageRefused, OSError):
         return "", ""

@@ -1,8 +1,8 @@
-"""A folder of DICOM files with a table of reports and, where masses are known, truth.csv and masks/: what a hospital hands over.
+"""A hospital's export: DICOM files with a table of reports and, where masses are known, truth.csv and masks/.
 
 dicom/**      any file names; without this folder the files lie in the source itself
-truth.csv     optional: file, mask, side, view, num_masses, split, and where known density (ACR a to d); other columns are passed over; a
-              file that is not listed has no known truth
+truth.csv     optional: file, mask, side, view, num_masses, split, and where known density (ACR a to d); other columns
+              are ignored; a file that is not listed has no known truth
 reports.csv   or reports.parquet, optional: study (StudyInstanceUID), version, status, language, description, impression
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of, inside
 from system.archive.layouts.report_table import read_report_file
-from system.archive.layouts.tables_in import one_of, read_rows, to_count
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows, to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, Split
 
@@ -24,7 +25,7 @@ NOT_IMAGES = ("truth.csv", "DICOMDIR", *REPORT_TABLES)
 
 @dataclass(frozen=True, slots=True)
 class DicomFolder:
-    """DICOM files; who, which side and which view stand in their headers."""
+    """DICOM files; patient, side and view stand in their headers."""
 
     name: str
     report_source: str
@@ -33,7 +34,9 @@ class DicomFolder:
         """Return every file below dicom/ with its row of truth.csv, ordered by path."""
         folder = _image_folder(source)
         truth = _read_truth(source)
-        found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if _may_be_image(path, folder=folder)}
+        found = {
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if _may_be_image(path, folder=folder)
+        }
         return [truth.get(name, SourceItem(name)) for name in sorted(found | truth.keys())]
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
@@ -46,11 +49,11 @@ class DicomFolder:
         image = read_dicom(path, config=config)
         for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
             if listed and listed != found:
-                raise ImageRefused("view", f"truth.csv says {what} {listed[:4]!r}, the header {found.value!r}")
+                raise ImageRefused("view", f"the {what} is {listed[:4]!r} in truth.csv, {found.value!r} in the header")
         return image
 
     def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
-        """Return the listed mask, or an empty one where truth.csv says that there is no mass."""
+        """Return the listed mask, or an empty one where truth.csv lists no mass."""
         if not item.masks:
             return np.zeros(image.pixels.shape, bool)
         mask = read_plain(inside(source / "masks", item.masks[0])) > 0
@@ -58,9 +61,11 @@ class DicomFolder:
             raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
         return mask
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - reports name their study
-        """Return the rows of reports.csv or reports.parquet; none when both are absent, those of both when both are there."""
-        return [report for name in REPORT_TABLES if (source / name).exists() for report in read_report_file(source / name)]
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - they name studies
+        """Return the rows of reports.csv and of reports.parquet; none when both are absent."""
+        return [
+            report for name in REPORT_TABLES if (source / name).exists() for report in read_report_file(source / name)
+        ]
 
 
 def _image_folder(source: Path) -> Path:
@@ -82,7 +87,7 @@ def _read_truth(source: Path) -> dict[str, SourceItem]:
         where = f"{path.name} line {line}"
         item = _truth_item(row, where=where)
         if item.name in items:
-            raise ValueError(f"{where}: a file is listed twice: keep one row")
+            raise UserError(f"{where}: a file is listed twice: keep one row")
         items[item.name] = item
     return items
 
@@ -90,7 +95,7 @@ def _read_truth(source: Path) -> dict[str, SourceItem]:
 def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
     num_masses = to_count(row["num_masses"], where=f"{where}, num_masses")
     if row["mask"] and not num_masses:
-        raise ValueError(f"{where}: a mask is named but num_masses is 0: correct one of them")
+        raise UserError(f"{where}: a mask is named but num_masses is 0: correct one of them")
     return SourceItem(
         name=row["file"],
         has_truth=bool(row["mask"]) or num_masses == 0,

@@ -1,16 +1,21 @@
-"""INbreast as it is distributed: full-field DICOM files, one table, and one OsiriX file of outlines per image that has findings.
+"""INbreast as it is distributed: full-field DICOM files, one table, and OsiriX files of outlines.
 
-INbreast.csv                                            File Name (a number), Laterality, View, Acquisition date, …; delimited by ;
-AllDICOMs/20586908_6c613a14b80a8591_MG_R_CC_ANON.dcm    number, patient, side and view (ML stands for MLO)
-AllXML/20586908.xml                                     a property list: Images, ROIs, each with a Name and its Point_px "(x, y)"
+There is one file of outlines for each image that has findings:
+
+INbreast.csv                                          File Name (a number), Laterality, View, Acquisition date, …;
+                                                      delimited by ;
+AllDICOMs/20586908_6c613a14b80a8591_MG_R_CC_ANON.dcm  number, patient, side and view (ML stands for MLO)
+AllXML/20586908.xml                                   a property list: Images, ROIs, each with a Name and its
+                                                      Point_px "(x, y)"
 
 What the table does not make plain:
-* it has no patients ("removed"), and the headers are blank: the file's name says whose image it is, and with the acquisition month which
-  study it belongs to, for some women came twice;
-* a listed image without an XML file has no findings; of one that the table does not list, nothing is known;
-* only ROIs named Mass are masses (not Spiculated Region, Cluster, Distortion, …, whose spelling varies). A Mass of one or two points is a
-  place, not an outline: it makes its image positive without truth;
-* an XML file that is not such a list, declares entities or is over the size limit keeps its image out (`truth_unreadable`).
+* It has no patients ("removed"), and the headers are blank. The patient stands in the file's name; patient and
+  acquisition month make the study, because some patients came twice.
+* A listed image without an XML file has no findings; of an image that the table does not list, nothing is known.
+* Only ROIs named Mass are masses (not Spiculated Region, Cluster, Distortion, …, whose spelling varies). A Mass of one
+  or two points is a place, not an outline: it makes its image positive without truth.
+* An image whose XML file is not such a list, declares entities or is over the size limit is refused
+  (`truth_unreadable`).
 """
 
 import plistlib
@@ -23,7 +28,8 @@ import numpy as np
 from skimage.draw import polygon
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.archive.layouts.tables_in import one_of, read_rows
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 
@@ -43,7 +49,7 @@ class InBreast:
     report_source: str = "none"
 
     def items(self, source: Path) -> list[SourceItem]:
-        """Return what the table lists and what lies in AllDICOMs, ordered by name."""
+        """Return the images of the table and of AllDICOMs, ordered by name."""
         listed = _listed(source)
         found = [path.name for path in (source / "AllDICOMs").glob("*.dcm")]
         absent = [f"{number}.dcm" for number in listed.keys() - {_number(file_name) for file_name in found}]
@@ -62,7 +68,9 @@ class InBreast:
             raise ImageRefused("missing_id", "the file's name is not <number>_<patient>_MG_<side>_<view>_ANON.dcm")
         side, view = Side(match["side"]), _view(match["view"])
         if item.side and (item.side, item.view) != (side, view):
-            raise ImageRefused("view", f"{TABLE} says {item.side} {item.view}, the file's name {side.value} {view.value}")
+            raise ImageRefused(
+                "view", f"{TABLE} has {item.side} {item.view}, the file's name has {side.value} {view.value}"
+            )
         _mass_outlines(_outline_file(source, item.name))
         return SourceImage(
             pixels=read_pixels(path, config=config),
@@ -96,24 +104,27 @@ def _listed(source: Path) -> dict[str, dict[str, str]]:
         where, number = f"{TABLE} line {line}", row["File Name"]
         one_of(row["Laterality"], tuple(Side), where=f"{where}, Laterality")
         if not number.isascii() or not number.isdigit() or number in rows:
-            raise ValueError(f"{where}, File Name: expected a number that no other row has: correct the row")
+            raise UserError(f"{where}, File Name: expected a number that no other row has: correct the row")
         rows[number] = row
     return rows
 
 
 def _number(file_name: str) -> str:
-    """Return what stands before the first _ or point."""
+    """Return the text before the first _ or point."""
     return re.split(r"[_.]", file_name, maxsplit=1)[0]
 
 
 def _item(source: Path, file_name: str, *, row: dict[str, str] | None) -> SourceItem:
-    """Return one image. row: of the table; None = not listed."""
+    """Return one image.
+
+    row: of the table; None = not listed
+    """
     name = f"AllDICOMs/{file_name}"
     match = FILE_NAME.fullmatch(file_name)
-    woman = f"INbreast {match['patient']}" if match else ""
+    patient = f"INbreast {match['patient']}" if match else ""
     try:
         outlines = _mass_outlines(_outline_file(source, name))
-    except ImageRefused:  # `read` says so again, where a refusal costs one row
+    except ImageRefused:  # `read` raises it again, where it costs one row
         outlines = []
     return SourceItem(
         name=name,
@@ -122,8 +133,8 @@ def _item(source: Path, file_name: str, *, row: dict[str, str] | None) -> Source
         side=row["Laterality"] if row else "",
         view=row["View"] if row else "",
         density=density_of(row["ACR"]) if row else "",
-        patient=woman,
-        study=f"{woman} {row['Acquisition date'] if row else f'of {file_name}'}",
+        patient=patient,
+        study=f"{patient} {row['Acquisition date'] if row else f'of {file_name}'}",
     )
 
 
@@ -136,24 +147,28 @@ def _outline_file(source: Path, name: str) -> Path:
 
 
 def _mass_outlines(path: Path) -> list[np.ndarray]:
-    """Return the points of every ROI named Mass: [N, 2] float each, x and y from the top left, source px; none where there is no file.
+    """Return the points of every ROI named Mass: [N, 2] float each, x and y from the top left, source px.
 
-    Raises ImageRefused truth_unreadable.
+    No file means no ROI. Raises ImageRefused truth_unreadable.
     """
     if not path.exists():
         return []
     if path.stat().st_size > MAX_XML_BYTES:
-        raise ImageRefused("truth_unreadable", f"the XML file has {path.stat().st_size} bytes, at most {MAX_XML_BYTES} are read")
+        raise ImageRefused(
+            "truth_unreadable", f"the XML file has {path.stat().st_size} bytes, at most {MAX_XML_BYTES} are read"
+        )
     try:
         content = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)  # refuses entity declarations
         rois = [roi for image in content["Images"] for roi in image["ROIs"]]
         return [_points(roi["Point_px"]) for roi in rois if str(roi.get("Name", "")).strip().lower() == "mass"]
     except (ExpatError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ImageRefused("truth_unreadable", f"the XML file is no OsiriX list of ROIs ({type(error).__name__})") from None
+        raise ImageRefused(
+            "truth_unreadable", f"the XML file is no OsiriX list of ROIs ({type(error).__name__})"
+        ) from None
 
 
 def _points(texts: list[str]) -> np.ndarray:
-    """Return [N, 2] float from "(x, y)"; raises ValueError for anything else."""
+    """Return [N, 2] float from texts "(x, y)". Raises ValueError for any other text."""
     matches = [POINT.fullmatch(text.strip()) for text in texts]
     points = np.array([match.groups() for match in matches if match], dtype=float).reshape(-1, 2)
     if len(points) != len(texts) or not np.isfinite(points).all():

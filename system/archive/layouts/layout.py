@@ -1,6 +1,6 @@
-"""What a layout supplies, and the records it speaks in; all ids here are raw and only to be hashed.
+"""The interface of a layout, and its records. All ids here are raw and must be hashed before they are stored.
 
-Items travel as JSON: on the other side, a tuple of theirs may be a list.
+Items are sent to the reading process as JSON, so what is a tuple here may be a list in a layout's `read` and `mask`.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,21 @@ from system.records import Side
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
-    """One image file and what the source says of its masses."""
+    """One image file and what the lists of the source contain about it."""
 
     name: str  # path relative to the source
-    has_truth: bool = False  # it is known where all its masses are
-    num_masses: int = 0  # said to be there; may be positive without truth
-    masks: tuple[str, ...] = ()  # files or folders of masks, named as the layout names them; the truth is their union
+    has_truth: bool = False  # the places of all its masses are known
+    num_masses: int = 0  # by the list; may be above 0 without truth
+    masks: tuple[str, ...] = ()  # files or folders of masks, by the layout's own names; the truth is their union
     circles_px: tuple[tuple[float, float, float], ...] = ()  # x, y from the top left and radius, source px
-    boxes_px: tuple[tuple[float, float, float, float], ...] = ()  # x0, y0, x1, y1 from the top left, source px; may reach outside
-    size_px: tuple[int, ...] = ()  # rows, cols of the picture that the places were marked in; () = not said
-    side: str = ""  # what the source's list says, to be compared with the image; "" = nothing
-    view: str = ""
-    density: str = ""  # ACR a (fatty) to d (extremely dense); "" = not said
-    patient: str = ""  # who she is, where the list or the file's name says it; "" = the header does
-    study: str = ""
+    # x0, y0, x1, y1 from the top left, source px; may reach outside
+    boxes_px: tuple[tuple[float, float, float, float], ...] = ()
+    size_px: tuple[int, ...] = ()  # rows, cols of the picture in which the masses were marked; () = not given
+    side: str = ""  # L or R by the list, to be compared with the image; "" = not given
+    view: str = ""  # CC or MLO by the list, to be compared with the image; "" = not given
+    density: str = ""  # ACR a (fatty) to d (extremely dense); "" = not given
+    patient: str = ""  # raw id by the list or the file's name; "" = the header has it
+    study: str = ""  # raw id by the list or the file's name; "" = the header has it
     split: str = ""  # "" = the archive decides
 
 
@@ -58,11 +59,11 @@ class Layout(Protocol):
         ...
 
     def items(self, source: Path) -> list[SourceItem]:
-        """Return the images in a fixed order. Raises ValueError when a list in the source is wrong."""
+        """Return the images in a fixed order. Raises UserError when a list in the source is wrong or absent."""
         ...
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
-        """Return every file the item is read from, the image first, whether or not it exists; opens nothing."""
+        """Return every file from which the item is read, the image first, whether or not it exists; opens no file."""
         ...
 
     def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DicomConfig()) -> SourceImage:
@@ -74,18 +75,24 @@ class Layout(Protocol):
         ...
 
     def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
-        """Return the reports. sides: item name -> breast, of the images that could be read."""
+        """Return the reports. Raises UserError when a table of reports is wrong.
+
+        sides: item name -> breast, of the images that could be read
+        """
         ...
 
 
 def density_of(text: str) -> str:
-    """Return the ACR letter, a to d, of a density as data sets write it (2, B, DENSITY B); "" for what is none: it only sorts results."""
+    """Return the ACR letter, a to d, of a density as data sets write it (2, B, DENSITY B).
+
+    Any other text gives "", not an error: the density only sorts results into groups.
+    """
     last = text.strip().lower().removeprefix("density").strip()
     return dict(zip("1234", "abcd", strict=True)).get(last, last if last in tuple("abcd") else "")
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path of a listed file, which must lie in the folder. Raises ImageRefused not_found."""
+    """Return the path of a listed file. Raises ImageRefused not_found when it is not in the folder."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
         raise ImageRefused("not_found", "a listed file is not in the source folder")

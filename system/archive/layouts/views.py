@@ -1,7 +1,7 @@
-"""A folder of views as somebody has them, DICOM, PNG and PGM in any arrangement: what `mammoloop predict` reads.
+"""A folder of single views, DICOM, PNG and PGM files in any arrangement: the input of `mammoloop predict`.
 
 **           any file names
-views.csv    file, study, side (L, R), view (CC, MLO); needed for PNG and PGM files, which do not say what they show
+views.csv    file, study, side (L, R), view (CC, MLO); needed for PNG and PGM files, which have no header with these
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, inside
-from system.archive.layouts.tables_in import one_of, read_rows
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, ViewPosition
 
@@ -42,23 +43,25 @@ class ViewFolder:
         if path.suffix.lower() in PLAIN:
             return _plain(path, item)
         image = read_dicom(path, config=config)
-        for what, said, found in (("side", item.side, image.side), ("view", item.view, image.view)):
-            if said and said != found:
-                raise ImageRefused("view", f"{LIST} says {what} {said!r}, the header {found.value!r}")
+        for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
+            if listed and listed != found:
+                raise ImageRefused("view", f"the {what} is {listed!r} in {LIST}, {found.value!r} in the header")
         return image
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is never a truth
-        """Return an empty mask; no item of this layout has a truth."""
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is no truth
+        """Return an empty mask."""
         return np.zeros(image.pixels.shape, bool)
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002
-        """Return none."""
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+        """Return nothing."""
         return []
 
 
 def _plain(path: Path, item: SourceItem) -> SourceImage:
     if not item.side:
-        raise ImageRefused("view", f"a PNG or PGM does not say what it shows: list it in {LIST} with file, study, side and view")
+        raise ImageRefused(
+            "view", f"a PNG or PGM does not say what it shows: list it in {LIST} with file, study, side and view"
+        )
     return SourceImage(
         pixels=read_plain(path).astype(np.float32),
         side=Side(item.side),
@@ -76,9 +79,9 @@ def _read_list(path: Path) -> dict[str, SourceItem]:
     for line, row in read_rows(path, columns=("file", "study", "side", "view")) if path.exists() else []:
         where = f"{path.name} line {line}"
         if row["file"] in items:
-            raise ValueError(f"{where}: a file is listed twice: keep one row")
+            raise UserError(f"{where}: a file is listed twice: keep one row")
         if not row["study"]:
-            raise ValueError(f"{where}: study is empty: give the images of one examination the same word")
+            raise UserError(f"{where}: study is empty: give all images of one examination the same study")
         side = one_of(row["side"], tuple(Side), where=f"{where}, side")
         view = one_of(row["view"], tuple(ViewPosition), where=f"{where}, view")
         items[row["file"]] = SourceItem(name=row["file"], study=row["study"], side=side, view=view)

@@ -1,15 +1,20 @@
 """VinDr-Mammo as PhysioNet distributes it: DICOM files by study, and boxes around findings.
 
-breast-level_annotations.csv         one row per image: study_id, image_id, laterality, view_position, height, width, split, …
-finding_annotations.csv              one row per finding: image_id, finding_categories (a Python list as text), xmin, ymin, xmax, ymax, …
+breast-level_annotations.csv   one row per image:
+                               study_id, image_id, laterality, view_position, height, width, split, …
+finding_annotations.csv        one row per finding:
+                               image_id, finding_categories (a Python list as text), xmin, ymin, xmax, ymax, …
 images/<study_id>/<image_id>.dicom
 
 What the tables do not make plain:
-* nothing joins the studies of one woman, and the headers' Patient ID does not say who she is: a study counts as a patient;
-* an image without findings has a row too (['No Finding']), without a box; a finding may be several things, Mass among them;
-* boxes reach outside the picture: they are cut at its edges and filled, so a mask is a rectangle;
-* only findings that were not benign (BI-RADS 3 and above) were marked: the truth is of those, a benign mass is background;
-* the official test set is kept as ours, the training set is ours to split.
+* Nothing joins the studies of one patient, and the headers' Patient ID does not identify anybody: a study counts as a
+  patient.
+* An image without findings has a row too (['No Finding']), without a box. A finding may have several categories, Mass
+  among them.
+* Boxes reach outside the picture: they are cut at its edges and filled, so a mask is a rectangle.
+* Only findings that were not benign (BI-RADS 3 and above) were marked. The truth holds those only; a benign mass is
+  background.
+* The official test set is kept as our test set; the training set is split by this archive.
 """
 
 import ast
@@ -22,7 +27,8 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.archive.layouts.tables_in import one_of, read_rows, to_count, to_number
+from system.errors import UserError
+from system.files.csv_in import one_of, read_rows, to_count, to_number
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.records import Side, Split, ViewPosition
 
@@ -50,7 +56,10 @@ class VinDrMammo:
         """Return the listed images, ordered by path."""
         images = _images(source)
         boxes = _mass_boxes(source, known=images)
-        items = [replace(item, num_masses=len(boxes[image_id]), boxes_px=tuple(boxes[image_id])) for image_id, item in images.items()]
+        items = [
+            replace(item, num_masses=len(boxes[image_id]), boxes_px=tuple(boxes[image_id]))
+            for image_id, item in images.items()
+        ]
         return sorted(items, key=lambda item: item.name)
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
@@ -65,16 +74,20 @@ class VinDrMammo:
         image = read_dicom(path, config=config)
         for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
             if listed != found:
-                raise ImageRefused("view", f"{IMAGES} says {what} {listed!r}, the header {found.value!r}")
+                raise ImageRefused("view", f"the {what} is {listed!r} in {IMAGES}, {found.value!r} in the header")
         return replace(image, patient=item.patient, study=item.study, image=f"VinDr-Mammo {path.stem}")
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - the list has boxes
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - boxes are in the item
         """Return the filled boxes of the masses, cut at the picture's edges."""
         if tuple(item.size_px) != image.pixels.shape:
-            raise ImageRefused("mask_size", f"boxes were marked in {list(item.size_px)} px, the image has {list(image.pixels.shape)}")
+            raise ImageRefused(
+                "mask_size", f"boxes were marked in {list(item.size_px)} px, the image has {list(image.pixels.shape)}"
+            )
         mask = np.zeros(image.pixels.shape, bool)
         for x0, y0, x1, y1 in item.boxes_px:
-            inside = mask[max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))]
+            inside = mask[
+                max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))
+            ]
             if not inside.size:
                 raise ImageRefused("mask_empty", "the box of a mass lies outside its image")
             inside[...] = True
@@ -86,12 +99,12 @@ class VinDrMammo:
 
 
 def _images(source: Path) -> dict[str, SourceItem]:
-    """Return the listed images by image_id, their findings left out."""
+    """Return the listed images by image_id, without their findings."""
     items: dict[str, SourceItem] = {}
     for line, row in read_rows(source / IMAGES, columns=IMAGE_COLUMNS, optional=("breast_density",)):
         where = f"{IMAGES} line {line}"
         if row["image_id"] in items:
-            raise ValueError(f"{where}: an image is listed twice: keep one row")
+            raise UserError(f"{where}: an image is listed twice: keep one row")
         items[row["image_id"]] = _image(row, where=where)
     return items
 
@@ -99,7 +112,7 @@ def _images(source: Path) -> dict[str, SourceItem]:
 def _image(row: dict[str, str], *, where: str) -> SourceItem:
     for column in ("study_id", "image_id"):
         if not IDENTIFIER.fullmatch(row[column]):
-            raise ValueError(f"{where}, {column}: expected letters and digits: correct the row")
+            raise UserError(f"{where}, {column}: expected letters and digits: correct the row")
     study = f"VinDr-Mammo {row['study_id']}"
     return SourceItem(
         name=f"images/{row['study_id']}/{row['image_id']}.dicom",
@@ -120,25 +133,25 @@ def _mass_boxes(source: Path, *, known: Iterable[str]) -> dict[str, list[BoxPx]]
     for line, row in read_rows(source / FINDINGS, columns=FINDING_COLUMNS):
         where = f"{FINDINGS} line {line}"
         if row["image_id"] not in boxes:
-            raise ValueError(f"{where}: {IMAGES} does not list this image: take both tables from one release")
+            raise UserError(f"{where}: {IMAGES} does not list this image: take both tables from one release")
         if MASS in _categories(row["finding_categories"], where=where):
             boxes[row["image_id"]].append(_box(row, where=where))
     return boxes
 
 
 def _categories(text: str, *, where: str) -> list[str]:
-    """Return what a finding is, from the text of a Python list of texts."""
+    """Return the categories of a finding, from the text of a Python list of texts."""
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(category, str) for category in found):
-        raise ValueError(f"{where}, finding_categories: expected a list like ['Mass'], found {text[:40]!r}")
+        raise UserError(f"{where}, finding_categories: expected a list like ['Mass'], found {text[:40]!r}")
     return found
 
 
 def _box(row: dict[str, str], *, where: str) -> BoxPx:
     x0, y0, x1, y1 = (to_number(row[column], where=f"{where}, {column}") for column in BOX_COLUMNS)
     if x0 >= x1 or y0 >= y1:
-        raise ValueError(f"{where}: xmin and ymin must be below xmax and ymax: correct the row")
+        raise UserError(f"{where}: xmin and ymin must be below xmax and ymax: correct the row")
     return x0, y0, x1, y1

@@ -1,4 +1,7 @@
-"""Stand before an S3 server and pass everything on but the condition of a put: python deaf_proxy.py PORT SERVER."""
+"""A proxy for an S3 server that drops the condition of a put: python deaf_proxy.py PORT SERVER.
+
+Through it, an S3 server behaves like one that ignores If-None-Match.
+"""
 
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,10 +11,10 @@ import requests
 DROPPED = ("transfer-encoding", "connection", "content-length", "content-encoding")
 
 
-class Deaf(BaseHTTPRequestHandler):
+class ConditionDropper(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def answer(self) -> None:
+    def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name: value for name, value in self.headers.items() if name.lower() != "if-none-match"}
         found = requests.request(self.command, sys.argv[2] + self.path, data=body, headers=headers, timeout=30)
@@ -25,8 +28,8 @@ class Deaf(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(found.content)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer  # noqa: N815 - named by http.server
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 - named by http.server
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Deaf).serve_forever()
+    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), ConditionDropper).serve_forever()

@@ -1,9 +1,11 @@
-"""Reading behind the fence: what ends the child costs one row."""
+"""Reading in a child process: a file that ends it costs one row."""
 
 import json
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from system.phantom import PhantomConfig, write_phantom
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hospital")
     write_phantom(folder, num_exams=1, seed=3, config=PhantomConfig(height_px=160, width_px=128, jpeg2000_share=0))
     large = dcmread(sorted((folder / "dicom").rglob("*.dcm"))[0])
@@ -29,42 +31,42 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture
-def fence(source, tmp_path):
+def fence(source: Path, tmp_path: Path) -> Iterator[Fence]:
     archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
     made = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=60))
     yield made
     made.close()
 
 
-def good(source):
+def good(source: Path) -> SourceItem:
     return LAYOUTS["phantom"].items(source)[0]
 
 
-def test_a_good_file_is_taken_and_its_pixels_are_stored(fence, source):
+def test_a_good_file_is_taken_and_its_pixels_are_stored(fence: Fence, source: Path) -> None:
     intake = fence.take(good(source))
 
     assert intake.code == ""
     assert Archive.open(fence.job.archive_uri).pixels(intake.pixel_sha).shape == (80, 64)
 
 
-def test_a_file_that_needs_too_much_memory_is_one_row_and_the_child_goes_on(fence, source):
+def test_a_file_that_needs_too_much_memory_is_one_row_and_the_child_goes_on(fence: Fence, source: Path) -> None:
     codes = [fence.take(item).code for item in (SourceItem("large.dcm"), good(source))]
 
     assert codes == ["memory", ""]
 
 
-def test_a_child_that_dies_is_one_row_and_the_next_file_gets_a_new_one(fence, source):
+def test_a_child_that_dies_is_one_row_and_the_next_file_gets_a_new_one(fence: Fence, source: Path) -> None:
     fence.take(good(source))
     os.kill(fence.pid, signal.SIGSEGV)
 
     crashed, after = fence.take(good(source)), fence.take(good(source))
 
-    assert (crashed.code, crashed.detail) == ("crash", "the reader ended with exit status -11")
+    assert (crashed.code, crashed.detail) == ("crash", "the reading process ended with exit status -11")
     assert after.code == ""
     assert (crashed.source, crashed.stamp) == (after.source, after.stamp)
 
 
-def test_a_child_that_never_answers_is_one_row_and_the_next_file_gets_a_new_one(source, tmp_path):
+def test_a_child_that_never_returns_is_one_row_and_the_next_file_gets_a_new_one(source: Path, tmp_path: Path) -> None:
     archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
     fence = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=15))
     fence.take(good(source))
@@ -76,14 +78,14 @@ def test_a_child_that_never_answers_is_one_row_and_the_next_file_gets_a_new_one(
     assert codes == ["timeout", ""]
 
 
-def test_a_child_that_cannot_start_is_an_error_not_a_row(source, tmp_path):
+def test_a_child_that_cannot_start_is_an_error_not_a_row(source: Path, tmp_path: Path) -> None:
     fence = Fence(ReadJob(str(tmp_path / "none"), "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=60))
 
     with pytest.raises(RuntimeError, match=r"cannot be started \(exit status 1\)"):
         fence.take(good(source))
 
 
-def test_a_job_and_an_item_come_back_from_their_line(source):
+def test_a_job_and_an_item_come_back_from_their_line(source: Path) -> None:
     job = ReadJob("a", "phantom", "b", DicomConfig(allow_for_processing=True), memory_mib=3, timeout_s=0.5)
 
     assert ReadJob.from_json(job.to_json()) == job

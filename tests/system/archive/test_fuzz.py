@@ -1,6 +1,6 @@
-"""Files with bytes changed at random: each one is a row, the reading process stays within its memory, and nothing ends the job.
+"""Files with bytes changed at random: each one is a row, and the reading process stays within its memory.
 
-MAMMOLOOP_FUZZ_FILES says how many (10000 for a release; --log-cli-level=INFO shows the counts).
+MAMMOLOOP_FUZZ_FILES is their number (10000 for a release; --log-cli-level=INFO shows the counts).
 """
 
 import logging
@@ -26,8 +26,8 @@ SMALL = PhantomConfig(height_px=96, width_px=64)
 
 
 @pytest.fixture(scope="module")
-def originals(tmp_path_factory):
-    """A small file of each of three transfer syntaxes, as bytes."""
+def originals(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Return a small file of each of three transfer syntaxes, as bytes."""
     folder = tmp_path_factory.mktemp("originals")
     for name, share in (("native", 0.0), ("jpeg2000", 1.0)):
         write_phantom(folder / name, num_exams=1, seed=1, config=SMALL.model_copy(update={"jpeg2000_share": share}))
@@ -39,7 +39,7 @@ def originals(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_every_mutated_file_is_one_row_and_memory_stays_bounded(originals, tmp_path):
+def test_every_mutated_file_is_one_row_and_memory_stays_bounded(originals: list[bytes], tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     archive = Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=48), site_key=bytes(32))
@@ -58,7 +58,7 @@ def test_every_mutated_file_is_one_row_and_memory_stays_bounded(originals, tmp_p
 
 
 def _mutated(data: bytes, *, rng: np.random.Generator) -> bytes:
-    """Change, cut out or repeat bytes; half the time in the header, where it hurts."""
+    """Change bytes, and at times cut some out; half the time in the header only."""
     changed = bytearray(data)
     end = min(len(data), 2000) if rng.random() < 0.5 else len(data)
     for place in rng.integers(0, end, size=rng.integers(1, 12)):

@@ -4,12 +4,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from system.archive import Archive, SplitConfig
-from system.archive.intake import source_of, stamp_of, take
-from system.archive.layouts import SourceItem
-from system.archive.settle import write_settled
+from system.archive.intake import Intake, source_of, stamp_of, take
+from system.archive.layouts import SourceItem, SourceReport
+from system.archive.settle import SettledRows, write_settled
+from system.errors import UserError
 from system.imaging import DicomConfig, ImageRefused, ImagingConfig, SourceImage
 from system.records import Side, ViewPosition
 
@@ -18,33 +20,33 @@ DICOM = DicomConfig()
 
 
 @dataclass
-class Drawn:
-    """A layout of drawn breasts; `images` says who is on which, `masks` where a mass is."""
+class DrawnLayout:
+    """A layout of drawn breasts; `images` has the image of each item, `masks` its masses."""
 
     images: dict[str, SourceImage | Exception]
     masks: dict[str, np.ndarray] = field(default_factory=dict)
     name: str = "drawn"
     report_source: str = "none"
 
-    def items(self, source):
+    def items(self, source: Path) -> list[SourceItem]:
         return [SourceItem(name) for name in self.images]
 
-    def files(self, source, item):
+    def files(self, source: Path, item: SourceItem) -> list[Path]:
         return [source / item.name]
 
-    def read(self, source, item, *, config=DICOM):
+    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DICOM) -> SourceImage:
         if isinstance(found := self.images[item.name], Exception):
             raise found
         return found
 
-    def mask(self, source, item, image):
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         return self.masks.get(item.name, np.zeros(image.pixels.shape, bool))
 
-    def reports(self, source, *, sides):
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         return []
 
 
-def breast(image="i", *, patient="P1", study="s", seed=0):
+def breast(image: str = "i", *, patient: str = "P1", study: str = "s", seed: int = 0) -> SourceImage:
     y, x = np.mgrid[:100, :80]
     tissue = (x / 60) ** 2 + ((y - 50) / 45) ** 2 < 1
     noise = np.random.default_rng(seed).normal(0, 5, (100, 80))
@@ -52,27 +54,27 @@ def breast(image="i", *, patient="P1", study="s", seed=0):
     return SourceImage(pixels, Side.LEFT, ViewPosition.CC, 0.2, patient, study, image)
 
 
-def square():
+def square() -> np.ndarray:
     mask = np.zeros((100, 80), bool)
     mask[40:50, 20:30] = True
     return mask
 
 
 @pytest.fixture
-def archive(tmp_path):
+def archive(tmp_path: Path) -> Archive:
     return Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=50, width_px=40), site_key=bytes(32))
 
 
-def taken(archive, layout, *items):
+def read_items(archive: Archive, layout: DrawnLayout, *items: SourceItem) -> list[Intake]:
     return [take(archive, layout, source=Path("/dump"), item=item, dicom=DICOM) for item in items]
 
 
-def ingest(archive, layout, *items, overwrite=False):
-    return write_settled(archive, taken(archive, layout, *items), config=SHARES, overwrite=overwrite)
+def ingest(archive: Archive, layout: DrawnLayout, *items: SourceItem, overwrite: bool = False) -> SettledRows:
+    return write_settled(archive, read_items(archive, layout, *items), config=SHARES, overwrite=overwrite)
 
 
-def test_a_row_names_stored_pixels_and_hashed_ids(archive):
-    (intake,) = taken(archive, Drawn({"a": breast()}), SourceItem("a"))
+def test_a_row_names_stored_pixels_and_hashed_ids(archive: Archive) -> None:
+    (intake,) = read_items(archive, DrawnLayout({"a": breast()}), SourceItem("a"))
 
     assert archive.pixels(intake.pixel_sha).shape == (50, 40)
     assert intake.patient_id == archive.identifier("patient", "P1")
@@ -80,18 +82,20 @@ def test_a_row_names_stored_pixels_and_hashed_ids(archive):
     assert intake.mask_sha == ""
 
 
-def test_truth_is_stored_with_its_lesions_counted(archive):
+def test_truth_is_stored_with_its_lesions_counted(archive: Archive) -> None:
     mask = square()
     mask[70:74, 10:14] = True
 
-    (intake,) = taken(archive, Drawn({"a": breast()}, {"a": mask}), SourceItem("a", has_truth=True, num_masses=2))
+    (intake,) = read_items(
+        archive, DrawnLayout({"a": breast()}, {"a": mask}), SourceItem("a", has_truth=True, num_masses=2)
+    )
 
     assert (intake.num_lesions, intake.area_px) == (2, 25 + 4)
     assert (archive.pixels(intake.mask_sha) > 0).sum() == 29
 
 
-def test_a_known_absence_of_masses_is_an_empty_mask(archive):
-    settled = ingest(archive, Drawn({"a": breast()}), SourceItem("a", has_truth=True))
+def test_a_known_absence_of_masses_is_an_empty_mask(archive: Archive) -> None:
+    settled = ingest(archive, DrawnLayout({"a": breast()}), SourceItem("a", has_truth=True))
 
     (row,) = settled.masks.to_pylist()
     assert row["num_lesions"] == 0
@@ -99,10 +103,15 @@ def test_a_known_absence_of_masses_is_an_empty_mask(archive):
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(ImageRefused("multiframe", "4 frames"), "multiframe"), (ValueError("name: JANE DOE"), "unreadable")]
+    ("error", "code"),
+    [(ImageRefused("multiframe", "4 frames"), "multiframe"), (ValueError("name: JANE DOE"), "unreadable")],
 )
-def test_whatever_is_wrong_with_a_file_is_one_row_without_its_name(archive, error, code):
-    settled = ingest(archive, Drawn({"DOE^JANE.dcm": error, "b": breast()}), SourceItem("DOE^JANE.dcm"), SourceItem("b"))
+def test_whatever_is_wrong_with_a_file_is_one_row_without_its_name(
+    archive: Archive, error: Exception, code: str
+) -> None:
+    settled = ingest(
+        archive, DrawnLayout({"DOE^JANE.dcm": error, "b": breast()}), SourceItem("DOE^JANE.dcm"), SourceItem("b")
+    )
 
     (row,) = settled.quarantine.to_pylist()
     assert row["code"] == code
@@ -111,14 +120,18 @@ def test_whatever_is_wrong_with_a_file_is_one_row_without_its_name(archive, erro
     assert settled.images.num_rows == 1
 
 
-def test_a_mask_of_another_size_keeps_its_image_out(archive):
-    settled = ingest(archive, Drawn({"a": breast()}, {"a": np.ones((9, 9), bool)}), SourceItem("a", has_truth=True, num_masses=1))
+def test_a_mask_of_another_size_keeps_its_image_out(archive: Archive) -> None:
+    settled = ingest(
+        archive,
+        DrawnLayout({"a": breast()}, {"a": np.ones((9, 9), bool)}),
+        SourceItem("a", has_truth=True, num_masses=1),
+    )
 
     assert settled.quarantine["code"].to_pylist() == ["mask_size"]
 
 
-def test_ingesting_again_changes_nothing(archive):
-    layout = Drawn({"a": breast(), "b": ImageRefused("view", "XCCL")}, {"a": square()})
+def test_ingesting_again_changes_nothing(archive: Archive) -> None:
+    layout = DrawnLayout({"a": breast(), "b": ImageRefused("view", "XCCL")}, {"a": square()})
     items = SourceItem("a", has_truth=True, num_masses=1), SourceItem("b")
     ingest(archive, layout, *items)
     before = archive.versions()
@@ -129,59 +142,63 @@ def test_ingesting_again_changes_nothing(archive):
     assert (again.images.num_rows, again.num_already_there) == (0, 1)
 
 
-def test_one_uid_with_two_pictures_keeps_the_first(archive):
-    layout = Drawn({"a": breast(seed=1), "b": breast(seed=2)})
+def test_one_uid_with_two_pictures_keeps_the_first(archive: Archive) -> None:
+    layout = DrawnLayout({"a": breast(seed=1), "b": breast(seed=2)})
 
     settled = ingest(archive, layout, SourceItem("a"), SourceItem("b"))
 
-    assert settled.images["pixel_sha"].to_pylist() == [taken(archive, layout, SourceItem("a"))[0].pixel_sha]
+    assert settled.images["pixel_sha"].to_pylist() == [read_items(archive, layout, SourceItem("a"))[0].pixel_sha]
     assert settled.quarantine["code"].to_pylist() == ["uid_conflict"]
 
 
-def test_one_picture_under_two_uids_is_kept_once(archive):
-    settled = ingest(archive, Drawn({"a": breast("i1"), "b": breast("i2", patient="P2")}), SourceItem("a"), SourceItem("b"))
+def test_one_picture_under_two_uids_is_kept_once(archive: Archive) -> None:
+    settled = ingest(
+        archive, DrawnLayout({"a": breast("i1"), "b": breast("i2", patient="P2")}), SourceItem("a"), SourceItem("b")
+    )
 
     assert settled.images.num_rows == 1
     assert settled.quarantine["code"].to_pylist() == ["uid_conflict"]
 
 
-def test_a_changed_picture_of_a_known_uid_is_kept_out_unless_overwriting(archive):
-    ingest(archive, Drawn({"a": breast(seed=1)}), SourceItem("a"))
+def test_a_changed_picture_of_a_known_uid_is_kept_out_unless_overwriting(archive: Archive) -> None:
+    ingest(archive, DrawnLayout({"a": breast(seed=1)}), SourceItem("a"))
 
-    kept_out = ingest(archive, Drawn({"a": breast(seed=2)}), SourceItem("a"))
-    replaced = ingest(archive, Drawn({"a": breast(seed=2)}), SourceItem("a"), overwrite=True)
+    kept_out = ingest(archive, DrawnLayout({"a": breast(seed=2)}), SourceItem("a"))
+    replaced = ingest(archive, DrawnLayout({"a": breast(seed=2)}), SourceItem("a"), overwrite=True)
 
     assert (kept_out.images.num_rows, replaced.images.num_rows) == (0, 1)
     assert archive.table("images")["pixel_sha"].to_pylist() == replaced.images["pixel_sha"].to_pylist()
 
 
-def test_a_patient_of_the_archive_keeps_her_split(archive):
-    ingest(archive, Drawn({"a": breast("i1")}), SourceItem("a", has_truth=True, split="validation"))
+def test_a_patient_of_the_archive_keeps_their_split(archive: Archive) -> None:
+    ingest(archive, DrawnLayout({"a": breast("i1")}), SourceItem("a", has_truth=True, split="validation"))
 
-    later = ingest(archive, Drawn({"b": breast("i2", seed=2)}), SourceItem("b", has_truth=True))
+    later = ingest(archive, DrawnLayout({"b": breast("i2", seed=2)}), SourceItem("b", has_truth=True))
 
     assert later.images["split"].to_pylist() == ["validation"]
 
 
-def test_an_image_without_truth_of_a_held_out_patient_is_kept_out(archive):
-    ingest(archive, Drawn({"a": breast("i1")}), SourceItem("a", has_truth=True, split="test"))
+def test_an_image_without_truth_of_a_held_out_patient_is_kept_out(archive: Archive) -> None:
+    ingest(archive, DrawnLayout({"a": breast("i1")}), SourceItem("a", has_truth=True, split="test"))
 
-    later = ingest(archive, Drawn({"b": breast("i2", seed=2)}), SourceItem("b"))
+    later = ingest(archive, DrawnLayout({"b": breast("i2", seed=2)}), SourceItem("b"))
 
     assert later.quarantine["code"].to_pylist() == ["no_truth"]
     assert later.images.num_rows == 0
 
 
-def test_a_patient_given_two_splits_is_refused(archive):
+def test_a_patient_given_two_splits_is_refused(archive: Archive) -> None:
     items = SourceItem("a", has_truth=True, split="test"), SourceItem("b", has_truth=True, split="strong")
 
-    with pytest.raises(ValueError, match=r"given the splits \['strong', 'test'\]"):
-        ingest(archive, Drawn({"a": breast("i1"), "b": breast("i2", seed=2)}), *items)
+    with pytest.raises(UserError, match=r"given the splits \['strong', 'test'\]"):
+        ingest(archive, DrawnLayout({"a": breast("i1"), "b": breast("i2", seed=2)}), *items)
 
 
 @pytest.mark.parametrize("patient", ["", "0", "00000", "anon"])
-def test_a_name_that_stands_for_nobody_is_weak_and_joins_no_two_studies(archive, patient):
-    layout = Drawn({"a": breast("i1", patient=patient, study="s1"), "b": breast("i2", patient=patient, study="s2", seed=2)})
+def test_a_patient_id_of_nobody_is_weak_and_joins_no_two_studies(archive: Archive, patient: str) -> None:
+    layout = DrawnLayout(
+        {"a": breast("i1", patient=patient, study="s1"), "b": breast("i2", patient=patient, study="s2", seed=2)}
+    )
 
     settled = ingest(archive, layout, SourceItem("a", has_truth=True), SourceItem("b", has_truth=True))
 
@@ -189,27 +206,34 @@ def test_a_name_that_stands_for_nobody_is_weak_and_joins_no_two_studies(archive,
     assert len(set(settled.images["patient_id"].to_pylist())) == 2
 
 
-def test_memory_that_runs_out_is_said(archive):
-    settled = ingest(archive, Drawn({"a": MemoryError()}), SourceItem("a"))
+def test_memory_that_runs_out_is_a_code_of_the_quarantine(archive: Archive) -> None:
+    settled = ingest(archive, DrawnLayout({"a": MemoryError()}), SourceItem("a"))
 
     assert settled.quarantine["code"].to_pylist() == ["memory"]
 
 
-def test_a_file_that_can_be_read_at_last_leaves_the_quarantine(archive):
-    ingest(archive, Drawn({"a": ImageRefused("truncated", ""), "b": ImageRefused("view", "")}), SourceItem("a"), SourceItem("b"))
+def test_a_file_that_can_be_read_at_last_leaves_the_quarantine(archive: Archive) -> None:
+    ingest(
+        archive,
+        DrawnLayout({"a": ImageRefused("truncated", ""), "b": ImageRefused("view", "")}),
+        SourceItem("a"),
+        SourceItem("b"),
+    )
 
-    ingest(archive, Drawn({"a": breast()}), SourceItem("a"))
+    ingest(archive, DrawnLayout({"a": breast()}), SourceItem("a"))
 
     assert archive.table("quarantine")["code"].to_pylist() == ["view"]
     assert archive.table("images").num_rows == 1
 
 
-def test_settling_is_decided_again_when_another_job_has_written_meanwhile(archive, monkeypatch):
+def test_settling_is_repeated_when_another_job_has_written_meanwhile(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The other job stores the same picture under another id just before ours would."""
-    ours, theirs = Drawn({"a": breast("i1")}), Drawn({"b": breast("i2", patient="P2")})
+    ours, theirs = DrawnLayout({"a": breast("i1")}), DrawnLayout({"b": breast("i2", patient="P2")})
     write, interrupted = Archive.upsert, []
 
-    def upsert(self, name, rows, *, based_on=None):
+    def upsert(self: Archive, name: str, rows: pa.Table, *, based_on: int | None = None) -> int:
         if name == "images" and not interrupted:
             interrupted.append(True)
             ingest(archive, theirs, SourceItem("b"))
@@ -223,8 +247,8 @@ def test_settling_is_decided_again_when_another_job_has_written_meanwhile(archiv
 
 
 @pytest.mark.parametrize("change", ["pixels", "truth", "setting"])
-def test_a_stamp_changes_with_all_that_decides_what_a_file_becomes(archive, tmp_path, change):
-    layout, item, settings = Drawn({}), SourceItem("a"), DICOM
+def test_a_stamp_changes_with_all_that_determines_a_files_row(archive: Archive, tmp_path: Path, change: str) -> None:
+    layout, item, settings = DrawnLayout({}), SourceItem("a"), DICOM
     (tmp_path / "a").write_bytes(b"1234")
     before = stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings)
     assert stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings) == before
@@ -239,5 +263,5 @@ def test_a_stamp_changes_with_all_that_decides_what_a_file_becomes(archive, tmp_
     assert stamp_of(archive, layout, source=tmp_path, item=item, dicom=settings) != before
 
 
-def test_files_of_one_name_in_two_folders_are_two_sources(archive, tmp_path):
+def test_files_of_one_name_in_two_folders_are_two_sources(archive: Archive, tmp_path: Path) -> None:
     assert source_of(archive, tmp_path / "x", SourceItem("a")) != source_of(archive, tmp_path / "y", SourceItem("a"))

@@ -7,27 +7,37 @@ from system.archive.tables import SCHEMAS
 from system.records import image_key
 
 
-def images(*rows):
+def images(*rows: tuple[str, str, str, str]) -> pa.Table:
     """rows: (image_id, study_id, side, view)"""
     filled = [
         dict.fromkeys(SCHEMAS["images"].names)
-        | {"image_id": image, "image_key": image_key(image), "patient_id": f"p of {study}", "study_id": study, "side": side, "view": view}
+        | {
+            "image_id": image,
+            "image_key": image_key(image),
+            "patient_id": f"p of {study}",
+            "study_id": study,
+            "side": side,
+            "view": view,
+        }
         | {"pixel_sha": f"sha of {image}"}
         for image, study, side, view in rows
     ]
     return pa.Table.from_pylist(filled, schema=SCHEMAS["images"])
 
 
-def test_the_same_view_of_both_breasts_becomes_one_row_whatever_the_order():
+def test_the_same_view_of_both_breasts_becomes_one_row_whatever_the_order() -> None:
     four = [("a", "s", "L", "CC"), ("b", "s", "R", "CC"), ("c", "s", "L", "MLO"), ("d", "s", "R", "MLO")]
 
     pairs = pair_table(images(*four))
 
-    assert {(row["view"], row["left_id"], row["right_id"]) for row in pairs.to_pylist()} == {("CC", "a", "b"), ("MLO", "c", "d")}
+    assert {(row["view"], row["left_id"], row["right_id"]) for row in pairs.to_pylist()} == {
+        ("CC", "a", "b"),
+        ("MLO", "c", "d"),
+    }
     assert pairs == pair_table(images(*reversed(four)))
 
 
-def test_a_row_carries_keys_and_pixels_of_both_images():
+def test_a_row_carries_keys_and_pixels_of_both_images() -> None:
     (row,) = pair_table(images(("a", "s", "L", "CC"), ("b", "s", "R", "CC"))).to_pylist()
 
     assert (row["left_key"], row["left_sha"]) == (image_key("a"), "sha of a")
@@ -35,20 +45,20 @@ def test_a_row_carries_keys_and_pixels_of_both_images():
     assert (row["patient_id"], row["pair_key"]) == ("p of s", image_key("s/CC"))
 
 
-def test_a_missing_breast_leaves_empty_text_and_zero():
+def test_a_missing_breast_leaves_empty_text_and_zero() -> None:
     (row,) = pair_table(images(("b", "s", "R", "CC"))).to_pylist()
 
     assert (row["left_id"], row["left_key"], row["left_sha"]) == ("", 0, "")
     assert row["right_id"] == "b"
 
 
-def test_of_a_repeated_image_the_lowest_id_counts():
+def test_of_a_repeated_image_the_lowest_id_counts() -> None:
     (row,) = pair_table(images(("z", "s", "L", "CC"), ("b", "s", "L", "CC"))).to_pylist()
 
     assert row["left_id"] == "b"
 
 
-def test_repeats_make_pairs_of_their_own_where_every_image_is_to_be_seen():
+def test_repeats_make_pairs_of_their_own_where_every_image_is_to_be_seen() -> None:
     views = images(("a", "s", "L", "CC"), ("b", "s", "L", "CC"), ("c", "s", "R", "CC"), ("d", "s", "L", "CC"))
     rows = pair_table(views, repeats=True).to_pylist()
     assert sorted((row["left_id"], row["right_id"]) for row in rows) == [("a", "c"), ("b", ""), ("d", "")]
@@ -56,7 +66,9 @@ def test_repeats_make_pairs_of_their_own_where_every_image_is_to_be_seen():
     assert pair_table(views)["pair_key"].to_pylist() == [row["pair_key"] for row in rows if row["left_id"] == "a"]
 
 
-def test_rows_are_sorted_by_key():
-    keys = pair_table(images(*((f"i{number}", f"s{number}", "L", "CC") for number in range(20))))["pair_key"].to_pylist()
+def test_rows_are_sorted_by_key() -> None:
+    keys = pair_table(images(*((f"i{number}", f"s{number}", "L", "CC") for number in range(20))))[
+        "pair_key"
+    ].to_pylist()
 
     assert keys == sorted(keys)

@@ -1,4 +1,4 @@
-"""Who a woman is must not be stored; what her breasts look like must."""
+"""Identifying text must not be stored; the description of the breasts must."""
 
 from datetime import date, timedelta
 
@@ -27,7 +27,7 @@ from system.archive.scrub import MAX_CHARACTERS, scrub, shift_of
         ("write to jane.doe@mail.example.org", "write to [MAIL]"),
     ],
 )
-def test_who_it_is_about_goes(text, expected):
+def test_identifying_text_is_removed(text: str, expected: str) -> None:
     assert " ".join(scrub(text, shift_days=-10).split()) == expected
 
 
@@ -42,7 +42,7 @@ def test_who_it_is_about_goes(text, expected):
         "Mass of 13 x 14 x 15 mm; 3-4 calcifications; 2012 not compared.",
     ],
 )
-def test_what_the_breasts_look_like_stays(text):
+def test_the_description_of_the_breasts_stays(text: str) -> None:
     assert scrub(text, shift_days=-10) == text
 
 
@@ -59,26 +59,26 @@ def test_what_the_breasts_look_like_stays(text):
         ("2021-13-45", "[DATE]"),
     ],
 )
-def test_dates_are_shifted_or_taken_out(text, expected):
+def test_dates_are_shifted_or_taken_out(text: str, expected: str) -> None:
     assert scrub(text, shift_days=-10) == expected
 
 
-def test_intervals_between_a_patients_dates_stay():
+def test_intervals_between_a_patients_dates_stay() -> None:
     before, after = (date.fromisoformat(scrub(day, shift_days=-200)) for day in ("2020-01-31", "2021-06-30"))
 
     assert after - before == date(2021, 6, 30) - date(2020, 1, 31)
     assert before == date(2020, 1, 31) - timedelta(days=200)
 
 
-def test_full_width_digits_are_seen_and_control_characters_go():
+def test_full_width_digits_are_seen_and_control_characters_go() -> None:
     assert scrub("电话１３８１２３４５６７８\x00\x1b$)A左乳\u200b肿块", shift_days=-1) == "电话[PHONE]$)A左乳肿块"
 
 
-def test_a_text_without_end_is_cut():
+def test_a_text_without_end_is_cut() -> None:
     assert len(scrub("a" * 10_000_000, shift_days=-1)) == MAX_CHARACTERS
 
 
-def test_a_shift_is_between_one_day_and_a_year_back():
+def test_a_shift_is_between_one_day_and_a_year_back() -> None:
     shifts = {shift_of(f"{number * 7919 % 2**32:08x}") for number in range(5000)}
 
     assert (min(shifts), max(shifts)) == (-365, -1)

@@ -3,19 +3,7 @@
 import numpy as np
 import pytest
 
-from system.figures import (
-    EpochPool,
-    FlowRow,
-    FrocSeries,
-    GalleryItem,
-    HeadlineRow,
-    LabelRow,
-    MinedItem,
-    PoolRow,
-    PurityRow,
-    Reliability,
-    RunReport,
-)
+from system.figures.rows import EpochPool, FlowRow, FrocSeries, GalleryItem, HeadlineRow, LabelRow, MinedItem, PageData, PoolRow, PurityRow, Reliability
 
 
 def two_systems() -> list[HeadlineRow]:
@@ -31,12 +19,12 @@ def headline() -> list[HeadlineRow]:
 
 
 @pytest.fixture(scope="session")
-def report() -> RunReport:
+def report() -> PageData:
     image = np.linspace(0, 60000, 64 * 48).reshape(64, 48).astype(np.uint16)
     truth = np.zeros((64, 48), dtype=bool)
     truth[10:30, 10:30] = True
     item = GalleryItem(image, truth, np.full((16, 12), 0.25), np.full((16, 12), 0.75), "test image <1>")
-    return RunReport(
+    return PageData(
         title="Run demo",
         headline=two_systems(),
         rules=["A lesion is a component."],
@@ -45,7 +33,9 @@ def report() -> RunReport:
             FrocSeries("round 1", [0.05, 1.2], [0.4, 0.625]),
         ],
         pools=[PoolRow(1, 0.95, tp=12, fp=34, fn=56, tn=7890, unused=11)],
-        epoch_pools=[EpochPool(number, epoch, 1 - 0.05 * epoch, 10 * epoch, 34, 56) for number in (1, 2) for epoch in (1, 2)],
+        epoch_pools=[
+            EpochPool(number, epoch, 1 - 0.05 * epoch, 10 * epoch, 34, 56) for number in (1, 2) for epoch in (1, 2)
+        ],
         flows=[FlowRow(2, 0.75, {"FN>TP": 1234, "FP>TN": 5}, {"map": 1236, "label": 3})],
         purity=[PurityRow(1, 0.95, "TP", 12, 0.917)],
         thresholds={"round 1, mask": 0.321},
@@ -53,7 +43,11 @@ def report() -> RunReport:
         reliability=[Reliability("left", [0.1, 0.9], [0.05, 0.95], [300, 100], raw=[(0.02, 0.05)])],
         epochs=[{"stage": "stage 1", "epoch": epoch, "loss": 1 / (epoch + 1)} for epoch in range(3)],
         galleries={"True positives": [item]},
-        mined={"TP: both say mass": [MinedItem(image, np.full((16, 12), 0.5), "A mass in the left breast <2>.", "L CC, report 0.97")]},
+        mined={
+            "TP: both say mass": [
+                MinedItem(image, np.full((16, 12), 0.5), "A mass in the left breast <2>.", "L CC, report 0.97")
+            ]
+        },
         seconds={"round_01/checkpoint": 61.25},
         config="p0:\n  start: 0.95\n",
         facts={"code digest": "ab12"},

@@ -1,6 +1,6 @@
 """What the curves draw."""
 
-from system.figures import FrocSeries
+from system.figures.rows import FrocSeries
 from system.figures.curves import froc_figure, loss_figure, loss_terms
 
 
@@ -23,4 +23,6 @@ def test_an_early_end_is_marked_and_a_full_curve_is_not():
 
 
 def test_systems_without_any_candidate_are_drawn_too():
-    assert "<svg" in froc_figure([FrocSeries("silent", [], []), FrocSeries("silent", [], [], recut=True)], fppi=[0.1, 1.0])
+    assert "<svg" in froc_figure(
+        [FrocSeries("silent", [], []), FrocSeries("silent", [], [], recut=True)], fppi=[0.1, 1.0]
+    )

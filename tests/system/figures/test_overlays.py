@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from system.figures.overlays import TRUTH_COLOUR, with_contours, with_findings, with_map, with_truth
+from system.figures.overlays import TRUTH_COLOUR, with_candidates, with_contours, with_map, with_truth
 
 IMAGE = np.full((40, 30), 30000, dtype=np.uint16)
 TRUTH = np.zeros((40, 30), dtype=bool)
@@ -36,7 +36,7 @@ def test_the_map_is_reddest_at_its_ceiling():
 
 def test_a_findings_box_lies_just_around_it_and_turns_with_a_mirrored_picture():
     box, nowhere = (3, 10, 9, 16), np.zeros((10, 8))
-    plain, mirrored = (with_findings(IMAGE, nowhere, [(box, 0.5)], mirrored=turned) for turned in (False, True))
+    plain, mirrored = (with_candidates(IMAGE, nowhere, [(box, 0.5)], mirrored=turned) for turned in (False, True))
     drawn = (plain == TRUTH_COLOUR).all(axis=-1)
     assert drawn[9, 2:10].all()
     assert drawn[9:17, 2].all()
@@ -60,7 +60,9 @@ def test_contours_run_around_the_maps_blob_and_leave_the_rest_as_it_is():
 def test_contours_of_a_blob_at_the_border_close():
     probability = np.zeros((10, 8), dtype=np.float32)
     probability[:3, :3] = 0.8
-    changed = (with_contours(IMAGE, None, height_px=160) != with_contours(IMAGE, probability, height_px=160)).any(axis=-1)
+    changed = (with_contours(IMAGE, None, height_px=160) != with_contours(IMAGE, probability, height_px=160)).any(
+        axis=-1
+    )
     assert changed[:, 0].any()
     assert changed[0].any()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from system.figures import FrocSeries, HeadlineRow, RunReport, write_page
+from system.figures.page import write_page
+from system.figures.rows import FrocSeries, HeadlineRow, PageData
 from system.figures.page import render_page
 
 
@@ -22,7 +23,7 @@ class Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def page(report: RunReport) -> str:
+def page(report: PageData) -> str:
     return render_page(report)
 
 
@@ -30,7 +31,9 @@ def test_the_page_names_no_address_outside(page: str):
     assert "http" not in page.replace("http-equiv", "")
     elements = Elements()
     elements.feed(page)
-    addresses = [value for _, attributes in elements.found for name, value in attributes.items() if name in ("src", "href")]
+    addresses = [
+        value for _, attributes in elements.found for name, value in attributes.items() if name in ("src", "href")
+    ]
     assert len(addresses) > 5
     assert all(re.match(r"#|data:image/(png|svg\+xml);base64,", str(address)) for address in addresses)
 
@@ -81,7 +84,7 @@ def test_what_comes_from_outside_is_escaped(page: str):
 
 
 def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[HeadlineRow], tmp_path: Path):
-    written = write_page(RunReport(title="Short", headline=headline), tmp_path / "report" / "index.html")
+    written = write_page(PageData(title="Short", headline=headline), tmp_path / "report" / "index.html")
     text = written.read_text(encoding="utf8")
     assert "round 1" in text
     assert "<img" not in text
@@ -98,10 +101,12 @@ def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[Headlin
 
 def test_without_lesions_a_dash_stands_for_the_sensitivity():
     row = HeadlineRow("supervised", {"1": float("nan")}, float("nan"), (float("nan"), float("nan")))
-    text = render_page(RunReport(title="No lesion", headline=[row], froc=[FrocSeries("supervised", [1.0], [float("nan")])]))
+    text = render_page(
+        PageData(title="No lesion", headline=[row], froc=[FrocSeries("supervised", [1.0], [float("nan")])])
+    )
     assert "<td>–</td>" in text
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text)
 
 
-def test_the_same_report_gives_the_same_bytes(report: RunReport, page: str):
+def test_the_same_report_gives_the_same_bytes(report: PageData, page: str):
     assert render_page(report) == page

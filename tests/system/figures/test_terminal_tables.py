@@ -6,20 +6,9 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
-from system.figures import (
-    GroupRow,
-    HeadlineRow,
-    LabelRow,
-    PoolRow,
-    ReproducedRow,
-    group_table,
-    headline_table,
-    image_table,
-    label_comparison,
-    label_table,
-    pool_table,
-    reproduction_table,
-)
+from system.metrics.subgroups import GroupRow
+from system.figures.rows import HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.tables import group_table, headline_table, image_table, label_comparison, label_table, pool_table, reproduction_table
 
 
 def printed(table: Table) -> str:
@@ -29,7 +18,11 @@ def printed(table: Table) -> str:
 
 
 def line_of(table: Table, word: str) -> list[str]:
-    return next([cell.strip() for cell in line.split("│")[1:-1]] for line in printed(table).splitlines() if word in line and "│" in line)
+    return next(
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in printed(table).splitlines()
+        if word in line and "│" in line
+    )
 
 
 def test_the_headline_compares_every_system_but_the_baseline_with_it():
@@ -43,17 +36,39 @@ def test_the_headline_compares_every_system_but_the_baseline_with_it():
 
 
 def test_pools_are_counted_per_round_and_p0():
-    assert line_of(pool_table([PoolRow(2, 0.85, tp=1, fp=2, fn=3, tn=4, unused=5)]), "0.85") == ["2", "0.85", "1", "2", "3", "4", "5"]
+    assert line_of(pool_table([PoolRow(2, 0.85, tp=1, fp=2, fn=3, tn=4, unused=5)]), "0.85") == [
+        "2",
+        "0.85",
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+    ]
 
 
 def test_labels_are_shown_per_breast():
-    row = LabelRow("left", 400, 0.9729, 0.9873, 0.9872, auroc=0.99, ece_before=0.04, ece=0.012, brier=0.02, coverage={"0.95": 0.875})
+    row = LabelRow(
+        "left",
+        400,
+        0.9729,
+        0.9873,
+        0.9872,
+        auroc=0.99,
+        ece_before=0.04,
+        ece=0.012,
+        brier=0.02,
+        coverage={"0.95": 0.875},
+    )
     expected = ["left", "0.973", "0.987", "0.987", "0.990", "0.040", "0.012", "0.020", "0.875", "400"]
     assert line_of(label_table([row]), "left") == expected
 
 
 def test_what_is_not_calibrated_has_a_dash():
-    rows = [LabelRow("left", 400, 0.9, 0.9, 0.9, coverage={"0.95": 0.5}), LabelRow("left, by rules", 400, 0.8, 0.8, 0.8)]
+    rows = [
+        LabelRow("left", 400, 0.9, 0.9, 0.9, coverage={"0.95": 0.5}),
+        LabelRow("left, by rules", 400, 0.8, 0.8, 0.8),
+    ]
     assert line_of(label_table(rows), "by rules")[-6:] == ["–", "–", "–", "–", "–", "400"]
 
 
@@ -86,13 +101,17 @@ def test_what_the_paper_does_not_print_and_what_was_not_compared_is_left_out():
 
 
 def test_several_seeds_are_shown_one_by_one():
-    table = reproduction_table("Table 3", ("labelled", "weak"), [reproduced(each=(0.35, 0.4))], fppi=(0.1, 1.0), caption="")
+    table = reproduction_table(
+        "Table 3", ("labelled", "weak"), [reproduced(each=(0.35, 0.4))], fppi=(0.1, 1.0), caption=""
+    )
     assert words_of(table, "10%").endswith("0.350 0.400")
     assert words_of(table, "labelled").endswith("seeds")
 
 
 def test_the_papers_numbers_stand_at_its_own_operating_points_alone():
-    table = reproduction_table("Table 3", ("labelled", "weak"), [reproduced(paper_mean=float("nan"))], fppi=(0.3, 1.0), caption="")
+    table = reproduction_table(
+        "Table 3", ("labelled", "weak"), [reproduced(paper_mean=float("nan"))], fppi=(0.3, 1.0), caption=""
+    )
     assert words_of(table, "10%") == "10% no 0.250 0.500 (0.705) 0.375 0.300 to 0.450"
 
 
@@ -103,12 +122,22 @@ def test_table_2_has_four_decimals_as_printed():
 
 def test_groups_are_named_by_what_they_part():
     table = group_table("round 2, by parts", [GroupRow("view", "CC", 1200, 34, {"1": 0.5}, 0.5, (0.4, 0.6))])
-    assert line_of(table, "view") == ["view: CC", "0.500", "0.500", "0.400 to 0.600", "1\N{NARROW NO-BREAK SPACE}200", "34"]
+    assert line_of(table, "view") == [
+        "view: CC",
+        "0.500",
+        "0.500",
+        "0.400 to 0.600",
+        "1\N{NARROW NO-BREAK SPACE}200",
+        "34",
+    ]
 
 
 def test_image_level_measures_have_a_system_a_column():
     table = image_table(
-        {"supervised": {"auroc": 0.75, "auroc interval": [0.7, 0.8]}, "round 1": {"auroc": 0.8, "auroc interval": [0.75, 0.85]}}
+        {
+            "supervised": {"auroc": 0.75, "auroc interval": [0.7, 0.8]},
+            "round 1": {"auroc": 0.8, "auroc interval": [0.75, 0.85]},
+        }
     )
     assert line_of(table, "auroc ") == ["auroc", "0.750", "0.800"]
     assert line_of(table, "interval") == ["auroc interval", "0.700 to 0.800", "0.750 to 0.850"]

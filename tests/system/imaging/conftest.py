@@ -1,6 +1,8 @@
 """A small mammogram as a DICOM file, for the tests of this folder."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 STORED = np.arange(48, dtype=np.uint16).reshape(8, 6) * 80  # 12 bits in 16
 
 
-def mammogram(*, transfer_syntax=ExplicitVRLittleEndian, stored=STORED, **elements):
-    """Return a mammogram in which nothing is wrong; elements replace or add to its header, None takes out."""
+def mammogram(
+    *, transfer_syntax: str = ExplicitVRLittleEndian, stored: np.ndarray = STORED, **elements: Any
+) -> Dataset:
+    """Return a mammogram in which nothing is wrong; elements replace or add to its header, None deletes."""
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = UID(transfer_syntax)
@@ -34,7 +38,7 @@ def mammogram(*, transfer_syntax=ExplicitVRLittleEndian, stored=STORED, **elemen
     return dataset
 
 
-def code_item(value, meaning="", *, scheme="SCT"):
+def code_item(value: str, meaning: str = "", *, scheme: str = "SCT") -> Dataset:
     """Return an item of a code sequence."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
@@ -42,22 +46,22 @@ def code_item(value, meaning="", *, scheme="SCT"):
 
 
 @pytest.fixture(scope="session")
-def make():
-    """Give the function that makes a mammogram in memory."""
+def make() -> Callable[..., Dataset]:
+    """Return the function that makes a mammogram in memory."""
     return mammogram
 
 
 @pytest.fixture(scope="session")
-def coded():
-    """Give the function that makes an item of a code sequence."""
+def coded() -> Callable[..., Dataset]:
+    """Return the function that makes an item of a code sequence."""
     return code_item
 
 
 @pytest.fixture
-def write(tmp_path):
-    """Give the function that writes a mammogram and returns its path."""
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return the function that writes a mammogram and returns its path."""
 
-    def written(**elements) -> Path:
+    def written(**elements: Any) -> Path:
         path = tmp_path / "a.dcm"
         mammogram(**elements).save_as(path, enforce_file_format=True)
         return path

@@ -1,6 +1,7 @@
-"""Lying headers of compressed data are found before a decoder sees them."""
+"""Wrong sizes in the headers of compressed data are found before a decoder gets them."""
 
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -8,38 +9,61 @@ from system.imaging import ImageRefused
 from system.imaging.codestream import check_jpeg, check_jpeg2000, check_rle
 from system.imaging.pixel_format import PixelFormat
 
-EXPECTED = PixelFormat(rows=64, cols=48, bits_allocated=16, bits_stored=12, high_bit=11, is_signed=False, is_monochrome1=False)
+EXPECTED = PixelFormat(
+    rows=64, cols=48, bits_allocated=16, bits_stored=12, high_bit=11, is_signed=False, is_monochrome1=False
+)
 
 
-def jpeg(rows=64, cols=48, *, samples=1, bits=12, marker=0xFFC3, before=b"\xff\xe0\0\4ab", end=b"\xff\xd9"):
+def jpeg(
+    rows: int = 64,
+    cols: int = 48,
+    *,
+    samples: int = 1,
+    bits: int = 12,
+    marker: int = 0xFFC3,
+    before: bytes = b"\xff\xe0\0\4ab",
+    end: bytes = b"\xff\xd9",
+) -> bytes:
     frame_header = struct.pack(">HHBHHB", marker, 8 + 3 * samples, bits, rows, cols, samples) + bytes(3 * samples)
     return b"\xff\xd8" + before + frame_header + b"\xff\xda\0\2data" + end
 
 
-def jpeg2000(rows=64, cols=48, *, samples=1, bits=12, offset=0, step=1, end=b"\xff\xd9"):
+def jpeg2000(
+    rows: int = 64,
+    cols: int = 48,
+    *,
+    samples: int = 1,
+    bits: int = 12,
+    offset: int = 0,
+    step: int = 1,
+    end: bytes = b"\xff\xd9",
+) -> bytes:
     size = (cols + offset, rows + offset, offset, offset)
-    siz = struct.pack(">HHH8IH", 0xFF51, 38 + 3 * samples, 0, *size, cols, rows, 0, 0, samples) + bytes([bits - 1, step, step]) * samples
-    return b"\xff\x4f" + siz + b"data" + end
+    siz = struct.pack(">HHH8IH", 0xFF51, 38 + 3 * samples, 0, *size, cols, rows, 0, 0, samples)
+    return b"\xff\x4f" + siz + bytes([bits - 1, step, step]) * samples + b"data" + end
 
 
-def rle(*sizes, count=None):
+def rle(*sizes: int, count: int | None = None) -> bytes:
     offsets, place = [], 64
     for size in sizes:
         offsets.append(place)
         place += size
-    return struct.pack("<16I", len(sizes) if count is None else count, *offsets, *[0] * (15 - len(sizes))) + bytes(sum(sizes))
+    header = struct.pack("<16I", len(sizes) if count is None else count, *offsets, *[0] * (15 - len(sizes)))
+    return header + bytes(sum(sizes))
 
 
-def code_of(check, frame):
+def code_of(check: Callable[..., None], frame: bytes) -> str:
     with pytest.raises(ImageRefused) as refused:
         check(frame, expected=EXPECTED)
     return refused.value.code
 
 
 @pytest.mark.parametrize("marker", [0xFFC0, 0xFFC1, 0xFFC3, 0xFFF7])
-def test_jpeg_data_of_the_headers_size_passes(marker):
+def test_jpeg_data_of_the_headers_size_passes(marker: int) -> None:
+    padded = jpeg(marker=marker, bits=16, before=b"\xff\xff\xfe\0\5abc", end=b"\xff\xd9" + bytes(9))
+
     assert check_jpeg(jpeg(marker=marker), expected=EXPECTED) is None
-    assert check_jpeg(jpeg(marker=marker, bits=16, before=b"\xff\xff\xfe\0\5abc", end=b"\xff\xd9" + bytes(9)), expected=EXPECTED) is None
+    assert check_jpeg(padded, expected=EXPECTED) is None
 
 
 @pytest.mark.parametrize(
@@ -57,11 +81,11 @@ def test_jpeg_data_of_the_headers_size_passes(marker):
         (jpeg2000(), "transfer_syntax"),
     ],
 )
-def test_jpeg_data_that_cannot_be_the_headers_picture_is_refused(frame, code):
+def test_jpeg_data_that_cannot_be_the_headers_picture_is_refused(frame: bytes, code: str) -> None:
     assert code_of(check_jpeg, frame) == code
 
 
-def test_jpeg_2000_data_of_the_headers_size_passes():
+def test_jpeg_2000_data_of_the_headers_size_passes() -> None:
     assert check_jpeg2000(jpeg2000(), expected=EXPECTED) is None
     assert check_jpeg2000(jpeg2000(offset=5, bits=8), expected=EXPECTED) is None
 
@@ -78,11 +102,11 @@ def test_jpeg_2000_data_of_the_headers_size_passes():
         (jpeg(), "transfer_syntax"),
     ],
 )
-def test_jpeg_2000_data_that_cannot_be_the_headers_picture_is_refused(frame, code):
+def test_jpeg_2000_data_that_cannot_be_the_headers_picture_is_refused(frame: bytes, code: str) -> None:
     assert code_of(check_jpeg2000, frame) == code
 
 
-def test_rle_data_that_can_hold_the_headers_picture_passes():
+def test_rle_data_that_can_hold_the_headers_picture_passes() -> None:
     assert check_rle(rle(48, 48), expected=EXPECTED) is None  # 64 x 48 bytes in pairs that stand for 128 each: 24 pairs
 
 
@@ -96,5 +120,5 @@ def test_rle_data_that_can_hold_the_headers_picture_passes():
         (rle(100, 100)[:150], "truncated"),
     ],
 )
-def test_rle_data_that_cannot_be_the_headers_picture_is_refused(frame, code):
+def test_rle_data_that_cannot_be_the_headers_picture_is_refused(frame: bytes, code: str) -> None:
     assert code_of(check_rle, frame) == code

@@ -1,12 +1,18 @@
-"""Files with bytes changed at random are read or refused, never anything else. MAMMOLOOP_FUZZ_EXAMPLES says how many of each syntax."""
+"""Files with bytes changed at random are read or refused, never anything else.
+
+The environment variable MAMMOLOOP_FUZZ_EXAMPLES is the number of files of each transfer syntax.
+"""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless
 
 from system.imaging import DicomConfig, ImageRefused, read_dicom
 
@@ -30,14 +36,18 @@ SYNTAXES = [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless,
 
 
 @pytest.fixture(scope="module")
-def originals(make, tmp_path_factory):
-    """Give a small valid file of each syntax, as bytes."""
+def originals(make: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory) -> dict[UID, bytes]:
+    """Return a small valid file of each syntax, as bytes."""
     path = tmp_path_factory.mktemp("originals") / "a.dcm"
     stored = np.random.default_rng(0).integers(0, 4096, (32, 32)).astype(np.uint16)
     files = {}
     for syntax in SYNTAXES:
         dataset = make(
-            stored=stored, WindowCenter=[2000, 1000], WindowWidth=[1000, 50], PixelPaddingValue=0, SpecificCharacterSet="GB18030"
+            stored=stored,
+            WindowCenter=[2000, 1000],
+            WindowWidth=[1000, 50],
+            PixelPaddingValue=0,
+            SpecificCharacterSet="GB18030",
         )
         if syntax.is_encapsulated:
             dataset.compress(syntax, generate_instance_uid=False)
@@ -51,7 +61,9 @@ def originals(make, tmp_path_factory):
 @pytest.mark.parametrize("syntax", SYNTAXES)
 @settings(max_examples=NUM_EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_mutated_file_is_read_or_refused_with_a_known_code(originals, tmp_path, syntax, data):
+def test_a_mutated_file_is_read_or_refused_with_a_known_code(
+    originals: dict[UID, bytes], tmp_path: Path, syntax: UID, data: st.DataObject
+) -> None:
     content = bytearray(originals[syntax])
     start = data.draw(st.sampled_from([0, 128, len(content) - 200]))
     places = data.draw(st.lists(st.tuples(st.integers(start, len(content) - 1), st.integers(0, 255)), max_size=8))
@@ -66,7 +78,7 @@ def test_a_mutated_file_is_read_or_refused_with_a_known_code(originals, tmp_path
     assert code in CODES or np.isfinite(pixels).all()
 
 
-def _outcome(path):
+def _outcome(path: Path) -> tuple[str, np.ndarray]:
     """Return the code of a refused file, or the pixels of one that was read."""
     try:
         return "", read_dicom(path, config=CAPS).pixels

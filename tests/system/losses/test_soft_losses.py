@@ -7,15 +7,15 @@ from system.losses import soft_cross_entropy, soft_focal_loss
 
 
 def plain_cross_entropy(logit: float, y: float) -> float:
-    """Eq. 4 as it is printed, in double precision."""
-    answer = 1 / (1 + math.exp(-logit))
-    return -y * math.log(answer) - (1 - y) * math.log(1 - answer)
+    """Eq. 4 of Tang et al. 2021 as it is printed, in double precision."""
+    predicted = 1 / (1 + math.exp(-logit))
+    return -y * math.log(predicted) - (1 - y) * math.log(1 - predicted)
 
 
 def plain_focal(logit: float, y: float, alpha: float, gamma: float) -> float:
-    """Eq. 5 as it is printed, in double precision."""
-    answer = 1 / (1 + math.exp(-logit))
-    return (alpha * y + (1 - alpha) * (1 - y)) * abs(y - answer) ** gamma * plain_cross_entropy(logit, y)
+    """Eq. 5 of Tang et al. 2021 as it is printed, in double precision."""
+    predicted = 1 / (1 + math.exp(-logit))
+    return (alpha * y + (1 - alpha) * (1 - y)) * abs(y - predicted) ** gamma * plain_cross_entropy(logit, y)
 
 
 def standard_focal(logit: float, positive: bool, alpha: float, gamma: float) -> float:
@@ -32,7 +32,9 @@ def soft_examples() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_soft_cross_entropy_is_the_mean_of_equation_4() -> None:
     logits, target = soft_examples()
-    expected = [plain_cross_entropy(x, y) for x, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True)]
+    expected = [
+        plain_cross_entropy(x, y) for x, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True)
+    ]
     assert soft_cross_entropy(logits, target).item() == pytest.approx(sum(expected) / len(expected), rel=1e-6)
 
 
@@ -40,10 +42,13 @@ def test_soft_cross_entropy_is_the_mean_of_equation_4() -> None:
 @pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 2.5, 3.0, 5.0])
 def test_soft_focal_is_the_mean_of_equation_5(alpha: float, gamma: float) -> None:
     logits, target = soft_examples()
-    expected = [plain_focal(x, y, alpha, gamma) for x, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True)]
+    expected = [
+        plain_focal(x, y, alpha, gamma)
+        for x, y in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True)
+    ]
     found = soft_focal_loss(logits, target, alpha=alpha, gamma=gamma)
     assert found.item() == pytest.approx(sum(expected) / len(expected), rel=1e-5)
-    assert found.item() > 0  # an odd power of a negative difference would take away
+    assert found.item() > 0  # an odd power of a negative difference would be negative
 
 
 @pytest.mark.parametrize(("alpha", "gamma"), [(0.25, 2.0), (0.75, 1.0), (0.5, 5.0)])
@@ -74,11 +79,12 @@ def test_loss_and_gradient_are_finite_at_extreme_logits_in_any_precision(dtype: 
     assert loss.dtype == torch.float32
 
 
-def test_a_wrong_answer_of_full_certainty_costs_its_logit() -> None:
-    assert soft_cross_entropy(torch.tensor([80.0, -80.0], dtype=torch.bfloat16), torch.tensor([0.0, 1.0])).item() == pytest.approx(80.0)
+def test_a_wrong_prediction_of_full_certainty_costs_its_logit() -> None:
+    loss = soft_cross_entropy(torch.tensor([80.0, -80.0], dtype=torch.bfloat16), torch.tensor([0.0, 1.0]))
+    assert loss.item() == pytest.approx(80.0)
 
 
-def test_the_answer_that_costs_least_is_the_label_itself() -> None:
+def test_the_prediction_with_the_lowest_loss_is_the_label_itself() -> None:
     y = 0.3
     logits = torch.linspace(-4, 4, 401)
     costs = torch.stack([soft_focal_loss(x, torch.tensor(y), alpha=0.25, gamma=2.0) for x in logits])

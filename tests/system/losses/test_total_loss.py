@@ -29,12 +29,19 @@ def batch() -> tuple[Tensor, Tensor, Targets]:
 
 
 def rows(targets: Targets, chosen: slice | Tensor, *, sizes: dict[str, float]) -> Targets:
-    return Targets(targets.mask[chosen], targets.p_mass[chosen], targets.is_strong[chosen], targets.has_mask[chosen], sizes)
+    return Targets(
+        targets.mask[chosen], targets.p_mass[chosen], targets.is_strong[chosen], targets.has_mask[chosen], sizes
+    )
 
 
 def sizes_of(targets: Targets, *, num_workers: int = 1) -> dict[str, float]:
     strong, masked = targets.is_strong, targets.has_mask
-    counts = {"mask_strong": strong & masked, "class_strong": strong, "mask_weak": ~strong & masked, "class_weak": ~strong}
+    counts = {
+        "mask_strong": strong & masked,
+        "class_strong": strong,
+        "mask_weak": ~strong & masked,
+        "class_weak": ~strong,
+    }
     return {name: float(chosen.sum()) / num_workers for name, chosen in counts.items()}
 
 
@@ -52,9 +59,10 @@ def test_each_term_is_the_mean_over_its_own_samples() -> None:
 def test_the_class_term_is_the_cross_entropy_of_a_softmax_over_no_mass_and_mass() -> None:
     masks, classes, targets = batch()
     log_p = functional.log_softmax(classes.detach().double(), dim=1)[:NUM_STRONG]
-    y = targets.p_mass[:NUM_STRONG].double()
-    expected = (-(1 - y) * log_p[:, 0] - y * log_p[:, 1]).mean()
-    assert total_loss(masks, classes, targets, config=CONFIG).class_strong.item() == pytest.approx(expected.item(), rel=1e-6)
+    p_mass = targets.p_mass[:NUM_STRONG].double()
+    expected = (-(1 - p_mass) * log_p[:, 0] - p_mass * log_p[:, 1]).mean()
+    found = total_loss(masks, classes, targets, config=CONFIG).class_strong
+    assert found.item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_the_sum_is_equation_6_with_the_papers_weights() -> None:
@@ -64,7 +72,7 @@ def test_the_sum_is_equation_6_with_the_papers_weights() -> None:
     assert (CONFIG.alpha, CONFIG.gamma) == (0.25, 2.0)
 
 
-def test_other_weights_are_taken_as_given() -> None:
+def test_other_weights_are_used_as_given() -> None:
     terms = total_loss(*batch(), config=LossConfig(class_strong=0, mask_weak=0, class_weak=2))
     torch.testing.assert_close(terms.total, terms.mask_strong + 2 * terms.class_weak)
 
@@ -78,7 +86,10 @@ def test_stage_1_has_mask_terms_only() -> None:
 
 def test_a_batch_without_any_mask_costs_nothing_for_masks_but_keeps_them_in_the_graph() -> None:
     masks, classes, targets = batch()
-    weak = replace(rows(targets, slice(5, 8), sizes={}), group_sizes={"mask_strong": 0, "class_strong": 0, "mask_weak": 0, "class_weak": 3})
+    weak = replace(
+        rows(targets, slice(5, 8), sizes={}),
+        group_sizes={"mask_strong": 0, "class_strong": 0, "mask_weak": 0, "class_weak": 3},
+    )
     terms = total_loss(masks[5:8], classes[5:8], weak, config=CONFIG)
     terms.total.backward()
     assert (terms.mask_strong.item(), terms.mask_weak.item(), terms.class_strong.item()) == (0.0, 0.0, 0.0)
@@ -88,12 +99,13 @@ def test_a_batch_without_any_mask_costs_nothing_for_masks_but_keeps_them_in_the_
     assert classes.grad[5:8].all()
 
 
-def test_what_a_map_says_where_there_is_no_mask_does_not_matter() -> None:
+def test_the_target_map_of_a_sample_without_a_mask_does_not_matter() -> None:
     masks, classes, targets = batch()
     changed = targets.mask.clone()
     changed[5:] = 1 - changed[5:]
     first, second = (
-        total_loss(masks, classes, changed_or_not, config=CONFIG) for changed_or_not in (targets, replace(targets, mask=changed))
+        total_loss(masks, classes, changed_or_not, config=CONFIG)
+        for changed_or_not in (targets, replace(targets, mask=changed))
     )
     torch.testing.assert_close(first.total, second.total, rtol=0, atol=0)
 
@@ -128,7 +140,9 @@ def test_half_precision_logits_of_80_give_a_finite_sum(dtype: torch.dtype) -> No
     assert torch.isfinite(masks.grad).all()
 
 
-@pytest.mark.parametrize("wrong", [{"alpha": 1.1}, {"gamma": -1}, {"mask_weak": -0.1}, {"mask_labels": "fuzzy"}, {"lambda1": 0.3}])
+@pytest.mark.parametrize(
+    "wrong", [{"alpha": 1.1}, {"gamma": -1}, {"mask_weak": -0.1}, {"mask_labels": "fuzzy"}, {"lambda1": 0.3}]
+)
 def test_impossible_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
         LossConfig.model_validate(wrong)

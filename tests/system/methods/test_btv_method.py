@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from system.errors import UserError
 from system.losses import LossConfig, Targets
 from system.methods import METHODS, Batch
 from system.nets import BilateralTwoViewNet, ModelCard, NetConfig, write_model
@@ -66,14 +67,14 @@ def test_a_prediction_has_maps_at_stride_4_and_the_probability_of_mass_of_each_s
 
 
 @torch.no_grad()
-def test_an_untrained_image_level_branch_answers_nothing(model: BilateralTwoViewNet, tmp_path: Path) -> None:
+def test_an_untrained_image_level_branch_gives_nan(model: BilateralTwoViewNet, tmp_path: Path) -> None:
     write_model(tmp_path, model.state_dict(), card(classifies=False))
     _, _, p_left, p_right = BTV.predict(BTV.load(tmp_path, "cpu"), images(1), images(2))
     assert p_left.isnan().all()
     assert p_right.isnan().all()
 
 
-def test_a_checkpoint_needs_no_imagenet_file_any_more(model: BilateralTwoViewNet, tmp_path: Path) -> None:
+def test_a_checkpoint_needs_no_imagenet_file(model: BilateralTwoViewNet, tmp_path: Path) -> None:
     started_from = NET.model_copy(update={"pretrained": True, "weights": str(tmp_path / "gone.pth")})
     write_model(tmp_path, model.state_dict(), card(net=started_from.model_dump()))
     loaded = BTV.load(tmp_path, "cpu").state_dict()
@@ -82,14 +83,14 @@ def test_a_checkpoint_needs_no_imagenet_file_any_more(model: BilateralTwoViewNet
 
 def test_a_checkpoint_of_another_method_is_refused(tmp_path: Path) -> None:
     write_model(tmp_path / "model", {}, card(method="gmic"))
-    with pytest.raises(ValueError, match="checkpoint model holds method 'gmic', expected 'btv'"):
+    with pytest.raises(UserError, match="checkpoint model holds method 'gmic', expected 'btv'"):
         BTV.load(tmp_path / "model", "cpu")
 
 
 def test_weights_that_do_not_fit_their_card_are_refused(model: BilateralTwoViewNet, tmp_path: Path) -> None:
     state = {name: value for name, value in model.state_dict().items() if name != "mask_head.classify.bias"}
     write_model(tmp_path / "model", state, card())
-    with pytest.raises(ValueError, match=r"checkpoint model: its weights do not fit .*mask_head\.classify\.bias"):
+    with pytest.raises(UserError, match=r"checkpoint model: its weights do not fit .*mask_head\.classify\.bias"):
         BTV.load(tmp_path / "model", "cpu")
 
 
@@ -117,7 +118,11 @@ def test_every_parameter_that_learns_gets_a_gradient_from_any_batch(
     model: BilateralTwoViewNet, strong: bool, masked: bool, class_factor: float
 ) -> None:
     BTV.parameter_groups(model, learning_rate=1e-4, class_factor=class_factor)
-    terms = BTV.losses(model.train(), batch(strong=strong, masked=masked), config=LossConfig(), classify=class_factor > 0)
+    terms = BTV.losses(
+        model.train(), batch(strong=strong, masked=masked), config=LossConfig(), classify=class_factor > 0
+    )
     terms.total.backward()
-    left_out = [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]
+    left_out = [
+        name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None
+    ]
     assert left_out == []

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from system.metrics import FrocConfig, compare_systems, froc_curve, match, sensitivity_at
-from system.metrics.bootstrap import PatientCounts, count_by_patient, intervals, paired_difference, resampled_sensitivity
+from system.metrics.bootstrap import (
+    PatientCounts,
+    count_by_patient,
+    intervals,
+    paired_difference,
+    resampled_sensitivity,
+)
 from system.metrics.matching import gather
 
 CONFIG = FrocConfig(bootstrap=200)
@@ -22,7 +28,9 @@ def made_images(rng: np.random.Generator, *, num_images: int, skill: float) -> l
     return images
 
 
-def counted(images: list[tuple[np.ndarray, np.ndarray]], patients: list[str], *, config: FrocConfig = CONFIG) -> PatientCounts:
+def counted(
+    images: list[tuple[np.ndarray, np.ndarray]], patients: list[str], *, config: FrocConfig = CONFIG
+) -> PatientCounts:
     detections = gather(images)
     return count_by_patient(detections, match(detections, iou=config.iou), image_patient=patients, config=config)
 
@@ -36,7 +44,12 @@ def test_a_resample_has_the_curve_of_the_images_it_repeats():
     images, patients = made_images(rng, num_images=24, skill=0.7), patients_of(24)
     weights = rng.integers(0, 3, size=6).astype(float)
     drawn = resampled_sensitivity(counted(images, patients), weights=weights[None], fppi=CONFIG.fppi)[0]
-    repeated = [image for number, weight in enumerate(weights) for _ in range(int(weight)) for image in images[4 * number : 4 * number + 4]]
+    repeated = [
+        image
+        for number, weight in enumerate(weights)
+        for _ in range(int(weight))
+        for image in images[4 * number : 4 * number + 4]
+    ]
     detections = gather(repeated)
     curve = froc_curve(detections, match(detections, iou=CONFIG.iou), config=CONFIG)
     assert drawn.tolist() == pytest.approx([sensitivity_at(curve, fppi=x) for x in CONFIG.fppi])
@@ -59,11 +72,17 @@ def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    config = FrocConfig(bootstrap=200, fppi=(100.0,))  # every hit counts: sensitivity is the share of hits, expected 0.6
+    config = FrocConfig(
+        bootstrap=200, fppi=(100.0,)
+    )  # every hit counts: sensitivity is the share of hits, expected 0.6
     covered = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
-        _, mean = intervals(counted(made_images(rng, num_images=200, skill=0.6), patients_of(200), config=config), config=config, rng=rng)
+        _, mean = intervals(
+            counted(made_images(rng, num_images=200, skill=0.6), patients_of(200), config=config),
+            config=config,
+            rng=rng,
+        )
         covered += mean.low <= 0.6 <= mean.high
     assert 88 <= covered <= 99
 
@@ -77,7 +96,9 @@ def test_a_system_compared_with_itself_differs_by_nothing():
 def test_pairing_narrows_the_interval_of_a_small_gain():
     rng = np.random.default_rng(2)
     images = made_images(rng, num_images=200, skill=0.5)
-    better = [(scores, np.where(rng.random(iou.shape) < 0.1, 1.0, iou) if len(scores) == 1 else iou) for scores, iou in images]
+    better = [
+        (scores, np.where(rng.random(iou.shape) < 0.1, 1.0, iou) if len(scores) == 1 else iou) for scores, iou in images
+    ]
     first, second = counted(images, patients_of(200)), counted(better, patients_of(200))
     difference = paired_difference(first, second, config=CONFIG, rng=np.random.default_rng(0))
     _, alone = intervals(first, config=CONFIG, rng=np.random.default_rng(0))

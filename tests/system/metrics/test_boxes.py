@@ -85,7 +85,9 @@ def test_lesions_are_numbered_within_their_image_in_the_order_given():
 def test_a_second_hit_counts_neither_way_or_as_false_as_asked():
     twice = boxes(([LESION], [(0.9, LESION), (0.8, LESION)]))
     ends = [
-        evaluate_boxes(twice, rules=BoxRules(), config=FrocConfig(duplicates=how, bootstrap=1)).summary["curve_ends_fppi"]
+        evaluate_boxes(twice, rules=BoxRules(), config=FrocConfig(duplicates=how, bootstrap=1)).summary[
+            "curve_ends_fppi"
+        ]
         for how in ("ignore", "fp")
     ]
     assert (outcomes(twice), ends) == (["TRUE_POSITIVE", "DUPLICATE"], [0.0, 1.0])
@@ -113,7 +115,9 @@ def test_a_breast_is_found_in_either_view_and_its_second_view_counts_neither_way
     found = boxes(*views, patients=("a", "a", "a"), breasts=("aL", "aL", "aR"))
     assert sensitivity(found, config=FrocConfig(fppi=(0.0,), bootstrap=1), per="breast") == {"0": 0.5}
     assert sensitivity(found, config=FrocConfig(fppi=(0.0,), bootstrap=1)) == {"0": pytest.approx(2 / 3)}
-    summary = evaluate_boxes(found, rules=BoxRules(per="breast"), config=FrocConfig(duplicates="fp", bootstrap=1)).summary
+    summary = evaluate_boxes(
+        found, rules=BoxRules(per="breast"), config=FrocConfig(duplicates="fp", bootstrap=1)
+    ).summary
     assert summary["curve_ends_fppi"] == pytest.approx(1 / 3)
 
 
@@ -132,13 +136,17 @@ def test_the_curve_agrees_with_the_numbers_that_monai_publishes():
     corners = [(20 * k, 0, 20 * k + 10, 10) for k in range(len(MONAI["true"]))]
     hits = list(zip(MONAI["true"], corners, strict=True))
     misses = [(score, (0, 500 + 20 * k, 10, 510 + 20 * k)) for k, score in enumerate(MONAI["false"])]
-    curve = evaluate_boxes(boxes((corners, hits + misses), ([], [])), rules=BoxRules(), config=FrocConfig(fppi=(1.0,))).summary["curve"]
+    curve = evaluate_boxes(
+        boxes((corners, hits + misses), ([], [])), rules=BoxRules(), config=FrocConfig(fppi=(1.0,))
+    ).summary["curve"]
     for x, expected in ((0.25, 0.75), ((0.25, 0.5, 1, 2, 4, 8), 0.95833333)):
         assert np.mean(np.interp(x, curve["fppi"], curve["sensitivity"])) == pytest.approx(expected, rel=1e-6)
 
 
 SMALL = st.integers(0, 6)
-BOX = st.tuples(SMALL, SMALL, st.integers(1, 5), st.integers(1, 5)).map(lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3]))
+BOX = st.tuples(SMALL, SMALL, st.integers(1, 5), st.integers(1, 5)).map(
+    lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3])
+)
 IMAGE = st.tuples(st.lists(BOX, max_size=3), st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9]), BOX), max_size=4))
 
 
@@ -155,7 +163,9 @@ def test_every_overlap_is_that_of_the_pixels_and_every_match_the_greedy_one(imag
     detections = overlapping(found, how="iou")
     pairs = {
         (candidate, lesion): value
-        for candidate, lesion, value in zip(detections.pair_candidate, detections.pair_lesion, detections.pair_iou, strict=True)
+        for candidate, lesion, value in zip(
+            detections.pair_candidate, detections.pair_lesion, detections.pair_iou, strict=True
+        )
     }
     first = [sum(len(lesions) for lesions, _ in images[:place]) for place in range(len(images))]
     expected, candidate = {}, 0
@@ -201,11 +211,27 @@ def test_what_the_files_hold_is_read(tmp_path: Path):
         ("images", "image_id\na\n", "images.csv line 1: column 'patient_id' occurs 0 times"),
         ("lesions", "image_id,x0,y0,x1,y1\nc,0,0,1,1\n", "lesions.csv line 2: its image is not among the images"),
         ("lesions", "image_id,x0,y0,x1,y1\n\na,0,0,1,0\n", "lesions.csv line 3: y1 must be above y0, found 0 and 0"),
-        ("candidates", "image_id,score,x0,y0,x1,y1\na,1.01,0,0,1,1\n", "candidates.csv line 2: score 1.01 is outside 0 to 1"),
-        ("candidates", "image_id,score,x0,y0,x1,y1\na,nan,0,0,1,1\n", "candidates.csv line 2: score is no number: 'nan'"),
+        (
+            "candidates",
+            "image_id,score,x0,y0,x1,y1\na,1.01,0,0,1,1\n",
+            "candidates.csv line 2: score 1.01 is outside 0 to 1",
+        ),
+        (
+            "candidates",
+            "image_id,score,x0,y0,x1,y1\na,nan,0,0,1,1\n",
+            "candidates.csv line 2: score is no number: 'nan'",
+        ),
         ("candidates", "image_id,score,x0,y0,x1,y1\na,.5,0,0,inf,1\n", "candidates.csv line 2: x1 is no number: 'inf'"),
-        ("candidates", "image_id,score,x0,y0,x1,y1\na,.5,0,0,wide,1\n", "candidates.csv line 2: x1 is no number: 'wide'"),
-        ("candidates", "image_id,score,x0,y0,x1,y1\na,.5,3,0,2,1\n", "candidates.csv line 2: x1 must be above x0, found 3 and 2"),
+        (
+            "candidates",
+            "image_id,score,x0,y0,x1,y1\na,.5,0,0,wide,1\n",
+            "candidates.csv line 2: x1 is no number: 'wide'",
+        ),
+        (
+            "candidates",
+            "image_id,score,x0,y0,x1,y1\na,.5,3,0,2,1\n",
+            "candidates.csv line 2: x1 must be above x0, found 3 and 2",
+        ),
         ("candidates", "image_id,score,x0,y0,x1,y1\na,.5,3\n", "candidates.csv line 2: 3 fields, the header has 6"),
     ],
 )

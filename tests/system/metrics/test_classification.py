@@ -118,7 +118,9 @@ def test_a_patients_images_are_drawn_together():
     """One patient has all that is found: she is in a resample or she is not, so the statistic takes few values."""
     truth, score = np.array([True] * 4 + [False] * 4), np.array([0.9] * 4 + [0.1] * 4)
     patient = np.array(["a"] * 4 + ["b"] * 4)
-    drawn = resampled(lambda truth, _, weight: float(weight[truth].sum()), truth, score, patient=patient, num_resamples=100, seed=0)
+    drawn = resampled(
+        lambda truth, _, weight: float(weight[truth].sum()), truth, score, patient=patient, num_resamples=100, seed=0
+    )
     assert set(drawn.tolist()) == {0.0, 4.0, 8.0}
 
 
@@ -136,5 +138,7 @@ def test_image_level_gives_the_area_an_interval():
 
 def test_a_system_that_does_not_judge_whole_images_has_no_image_level_measure():
     found = image_level(TRUTH, np.full(10, np.nan), patient=np.array(list("abcdefghij")), num_resamples=10, seed=0)
-    assert found.keys() == image_level(TRUTH, SCORE, patient=np.array(list("abcdefghij")), num_resamples=10, seed=0).keys()
+    assert (
+        found.keys() == image_level(TRUTH, SCORE, patient=np.array(list("abcdefghij")), num_resamples=10, seed=0).keys()
+    )
     assert all(np.isnan(value).all() for value in found.values())

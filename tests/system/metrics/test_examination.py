@@ -8,7 +8,7 @@ from system.metrics.examination import examine
 from system.metrics.matching import components, gather, match
 from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
 
-CONFIG = FrocConfig(min_lesion_px=4, min_candidate_px=4, candidate_floor=0.1)
+CONFIG = FrocConfig(min_lesion_px=4, min_candidate_px=4, candidate_threshold=0.1)
 LEVELS = np.array([0.9, 0.5, 0.1])
 
 
@@ -26,7 +26,10 @@ def test_specks_of_the_truth_are_no_lesions_and_are_counted():
 
 def test_candidates_below_the_smallest_size_are_left_out():
     found = examine(
-        square(1, at=(2, 2), value=0.9) + square(2, at=(8, 8), value=0.3), np.zeros((20, 20), dtype=bool), levels=LEVELS, config=CONFIG
+        square(1, at=(2, 2), value=0.9) + square(2, at=(8, 8), value=0.3),
+        np.zeros((20, 20), dtype=bool),
+        levels=LEVELS,
+        config=CONFIG,
     )
     assert found.scores.tolist() == [pytest.approx(0.3)]
     assert found.boxes_px == [(8, 8, 10, 10)]
@@ -39,7 +42,9 @@ def test_a_map_of_another_size_than_its_truth_is_refused():
 
 def test_a_cut_can_find_a_lesion_that_the_sweep_misses():
     truth = square(4, at=(4, 4)) > 0
-    halo = np.maximum(square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8))  # IoU 16/196 at the floor, 1 at 0.5
+    halo = np.maximum(
+        square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8)
+    )  # IoU 16/196 at the floor, 1 at 0.5
     found = examine(halo, truth, levels=LEVELS, config=CONFIG)
     assert match(gather([(found.scores, found.iou)]), iou=0.2).outcome.tolist() == [0]
     assert found.cuts.found.tolist() == [0, 1, 0]
@@ -54,7 +59,9 @@ def test_cuts_agree_with_cutting_each_level_by_itself():
         truth = rng.random((20, 20)) > 0.55
         found = examine(probability, truth, levels=levels, config=CONFIG).cuts
         for place, level in enumerate(levels):
-            cut = examine(probability, truth, levels=LEVELS, config=CONFIG.model_copy(update={"candidate_floor": level}))
+            cut = examine(
+                probability, truth, levels=LEVELS, config=CONFIG.model_copy(update={"candidate_threshold": level})
+            )
             outcome = match(gather([(cut.scores, cut.iou)]), iou=0.2).outcome
             assert (found.found[place], found.false[place]) == ((outcome == 1).sum(), (outcome == 0).sum())
         assert len(components(truth, min_px=4).area_px)

@@ -90,7 +90,10 @@ def test_tied_scores_are_one_operating_point():
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_among_tied_scores_the_order_of_the_input_does_not_matter(reverse: bool):
-    candidates = [(0.9, [0.5, 0.3]), (0.9, [0.6, 0.0])]  # the second must have lesion 0, so that the first can have lesion 1
+    candidates = [
+        (0.9, [0.5, 0.3]),
+        (0.9, [0.6, 0.0]),
+    ]  # the second must have lesion 0, so that the first can have lesion 1
     detections = gather([image(*(candidates[::-1] if reverse else candidates), num_lesions=2)])
     assert match(detections, iou=0.2).outcome.tolist() == [Outcome.TRUE_POSITIVE] * 2
 

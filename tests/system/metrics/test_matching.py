@@ -29,13 +29,18 @@ def test_overlap_is_the_intersection_over_the_union():
 
 
 def test_a_map_without_candidates_still_says_how_many_lesions_there_are():
-    nothing, lesion = components(np.zeros((2, 2), dtype=bool), min_px=1), components(np.ones((2, 2), dtype=bool), min_px=1)
+    nothing, lesion = (
+        components(np.zeros((2, 2), dtype=bool), min_px=1),
+        components(np.ones((2, 2), dtype=bool), min_px=1),
+    )
     assert overlaps(nothing, lesion).shape == (0, 1)
 
 
 def test_upsampling_is_the_nets_own():
     coarse = np.random.default_rng(0).random((5, 4), dtype=np.float32)
-    wanted = torch.nn.functional.interpolate(torch.from_numpy(coarse)[None, None], scale_factor=4, mode="bilinear")[0, 0].numpy()
+    wanted = torch.nn.functional.interpolate(torch.from_numpy(coarse)[None, None], scale_factor=4, mode="bilinear")[
+        0, 0
+    ].numpy()
     np.testing.assert_allclose(upsample(coarse, shape=(20, 16)), wanted, atol=1e-6)
 
 

@@ -23,7 +23,9 @@ def found():
 
 
 def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found):
-    rows = {row.name: row for row in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS, config=CONFIG)}
+    rows = {
+        row.name: row for row in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS, config=CONFIG)
+    }
     cc, mlo = rows["CC"], rows["MLO"]
     assert (cc.num_images, cc.num_lesions, cc.sensitivity) == (1, 2, {"0": 0.5, "1": 0.5})
     assert (mlo.num_images, mlo.num_lesions, mlo.sensitivity) == (2, 1, {"0": 0.0, "1": 1.0})
@@ -36,18 +38,25 @@ def test_all_images_in_one_group_are_the_whole(found):
 
 
 def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found):
-    rows = {row.name: row for row in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS, config=CONFIG)}
+    rows = {
+        row.name: row
+        for row in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS, config=CONFIG)
+    }
     assert (rows["large"].num_lesions, rows["large"].num_images) == (1, 3)
     assert rows["large"].sensitivity == {"0": 0.0, "1": 1.0}
     assert rows["small"].sensitivity == {"0": 0.0, "1": 0.5}
 
 
 def test_a_group_without_a_lesion_has_no_sensitivity(found):
-    rows = {row.name: row for row in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS, config=CONFIG)}
+    rows = {
+        row.name: row for row in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS, config=CONFIG)
+    }
     assert np.isnan(rows["d"].mean)
 
 
-@pytest.mark.parametrize(("diameter", "name"), [(9.99, "under 10 mm"), (10, "10 to 20 mm"), (20, "from 20 mm"), (0, "size not known")])
+@pytest.mark.parametrize(
+    ("diameter", "name"), [(9.99, "under 10 mm"), (10, "10 to 20 mm"), (20, "from 20 mm"), (0, "size not known")]
+)
 def test_sizes_are_half_open(diameter: float, name: str):
     assert size_of(diameter) == name
 

@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from system.mining.amendments import Amendment, Kind
-from system.mining.entries import FolderEntries
 from system.mining.journal import Claim, Journal, Message, Superseded
+from system.mining.journal_storage import FolderEntries
+from system.mining.label_updates import LabelUpdate, UpdateSource
 from system.mining.pools import Columns, Shard
 
 
@@ -17,9 +17,11 @@ def shard(number: int, *, num_rows: int = 3, attempt: int = 1) -> Shard:
     return Shard(1, number, attempt, f"part_{number}.parquet", Columns(keys, y, y * np.float32(0.5), keys % 2 == 0))
 
 
-def verdict() -> Amendment:
+def verdict() -> LabelUpdate:
     keys = np.array([4, 2], np.int64)
-    return Amendment(Kind.VERDICT, 2, keys, np.array([1, np.nan], np.float32), keys * 100, np.array([True, False]))
+    return LabelUpdate(
+        UpdateSource.VERDICT, 2, keys, np.array([1, np.nan], np.float32), keys * 100, np.array([True, False])
+    )
 
 
 def write(folder: Path, *messages: Message) -> None:
@@ -41,12 +43,17 @@ def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
     first, words = found[1], found[3]
     assert found[5] == Claim(2)
     assert isinstance(first, Shard)
-    assert (first.round, first.shard, first.attempt, first.source) == (1, 1, 1, "part_1.parquet")
+    assert (first.round, first.shard, first.attempt, first.predictions_file) == (1, 1, 1, "part_1.parquet")
     for array, expected in zip(first.columns.arrays(), shard(1).columns.arrays(), strict=True):
         assert array.dtype == expected.dtype
         np.testing.assert_array_equal(array, expected)
-    assert isinstance(words, Amendment)
-    assert (words.kind, words.round, words.keys.tolist(), words.masked.tolist()) == (Kind.VERDICT, 2, [4, 2], [True, False])
+    assert isinstance(words, LabelUpdate)
+    assert (words.source, words.round, words.keys.tolist(), words.masked.tolist()) == (
+        UpdateSource.VERDICT,
+        2,
+        [4, 2],
+        [True, False],
+    )
 
 
 def test_a_new_journal_is_empty(tmp_path: Path) -> None:
@@ -95,7 +102,9 @@ def test_an_entry_whose_numbers_were_changed_is_refused(tmp_path: Path) -> None:
     write(tmp_path, shard(0))
     path = tmp_path / "00000000.arrow"
     table = pa.ipc.open_file(pa.BufferReader(path.read_bytes())).read_all()
-    table = table.set_column(1, "y", pa.array([0.1, 0.2, 0.3], pa.float32())).replace_schema_metadata(table.schema.metadata)
+    table = table.set_column(1, "p_mass", pa.array([0.1, 0.2, 0.3], pa.float32())).replace_schema_metadata(
+        table.schema.metadata
+    )
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(ValueError, match="journal entry 0 is not what was written"):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from system.mining.amendments import Amendment, Kind
+from system.mining.label_updates import LabelUpdate, UpdateSource
 from system.mining.pools import Columns, Pools, Reason, Shard
 from system.records import Quadrant
 
@@ -16,7 +16,9 @@ def columns(*rows: tuple[int, float, bool]) -> Columns:
 
 
 def shard(number: int, *rows: tuple[int, float, bool], round_number: int = 1, attempt: int = 1) -> Shard:
-    return Shard(round_number, number, attempt, f"round_{round_number}/attempt_{attempt}/part_{number}.parquet", columns(*rows))
+    return Shard(
+        round_number, number, attempt, f"round_{round_number}/attempt_{attempt}/part_{number}.parquet", columns(*rows)
+    )
 
 
 def pools(*shards: Shard) -> Pools:
@@ -27,7 +29,9 @@ def pools(*shards: Shard) -> Pools:
 
 
 def test_counts_are_those_of_the_columns_at_any_p0() -> None:
-    held = pools(shard(0, (1, 0.99, True), (2, 0.9, True), (3, 0.02, True)), shard(1, (4, 0.99, False), (5, 0.02, False)))
+    held = pools(
+        shard(0, (1, 0.99, True), (2, 0.9, True), (3, 0.02, True)), shard(1, (4, 0.99, False), (5, 0.02, False))
+    )
     assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 1, "FN": 1, "TN": 1}
     assert held.counts(p0=0.85) == {"UNUSED": 0, "TP": 2, "FP": 1, "FN": 1, "TN": 1}
 
@@ -42,7 +46,7 @@ def test_a_repeated_shard_changes_nothing() -> None:
 def test_a_newer_attempt_of_a_shard_replaces_the_older() -> None:
     held = pools(shard(0, (1, 0.99, True)), shard(0, (1, 0.99, False), attempt=2))
     assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 1, "TN": 0}
-    assert held.sources() == {0: "round_1/attempt_2/part_0.parquet"}
+    assert held.predictions_files() == {0: "round_1/attempt_2/part_0.parquet"}
 
 
 def test_an_older_attempt_that_comes_late_is_ignored() -> None:
@@ -58,7 +62,9 @@ def test_the_same_attempt_with_other_content_is_refused() -> None:
 
 
 def test_an_image_cut_into_another_file_by_a_newer_attempt_counts_once() -> None:
-    held = pools(shard(0, (1, 0.99, True)), shard(1, (2, 0.99, True)), shard(0, (1, 0.99, False), (2, 0.99, False), attempt=2))
+    held = pools(
+        shard(0, (1, 0.99, True)), shard(1, (2, 0.99, True)), shard(0, (1, 0.99, False), (2, 0.99, False), attempt=2)
+    )
     assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 2, "TN": 0}
     assert held.columns()[1].tolist() == [0, 0]
 
@@ -66,7 +72,7 @@ def test_an_image_cut_into_another_file_by_a_newer_attempt_counts_once() -> None
 def test_images_come_by_rising_key_with_their_shard() -> None:
     found, numbers = pools(shard(1, (5, 0.1, True), (2, 0.2, False)), shard(0, (3, 0.3, True))).columns()
     assert found.keys.tolist() == [2, 3, 5]
-    assert found.y.tolist() == pytest.approx([0.2, 0.3, 0.1])
+    assert found.p_mass.tolist() == pytest.approx([0.2, 0.3, 0.1])
     assert found.score.tolist() == pytest.approx([0.02, 0.03, 0.05])
     assert found.has_mask.tolist() == [False, True, True]
     assert numbers.tolist() == [1, 0, 1]
@@ -80,7 +86,9 @@ def test_the_next_round_decides_anew() -> None:
 
 def test_moves_name_the_images_that_left_their_quadrant() -> None:
     first = shard(0, (1, 0.99, False), (2, 0.99, True), (3, 0.01, True), (4, 0.99, False))
-    second = shard(0, (4, 0.99, True), (3, 0.01, False), (2, 0.99, True), (1, 0.99, True), (9, 0.99, True), round_number=2)
+    second = shard(
+        0, (4, 0.99, True), (3, 0.01, False), (2, 0.99, True), (1, 0.99, True), (9, 0.99, True), round_number=2
+    )
     moves = pools(first, second).moves(p0=0.95)
     assert moves.keys.tolist() == [1, 3, 4]
     assert moves.before.tolist() == [Quadrant.FN, Quadrant.FP, Quadrant.FN]
@@ -88,26 +96,33 @@ def test_moves_name_the_images_that_left_their_quadrant() -> None:
     assert moves.counts() == {"FN>TP": 2, "FP>TN": 1}
 
 
-def words(kind: Kind, *rows: tuple[int, float], round_number: int = 2, order: int = 1, masked: bool = False) -> Amendment:
+def words(
+    kind: UpdateSource, *rows: tuple[int, float], round_number: int = 2, order: int = 1, masked: bool = False
+) -> LabelUpdate:
     """Rows of key and y."""
     keys, y = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
-    return Amendment(kind, round_number, keys, y, np.full(len(rows), order, np.int64), np.full(len(rows), masked))
+    return LabelUpdate(kind, round_number, keys, y, np.full(len(rows), order, np.int64), np.full(len(rows), masked))
 
 
 def test_a_withdrawn_report_and_a_verdict_move_rows_from_their_round_on() -> None:
-    held = pools(*[shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True), (4, 0.5, True), round_number=number) for number in (1, 2)])
+    held = pools(
+        *[
+            shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True), (4, 0.5, True), round_number=number)
+            for number in (1, 2)
+        ]
+    )
     assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 2, "FP": 1, "FN": 0, "TN": 0}
-    assert held.amend(words(Kind.LABEL, (1, np.nan)))
-    assert held.amend(words(Kind.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is no image of this round
+    assert held.update_labels(words(UpdateSource.LABEL, (1, np.nan)))
+    assert held.update_labels(words(UpdateSource.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is no image of this round
     assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 2, "FN": 0, "TN": 0}
     assert held.counts(p0=0.95, round_number=1)["TP"] == 2
-    assert not held.amend(words(Kind.LABEL, (1, np.nan)))
+    assert not held.update_labels(words(UpdateSource.LABEL, (1, np.nan)))
 
 
 def test_a_verdict_beats_a_label_and_is_never_overridden_by_a_later_round() -> None:
     held = pools(shard(0, (1, 0.01, True)), shard(0, (1, 0.01, True), round_number=2))
-    held.amend(words(Kind.VERDICT, (1, 1.0), round_number=1, order=5))
-    held.amend(words(Kind.LABEL, (1, 0.01), round_number=2, order=9))
+    held.update_labels(words(UpdateSource.VERDICT, (1, 1.0), round_number=1, order=5))
+    held.update_labels(words(UpdateSource.LABEL, (1, 0.01), round_number=2, order=9))
     assert held.counts(p0=0.95)["TP"] == 1
     held.accept(shard(0, (1, 0.02, True), round_number=3))
     assert held.counts(p0=0.95)["TP"] == 1
@@ -115,25 +130,42 @@ def test_a_verdict_beats_a_label_and_is_never_overridden_by_a_later_round() -> N
 
 def test_an_image_that_a_reader_has_outlined_is_in_no_pool() -> None:
     held = pools(shard(0, (1, 0.99, True)))
-    held.amend(words(Kind.VERDICT, (1, 1.0), round_number=1, masked=True))
+    held.update_labels(words(UpdateSource.VERDICT, (1, 1.0), round_number=1, masked=True))
     assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 0, "FP": 0, "FN": 0, "TN": 0}
 
 
 def test_a_verdict_does_not_speak_for_the_pool_its_image_was_in() -> None:
     held = pools(shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True)), shard(1, (4, 0.99, False)))
-    held.amend(words(Kind.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
-    held.amend(words(Kind.LABEL, (2, np.nan), round_number=1))
+    held.update_labels(words(UpdateSource.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
+    held.update_labels(words(UpdateSource.LABEL, (2, np.nan), round_number=1))
     keys, quadrant = held.known(np.array([1, 2, 4, 99]), p0=0.95)
-    assert dict(zip(keys.tolist(), quadrant.tolist(), strict=True)) == {1: Quadrant.TP, 2: Quadrant.UNUSED, 4: Quadrant.FN}
+    assert dict(zip(keys.tolist(), quadrant.tolist(), strict=True)) == {
+        1: Quadrant.TP,
+        2: Quadrant.UNUSED,
+        4: Quadrant.FN,
+    }
     assert held.counts(p0=0.95)["TP"] == 0
 
 
 def test_moves_say_why() -> None:
-    first = shard(0, (1, 0.99, False), (2, 0.99, True), (3, 0.99, True), (4, 0.99, True), (5, 0.99, True), (6, 0.99, True))
-    second = shard(0, (1, 0.99, True), (2, 0.5, True), (3, 0.01, False), (4, 0.99, True), (5, 0.99, True), (6, 0.99, False), round_number=2)
+    first = shard(
+        0, (1, 0.99, False), (2, 0.99, True), (3, 0.99, True), (4, 0.99, True), (5, 0.99, True), (6, 0.99, True)
+    )
+    second = shard(
+        0,
+        (1, 0.99, True),
+        (2, 0.5, True),
+        (3, 0.01, False),
+        (4, 0.99, True),
+        (5, 0.99, True),
+        (6, 0.99, False),
+        round_number=2,
+    )
     held = pools(first, second)
-    held.amend(words(Kind.LABEL, (4, np.nan)))
-    held.amend(words(Kind.VERDICT, (5, 0.0), (6, 1.0)))  # what the reader says of 6 is what its report said: the map moved it
+    held.update_labels(words(UpdateSource.LABEL, (4, np.nan)))
+    held.update_labels(
+        words(UpdateSource.VERDICT, (5, 0.0), (6, 1.0))
+    )  # what the reader says of 6 is what its report said: the map moved it
     moves = held.moves(p0=0.95)
     expected = {1: Reason.MAP, 2: Reason.LABEL, 3: Reason.BOTH, 4: Reason.LABEL, 5: Reason.VERDICT, 6: Reason.MAP}
     assert dict(zip(moves.keys.tolist(), moves.reason.tolist(), strict=True)) == expected
@@ -147,7 +179,9 @@ def test_nothing_has_moved_in_the_first_round() -> None:
 
 
 def test_only_the_two_newest_rounds_are_held() -> None:
-    held = pools(shard(0, (1, 0.99, True)), shard(0, (1, 0.99, True), round_number=2), shard(0, (1, 0.99, True), round_number=3))
+    held = pools(
+        shard(0, (1, 0.99, True)), shard(0, (1, 0.99, True), round_number=2), shard(0, (1, 0.99, True), round_number=3)
+    )
     assert held.rounds() == [2, 3]
     assert not held.accept(shard(1, (2, 0.99, True)))
 
@@ -180,7 +214,10 @@ def test_the_state_does_not_share_memory_with_the_message() -> None:
 ALL = [
     shard(
         number,
-        *[(4 * number + place, [0.99, 0.8, 0.01, 0.2][(place + round_number) % 4], (place + attempt) % 2 == 0) for place in range(4)],
+        *[
+            (4 * number + place, [0.99, 0.8, 0.01, 0.2][(place + round_number) % 4], (place + attempt) % 2 == 0)
+            for place in range(4)
+        ],
         round_number=round_number,
         attempt=attempt,
     )

@@ -22,7 +22,10 @@ def test_each_pool_is_judged_by_what_it_takes_its_images_for() -> None:
 
 def test_all_right_pools_are_pure() -> None:
     found = purity(
-        np.array([1, 2, 3]), np.array([TP, FP, FN], np.uint8), truth_keys=np.array([1, 2, 3]), has_mass=np.array([True, False, True])
+        np.array([1, 2, 3]),
+        np.array([TP, FP, FN], np.uint8),
+        truth_keys=np.array([1, 2, 3]),
+        has_mass=np.array([True, False, True]),
     )
     assert [found[pool]["share"] for pool in ("TP", "FP", "FN")] == [1.0, 1.0, 1.0]
 

@@ -10,7 +10,14 @@ TP, FP, FN, TN, UNUSED = Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN, Qua
 
 @pytest.mark.parametrize(
     ("y", "has_mask", "expected"),
-    [(0.99, True, TP), (0.01, True, FP), (0.99, False, FN), (0.01, False, TN), (0.5, True, UNUSED), (0.5, False, UNUSED)],
+    [
+        (0.99, True, TP),
+        (0.01, True, FP),
+        (0.99, False, FN),
+        (0.01, False, TN),
+        (0.5, True, UNUSED),
+        (0.5, False, UNUSED),
+    ],
 )
 def test_each_cell_of_the_papers_table_has_its_quadrant(y: float, has_mask: bool, expected: Quadrant) -> None:
     found = quadrants(np.array([y], np.float32), np.array([has_mask]), p0=0.95)
@@ -33,7 +40,10 @@ def test_the_next_number_beyond_a_bound_is_used(p0: float) -> None:
 
 
 def test_an_image_without_report_is_never_used() -> None:
-    assert quadrants(np.array([np.nan, np.nan], np.float32), np.array([True, False]), p0=0.5).tolist() == [UNUSED, UNUSED]
+    assert quadrants(np.array([np.nan, np.nan], np.float32), np.array([True, False]), p0=0.5).tolist() == [
+        UNUSED,
+        UNUSED,
+    ]
 
 
 def test_no_image_gives_no_quadrant() -> None:
@@ -71,7 +81,9 @@ def test_epochs_count_from_zero() -> None:
         P0Schedule().at(-1)
 
 
-@pytest.mark.parametrize("wrong", [{"start": 1.2}, {"start": 0.4}, {"every_epochs": 0}, {"step": -0.1}, {"floor": 0.3}, {"begin": 0.9}])
+@pytest.mark.parametrize(
+    "wrong", [{"start": 1.2}, {"start": 0.4}, {"every_epochs": 0}, {"step": -0.1}, {"floor": 0.3}, {"begin": 0.9}]
+)
 def test_an_impossible_schedule_is_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
         P0Schedule(**wrong)

@@ -5,9 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from system.archive.tables import PREDICTIONS
+from system.schemas import PREDICTIONS
 from system.mining.pools import Columns, Pools, Shard
-from system.mining.snapshot import POOL, read_pool, write_pool
+from system.mining.snapshot import read_pool, write_pool
+from system.schemas import POOL
 from system.records import Quadrant
 
 ROWS = [  # key, y, has_mask
@@ -36,7 +37,9 @@ def offered(run: Path, *, with_map: bool = True) -> Pools:
         source = write_predictions(run, f"part_{number}.parquet", rows, with_map=with_map)
         keys = np.array([row[0] for row in rows], np.int64)
         y = np.array([row[1] for row in rows], np.float32)
-        pools.accept(Shard(1, number, 1, source, Columns(keys, y, y * np.float32(0.5), np.array([row[2] for row in rows], bool))))
+        pools.accept(
+            Shard(1, number, 1, source, Columns(keys, y, y * np.float32(0.5), np.array([row[2] for row in rows], bool)))
+        )
     return pools
 
 
@@ -47,7 +50,7 @@ def test_the_pool_holds_its_members_and_the_maps_of_tp_only(tmp_path: Path) -> N
         "image_key": [3, 5, 7, 4],
         "image_id": ["id3", "id5", "id7", "id4"],
         "quadrant": [Quadrant.FP, Quadrant.FN, Quadrant.TP, Quadrant.TP],
-        "y": pytest.approx([0.01, 0.99, 0.99, 0.99]),
+        "p_mass": pytest.approx([0.01, 0.99, 0.99, 0.99]),
         "score": pytest.approx([0.005, 0.495, 0.495, 0.495]),
         "map_png": [None, None, b"map 7", b"map 4"],
         "mask_png": [None, None, b"mask 7", b"mask 4"],
@@ -72,7 +75,13 @@ def test_the_same_pool_has_the_same_name_and_is_written_once(tmp_path: Path) -> 
 def test_a_pool_without_members_is_an_empty_table(tmp_path: Path) -> None:
     pools = Pools()
     pools.accept(
-        Shard(1, 0, 1, "nowhere.parquet", Columns(np.array([1]), np.full(1, 0.5, np.float32), np.zeros(1, np.float32), np.array([True])))
+        Shard(
+            1,
+            0,
+            1,
+            "nowhere.parquet",
+            Columns(np.array([1]), np.full(1, 0.5, np.float32), np.zeros(1, np.float32), np.array([True])),
+        )
     )
     table = read_pool(write_pool(pools, tmp_path, run=tmp_path, p0=0.95))
     assert table.num_rows == 0

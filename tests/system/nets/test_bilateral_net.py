@@ -12,7 +12,7 @@ SMALL = NetConfig(backbone="hrnet_w18_small", pretrained=False)
 
 
 def make_net(backbone: str) -> BilateralTwoViewNet:
-    """Return a net in eval mode whose norms shift, so that an empty image does not give empty maps by itself."""
+    """Return a net in eval mode whose norms shift, so that an empty image alone does not give empty maps."""
     torch.manual_seed(1)
     model = BilateralTwoViewNet(SMALL.model_copy(update={"backbone": backbone}))
     for module in model.modules():
@@ -60,7 +60,7 @@ def test_a_pair_with_a_missing_breast_gives_what_the_other_gives_alone(net: Bila
 
 
 @torch.no_grad()
-def test_the_other_breast_changes_the_answer(net: BilateralTwoViewNet) -> None:
+def test_the_other_breast_changes_the_result(net: BilateralTwoViewNet) -> None:
     main = images(1)
     assert (net(main, images(2)).mask_logits - net(main, images(3)).mask_logits).abs().max() > 1e-4
 
@@ -76,15 +76,18 @@ def test_a_missing_auxiliary_stands_for_zero_maps(net: BilateralTwoViewNet) -> N
     output = net(main, auxiliary)
     assert_close(output.mask_logits[1], alone.mask_logits[1])
     assert_close(output.mask_logits[0], both.mask_logits[0])
-    assert (alone.mask_logits[1] - both.mask_logits[1]).abs().max() > 1e-3  # an empty image run through stages 1 to 3 is something else
+    # an empty image run through stages 1 to 3 gives other maps
+    assert (alone.mask_logits[1] - both.mask_logits[1]).abs().max() > 1e-3
 
 
 @torch.no_grad()
-def test_split_and_put_together_without_the_join_it_is_timms_own_network(hrnet: BilateralTwoViewNet) -> None:
+def test_split_and_rejoined_without_the_join_it_is_timms_own_network(hrnet: BilateralTwoViewNet) -> None:
     assert isinstance(hrnet.trunk, HrnetTrunk)
     image, timms = images(1), hrnet.trunk.net
     branches = hrnet.trunk.early(image)
-    moved = [branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(timms.transition3)]
+    moved = [
+        branches[i] if isinstance(move, nn.Identity) else move(branches[-1]) for i, move in enumerate(timms.transition3)
+    ]
     output = hrnet.heads(timms.stage4(moved), classify=True)
     assert_close(output.class_logits, timms(image))
 
@@ -110,7 +113,7 @@ def test_masks_are_at_stride_4_and_classes_only_on_request(net: BilateralTwoView
 
 @torch.no_grad()
 @pytest.mark.parametrize("prior", [0.01, 0.3])
-def test_the_untrained_head_answers_its_prior_everywhere(prior: float) -> None:
+def test_the_untrained_head_gives_its_prior_everywhere(prior: float) -> None:
     torch.manual_seed(1)
     model = BilateralTwoViewNet(SMALL.model_copy(update={"prior": prior}))
     logits = model(images(1), images(2), classify=False).mask_logits

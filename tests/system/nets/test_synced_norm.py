@@ -1,4 +1,4 @@
-"""Two processes with half a batch each see the norms, gradients and running means of one process with the whole."""
+"""Two processes with half a batch each compute the norms, gradients and running means of one with the whole batch."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def make_images() -> torch.Tensor:
 
 
 def make_bright() -> torch.Tensor:
-    """Values far from zero in few bits, where a mean that is rounded to those bits is wrong by much of their spread."""
+    """Return values far from zero in few bits: a mean rounded to those bits is wrong by much of their spread."""
     return (100 + torch.randn((6, 1, 9, 9), generator=torch.Generator().manual_seed(2))).bfloat16()
 
 
@@ -38,13 +38,17 @@ def learnt(net: nn.Module, images: torch.Tensor, *, num_workers: int) -> dict[st
 
 def work(rank: int, folder: str) -> None:
     distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=NUM_WORKERS)
-    found = learnt(DistributedDataParallel(with_synced_norms(make_net())), make_images()[rank::NUM_WORKERS], num_workers=NUM_WORKERS)
+    found = learnt(
+        DistributedDataParallel(with_synced_norms(make_net())),
+        make_images()[rank::NUM_WORKERS],
+        num_workers=NUM_WORKERS,
+    )
     bright = with_synced_norms(nn.Sequential(nn.BatchNorm2d(1)))(make_bright()[rank::NUM_WORKERS])
     torch.save(found | {"bright": bright.detach()}, f"{folder}/{rank}.pt")
     distributed.destroy_process_group()
 
 
-def test_two_workers_norm_as_one(tmp_path: Path) -> None:
+def test_two_workers_normalise_as_one(tmp_path: Path) -> None:
     expected = learnt(make_net(), make_images(), num_workers=1)
     bright = nn.BatchNorm2d(1)(make_bright()).detach()
 

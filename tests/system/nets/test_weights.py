@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from system.errors import UserError
 from system.nets import ModelCard, read_card, read_weights, write_model
 from system.nets.weights import CARD, WEIGHTS
 
@@ -43,7 +44,9 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kept_bytes: int) -> None:
     folder = tmp_path / "model"
     write_model(folder, state(), CARD_OF_TEST)
     (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:kept_bytes])
-    with pytest.raises(ValueError, match=r"checkpoint model: model\.safetensors is no whole safetensors file .*take another checkpoint"):
+    with pytest.raises(
+        UserError, match=r"checkpoint model: model\.safetensors is no whole safetensors file .*take another checkpoint"
+    ):
         read_weights(folder)
 
 
@@ -52,10 +55,12 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: 
     broken = state()
     broken["half"][2] = value
     write_model(tmp_path / "model", broken, CARD_OF_TEST)
-    with pytest.raises(ValueError, match=r"checkpoint model: 1 tensors hold NaN or infinity, first half; take an earlier checkpoint"):
+    with pytest.raises(
+        UserError, match=r"checkpoint model: 1 tensors hold NaN or infinity, first half; take an earlier checkpoint"
+    ):
         read_weights(tmp_path / "model")
 
 
-def test_a_folder_without_a_model_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=rf"no model in {tmp_path.name}: expected model\.json and model\.safetensors"):
+def test_a_folder_without_a_model_is_refused_with_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=rf"no model in {tmp_path.name}: expected model\.json and model\.safetensors"):
         read_card(tmp_path)

@@ -31,18 +31,18 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_the_same_seed_gives_the_same_bytes(written: Path, tmp_path: Path):
+def test_the_same_seed_gives_the_same_bytes(written: Path, tmp_path: Path) -> None:
     write_phantom(tmp_path, num_exams=NUM_EXAMS, seed=5, config=SMALL)
     assert contents(tmp_path) == contents(written)
 
 
-def test_exams_made_in_another_order_give_the_same_folder(written: Path, tmp_path: Path):
+def test_exams_made_in_another_order_give_the_same_folder(written: Path, tmp_path: Path) -> None:
     rows = [write_exam(tmp_path, make_exam(index, 5, SMALL)) for index in reversed(range(NUM_EXAMS))]
     write_tables(tmp_path, rows)
     assert contents(tmp_path) == contents(written)
 
 
-def test_one_file_in_four_is_lossless_jpeg_2000_and_decodes_to_its_pixels(written: Path):
+def test_one_file_in_four_is_lossless_jpeg_2000_and_decodes_to_its_pixels(written: Path) -> None:
     compressed = 0
     for index in range(NUM_EXAMS):
         exam = make_exam(index, 5, SMALL)
@@ -55,17 +55,19 @@ def test_one_file_in_four_is_lossless_jpeg_2000_and_decodes_to_its_pixels(writte
     assert compressed == NUM_EXAMS
 
 
-def test_monochrome1_and_monochrome2_files_both_occur_and_are_dark_outside_the_breast_as_displayed(written: Path):
-    kinds = set()
+def test_monochrome1_and_monochrome2_files_both_occur_and_are_dark_outside_the_breast_as_displayed(
+    written: Path,
+) -> None:
+    found = set()
     for path in written.glob("dicom/*/*_L_CC.dcm"):
         dataset = pydicom.dcmread(path)
-        kinds.add(dataset.PhotometricInterpretation)
+        found.add(dataset.PhotometricInterpretation)
         air = dataset.pixel_array[-8:, -20:].mean()
         assert (air > 4000) if dataset.PhotometricInterpretation == "MONOCHROME1" else (air < 95)
-    assert kinds == {"MONOCHROME1", "MONOCHROME2"}
+    assert found == {"MONOCHROME1", "MONOCHROME2"}
 
 
-def test_every_attribute_a_mammogram_must_have_is_there(written: Path):
+def test_every_attribute_a_mammogram_must_have_is_there(written: Path) -> None:
     dataset = pydicom.dcmread(written / "dicom" / "000003" / "000003_R_MLO.dcm")
     assert dataset.SOPClassUID == DigitalMammographyXRayImageStorageForPresentation
     assert dataset.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
@@ -91,14 +93,14 @@ def test_every_attribute_a_mammogram_must_have_is_there(written: Path):
     assert dataset.AnatomicRegionSequence[0].CodeMeaning == "Breast"
 
 
-def test_uids_are_distinct_and_shared_as_the_standard_says(written: Path):
+def test_uids_are_distinct_and_shared_as_the_standard_requires(written: Path) -> None:
     datasets = [pydicom.dcmread(path, stop_before_pixels=True) for path in sorted(written.glob("dicom/*/*.dcm"))]
     assert len({dataset.SOPInstanceUID for dataset in datasets}) == 4 * NUM_EXAMS
     assert len({dataset.StudyInstanceUID for dataset in datasets}) == NUM_EXAMS
     assert len({(dataset.StudyInstanceUID, dataset.PatientID) for dataset in datasets}) == NUM_EXAMS
 
 
-def test_truth_names_every_file_and_a_mask_exactly_where_there_is_a_mass(written: Path):
+def test_truth_names_every_file_and_a_mask_exactly_where_there_is_a_mass(written: Path) -> None:
     truth = rows_of(written / "truth.csv")
     assert list(truth[0]) == ["file", "mask", "patient", "study", "side", "view", "density", "num_masses", "split"]
     assert {row["density"] for row in truth} <= set("abcd")
@@ -115,14 +117,14 @@ def test_truth_names_every_file_and_a_mask_exactly_where_there_is_a_mass(written
             assert Path(row["mask"]).stem == Path(row["file"]).stem
 
 
-def test_every_study_has_a_final_report(written: Path):
+def test_every_study_has_a_final_report(written: Path) -> None:
     reports = rows_of(written / "reports.csv")
     assert list(reports[0]) == ["study", "version", "status", "language", "description", "impression"]
     assert {row["study"] for row in reports} == {row["study"] for row in rows_of(written / "truth.csv")}
     assert all(row["version"] == "1" and row["status"] == "final" and row["description"] for row in reports)
 
 
-def test_a_marker_is_burnt_into_the_air_and_leaves_the_breast_alone():
+def test_a_marker_is_burnt_into_the_air_and_leaves_the_breast_alone() -> None:
     marked, plain = (make_exam(2, 6, SMALL.model_copy(update={"marker_share": share})) for share in (1.0, 0.0))
     for with_marker, without in zip(marked.views, plain.views, strict=True):
         changed = np.abs(with_marker.pixels.astype(int) - without.pixels) > 1000

@@ -5,7 +5,7 @@ from system.records import Candidate
 from system.refine import regions
 
 
-def test_two_components_worked_by_hand_come_highest_score_first():
+def test_two_components_worked_by_hand_come_highest_score_first() -> None:
     found = np.zeros((6, 8), dtype=np.float32)
     found[1, 1], found[1, 2] = 0.25, 0.75  # centroid x = (0.25 * 1 + 0.75 * 2) / 1
     found[3:5, 5] = 0.875
@@ -17,26 +17,26 @@ def test_two_components_worked_by_hand_come_highest_score_first():
     ]
 
 
-def test_pixels_that_touch_by_a_corner_are_one_candidate():
+def test_pixels_that_touch_by_a_corner_are_one_candidate() -> None:
     found = np.zeros((4, 4), dtype=np.float32)
     found[0, 0] = found[1, 1] = 0.5
     assert [candidate.area_px for candidate in regions(found[None], floor=0.5, min_px=1)[0]] == [2]
 
 
-def test_the_floor_itself_belongs_to_a_candidate():
+def test_a_pixel_at_the_candidate_threshold_belongs_to_a_candidate() -> None:
     found = np.full((2, 2), 0.5, dtype=np.float32)
     assert regions(found[None], floor=0.5, min_px=4)[0][0].area_px == 4
     assert regions(found[None], floor=0.51, min_px=1) == [[]]
 
 
-def test_components_below_the_smallest_area_are_dropped():
+def test_components_below_the_smallest_area_are_dropped() -> None:
     found = np.zeros((5, 5), dtype=np.float32)
     found[0, 0] = 0.9
     found[2:4, 2:4] = 0.6
     assert [candidate.score for candidate in regions(found[None], floor=0.1, min_px=2)[0]] == [pytest.approx(0.6)]
 
 
-def test_each_map_of_a_batch_has_its_own_candidates():
+def test_each_map_of_a_batch_has_its_own_candidates() -> None:
     found = np.zeros((3, 6, 6), dtype=np.float32)
     found[0, 4:6, 2:4] = 0.5  # touches the first row of the next map only in memory
     found[1, 0, 2:4] = 0.7

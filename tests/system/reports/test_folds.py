@@ -3,12 +3,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from system.errors import UserError
 from system.reports.folds import assign_folds, check_folds, choose_share
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 1), st.integers(-1, 1)), min_size=1, max_size=60), st.integers(0, 99))
-def test_a_patient_is_never_in_two_folds(rows, seed):
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(-1, 1), st.integers(-1, 1)), min_size=1, max_size=60),
+    st.integers(0, 99),
+)
+def test_a_patient_is_never_in_two_folds(rows: list[tuple[int, int, int]], seed: int) -> None:
     patients = np.array([f"p{patient}" for patient, _, _ in rows])
     truth = np.array([[left, right] for _, left, right in rows], np.int8)
     folds = assign_folds(patients, truth, num_folds=3, rng=np.random.default_rng(seed))
@@ -17,7 +21,7 @@ def test_a_patient_is_never_in_two_folds(rows, seed):
     assert set(folds) <= {0, 1, 2}
 
 
-def test_folds_share_out_each_pattern_of_masses_evenly():
+def test_folds_share_out_each_pattern_of_masses_evenly() -> None:
     truth = np.array([[1, 0]] * 9 + [[0, 1]] * 6 + [[0, 0]] * 15, np.int8)
     patients = np.arange(30).astype(str)
     folds = assign_folds(patients, truth, num_folds=3, rng=np.random.default_rng(5))
@@ -26,20 +30,24 @@ def test_folds_share_out_each_pattern_of_masses_evenly():
         assert (folds == fold).sum() == 10
 
 
-def test_folds_depend_on_the_generator_alone():
+def test_folds_depend_on_the_generator_alone() -> None:
     truth, patients = np.zeros((20, 2), np.int8), np.arange(20).astype(str)
-    first, again, other = (assign_folds(patients, truth, num_folds=3, rng=np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (
+        assign_folds(patients, truth, num_folds=3, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
     assert (first == again).all()
     assert (first != other).any()
 
 
-def test_a_fold_that_could_not_learn_what_a_mass_is_is_refused():
+def test_a_fold_without_a_mass_to_train_on_is_refused() -> None:
     truth = np.array([[1, 1], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]], np.int8)
-    with pytest.raises(ValueError, match="left report model of fold 0 would learn from 0 reports with and 4 without a mass"):
+    with pytest.raises(
+        UserError, match="left report model of fold 0 would learn from 0 reports with and 4 without a mass"
+    ):
         check_folds(truth, np.array([0, 0, 1, 1, 2, 2], np.int8), num_folds=3)
 
 
-def test_a_share_of_patients_keeps_all_of_a_patients_reports():
+def test_a_share_of_patients_keeps_all_of_a_patients_reports() -> None:
     patients = np.repeat(np.arange(10).astype(str), 2)
     chosen = choose_share(patients, share=0.3, rng=np.random.default_rng(0))
     assert chosen.sum() == 6

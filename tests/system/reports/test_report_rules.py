@@ -1,4 +1,7 @@
-"""The rule baseline on sentences written by hand from radiologists' language; `sentences.csv` was written without looking at the rules."""
+"""The rule baseline on sentences that are written by hand in radiologists' language.
+
+`sentences.csv` was written without looking at the rules.
+"""
 
 import csv
 import math
@@ -10,31 +13,39 @@ from system.records import Side
 from system.reports.rules import names_a_side, read_by_rules, sentence_on
 from system.reports.text import Sections, language, sections
 
-SENTENCES = list(csv.DictReader((Path(__file__).parent / "sentences.csv").read_text(encoding="utf8").splitlines(keepends=True)))
+SENTENCES = list(
+    csv.DictReader((Path(__file__).parent / "sentences.csv").read_text(encoding="utf8").splitlines(keepends=True))
+)
 COLUMNS = {Side.LEFT: "left", Side.RIGHT: "right"}
 
 
 def answers(text: str) -> tuple[str, str]:
-    """Left and right as in the table: 1, 0, or nothing said."""
+    """Return left and right as in the table: 1, 0, or "" where the text does not mention the breast."""
     found = read_by_rules(sections(text, "", max_chars=4000))
     left, right = ("" if math.isnan(found[side]) else str(int(found[side])) for side in COLUMNS)
     return left, right
 
 
-def test_the_rules_are_right_about_nine_breasts_in_ten():
-    right = [expected == row[name] for row in SENTENCES for name, expected in zip(COLUMNS.values(), answers(row["text"]), strict=True)]
+def test_the_rules_are_right_about_nine_breasts_in_ten() -> None:
+    right = [
+        expected == row[name]
+        for row in SENTENCES
+        for name, expected in zip(COLUMNS.values(), answers(row["text"]), strict=True)
+    ]
     assert len(SENTENCES) >= 150
     assert sum(right) / len(right) > 0.9
 
 
-@pytest.mark.parametrize("trap", ["plain", "negation", "double-side-one-sentence", "as-before-other-side", "bilateral-negative"])
-def test_the_common_wordings_are_read_without_a_mistake_that_invents_a_mass(trap):
+@pytest.mark.parametrize(
+    "trap", ["plain", "negation", "double-side-one-sentence", "as-before-other-side", "bilateral-negative"]
+)
+def test_the_common_wordings_are_read_without_a_mistake_that_invents_a_mass(trap: str) -> None:
     rows = [row for row in SENTENCES if row["trap"] == trap]
     invented = [
         row["text"]
         for row in rows
-        for name, said in zip(COLUMNS.values(), answers(row["text"]), strict=True)
-        if said == "1" and row[name] != "1"
+        for name, answer in zip(COLUMNS.values(), answers(row["text"]), strict=True)
+        if answer == "1" and row[name] != "1"
     ]
     assert rows
     assert not invented
@@ -53,26 +64,28 @@ def test_the_common_wordings_are_read_without_a_mistake_that_invents_a_mass(trap
         ("No quadrante superior da mama direita há nódulo.", ("", "1")),
     ],
 )
-def test_scope_of_sides_and_negations(text, expected):
+def test_scope_of_sides_and_negations(text: str, expected: tuple[str, str]) -> None:
     assert answers(text) == expected
 
 
-def test_a_mass_in_either_section_counts():
+def test_a_mass_in_either_section_counts() -> None:
     assert read_by_rules(Sections("左乳未见异常。", "左乳可疑肿块。"))[Side.LEFT] == 1
 
 
-def test_a_report_that_names_no_side_says_so():
+def test_a_report_that_names_no_side_is_recognised() -> None:
     silent = [row["text"] for row in SENTENCES if row["trap"] == "no-side"]
     assert silent
     assert not any(names_a_side(Sections(text, "")) for text in silent)
-    told = [row["text"] for row in SENTENCES if row["left"] or row["right"]]
-    missed = [text for text in told if not names_a_side(Sections(text, ""))]
+    naming = [row["text"] for row in SENTENCES if row["left"] or row["right"]]
+    missed = [text for text in naming if not names_a_side(Sections(text, ""))]
     assert not missed
 
 
-def test_the_language_of_the_sentences_is_noted():
+def test_the_language_of_the_sentences_is_found() -> None:
     wrong = [
-        row["text"] for row in SENTENCES if row["language"] in ("zh", "en") and language(row["text"]) not in (row["language"], "mixed")
+        row["text"]
+        for row in SENTENCES
+        if row["language"] in ("zh", "en") and language(row["text"]) not in (row["language"], "mixed")
     ]
     assert len(wrong) <= len(SENTENCES) // 50
 
@@ -80,13 +93,18 @@ def test_the_language_of_the_sentences_is_noted():
 @pytest.mark.parametrize(
     ("description", "impression", "left", "right"),
     [
-        ("Left breast dense. A 12 mm mass in the left breast.", "Right: negative.", "A 12 mm mass in the left breast", "Right: negative"),
+        (
+            "Left breast dense. A 12 mm mass in the left breast.",
+            "Right: negative.",
+            "A 12 mm mass in the left breast",
+            "Right: negative",
+        ),
         ("左乳外上象限见肿块。右乳未见异常。", "BI-RADS 4。", "左乳外上象限见肿块", "右乳未见异常"),
         ("Both breasts without a mass.", "", "Both breasts without a mass", "Both breasts without a mass"),
         ("Nothing is said of a side.", "", "Nothing is said of a side", "Nothing is said of a side"),
         ("", "", "", ""),
     ],
 )
-def test_the_sentence_quoted_speaks_of_the_breast(description: str, impression: str, left: str, right: str):
+def test_the_sentence_quoted_is_about_the_breast(description: str, impression: str, left: str, right: str) -> None:
     report = Sections(description, impression)
     assert (sentence_on(report, Side.LEFT), sentence_on(report, Side.RIGHT)) == (left, right)

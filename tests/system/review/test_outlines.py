@@ -1,3 +1,5 @@
+"""Masks from boxes and polygons."""
+
 import numpy as np
 
 from system.review import from_box, from_coco

@@ -1,26 +1,33 @@
+"""Which images a radiologist sees next."""
+
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from system.review import QueueConfig, Why, acquire
 
 
-def choose(y, score, entropy, *, p0=0.9, **settings):
-    columns = (np.array(column, np.float32) for column in (y, score, entropy))
+def choose(
+    p_mass: ArrayLike, score: ArrayLike, entropy: ArrayLike, *, p0: float = 0.9, **settings: Any
+) -> list[tuple[int, Why]]:
+    columns = (np.array(column, np.float32) for column in (p_mass, score, entropy))
     places, why = acquire(*columns, p0=p0, config=QueueConfig(**settings))
     return list(zip(places.tolist(), why, strict=True))
 
 
-def test_each_criterion_brings_its_own_image() -> None:
-    y, score, entropy = [0.99, 0.5, 0.9, 0.99, 0.01], [0.05, 0.5, 0.88, 0.95, 0.02], [0.1, 0.9, 0.2, 0.1, 0.1]
-    found = choose(y, score, entropy, size=3, random_share=0)
+def test_each_criterion_chooses_its_own_image() -> None:
+    p_mass, score, entropy = [0.99, 0.5, 0.9, 0.99, 0.01], [0.05, 0.5, 0.88, 0.95, 0.02], [0.1, 0.9, 0.2, 0.1, 0.1]
+    found = choose(p_mass, score, entropy, size=3, random_share=0)
     assert dict(found) == {0: Why.DISAGREEMENT, 1: Why.ENTROPY, 2: Why.NEAR_P0}
 
 
-def test_a_report_that_almost_says_no_is_near_p0_too() -> None:
+def test_a_report_that_is_nearly_sure_of_no_mass_is_near_p0_too() -> None:
     assert choose([0.5, 0.1, 0.3], [0.5, 0.1, 0.3], [0, 0, 0], size=1, random_share=0) == [(1, Why.NEAR_P0)]
 
 
-def test_an_image_without_a_report_may_come_for_its_map_only() -> None:
+def test_an_image_without_a_report_may_be_chosen_for_its_map_only() -> None:
     found = choose([np.nan, 0.5, 0.5], [0.9, 0.5, 0.5], [0.9, 0.1, 0.2], size=1, random_share=0)
     assert found == [(0, Why.ENTROPY)]
 
@@ -45,7 +52,7 @@ def test_a_queue_is_the_same_again_and_never_longer_than_there_are_images() -> N
     assert sorted(place for place, _ in choose(*columns, size=100)) == list(range(7))
 
 
-def test_images_that_are_all_alike_are_taken_in_order() -> None:
+def test_images_with_equal_values_are_chosen_in_order() -> None:
     assert [place for place, _ in choose([0.5] * 4, [0.5] * 4, [0.5] * 4, size=2, random_share=0)] == [0, 1]
 
 

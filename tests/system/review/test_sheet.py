@@ -1,7 +1,10 @@
+"""The table that a radiologist fills in."""
+
 from pathlib import Path
 
 import pytest
 
+from system.errors import UserError
 from system.review import Judgement, read_sheet
 
 HEADER = "image_id,picture,why,verdict,x0,y0,x1,y1\n"
@@ -15,7 +18,11 @@ def sheet(tmp_path: Path, *lines: str) -> Path:
 
 def test_lines_without_a_verdict_are_not_judged_yet(tmp_path: Path) -> None:
     path = sheet(
-        tmp_path, "a,1.png,random,mass,1,2,5,9", "b,2.png,entropy,,,,,", "c,3.png,near p0,no mass,,,,", "d,4.png,random,unsure,,,,"
+        tmp_path,
+        "a,1.png,random,mass,1,2,5,9",
+        "b,2.png,entropy,,,,,",
+        "c,3.png,near p0,no mass,,,,",
+        "d,4.png,random,unsure,,,,",
     )
     assert read_sheet(path) == [
         Judgement("a", "1.png", "random", "mass", (1, 2, 5, 9)),
@@ -27,17 +34,20 @@ def test_lines_without_a_verdict_are_not_judged_yet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a,1.png,random,cancer,,,,", r"queue\.csv line 2, verdict: expected one of \['mass', 'no mass', 'unsure'\], found 'cancer'"),
+        (
+            "a,1.png,random,cancer,,,,",
+            r"queue\.csv line 2, verdict: expected one of \['mass', 'no mass', 'unsure'\], found 'cancer'",
+        ),
         ("a,1.png,random,no mass,1,2,3,4", "line 2: a box is drawn, but the verdict is 'no mass'"),
         ("a,1.png,random,mass,1,2,,", "line 2, x1: expected a whole number"),
         ("a,1.png,random,mass,5,2,5,9", "line 2: the box ends where it begins"),
     ],
 )
 def test_a_mistake_is_named_by_its_line(tmp_path: Path, line: str, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         read_sheet(sheet(tmp_path, line))
 
 
 def test_an_image_judged_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="line 3: the image was judged in a line before"):
+    with pytest.raises(UserError, match="line 3: the image was judged in a line before"):
         read_sheet(sheet(tmp_path, "a,1.png,random,mass,,,,", "a,1.png,random,no mass,,,,"))

@@ -1,6 +1,7 @@
-"""What the tests of training share: small batches, and a learner as a training worker makes it."""
+"""What the tests of training share: small batches, jobs, and a learner like that of a training worker."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -11,12 +12,14 @@ from system.methods import METHODS, Batch
 from system.nets import NetConfig
 from system.training.config import AugmentConfig, TrainConfig
 from system.training.epoch import Learner
+from system.training.job import TrainJob
 
 SIZE = 32
 STILL = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
 
 MakeBatch = Callable[..., Batch]
 MakeLearner = Callable[..., Learner]
+MakeJob = Callable[..., TrainJob]
 
 
 @pytest.fixture(scope="session")
@@ -46,15 +49,42 @@ def make_batch() -> MakeBatch:
 
 @pytest.fixture(scope="session")
 def make_learner() -> MakeLearner:
-    """Return a maker of learners like that of pipelines.train, without Ray."""
+    """Return a maker of learners like those of pipelines.workers.train_loop, without Ray."""
 
-    def make(config: TrainConfig, *, weights_seed: int = 0, prior: float = 0.1, backbone: str = "hrnet_w18_small") -> Learner:
+    def make(
+        config: TrainConfig, *, weights_seed: int = 0, prior: float = 0.1, backbone: str = "hrnet_w18_small"
+    ) -> Learner:
         torch.manual_seed(weights_seed)
         method = METHODS["btv"]
         model = method.build(NetConfig(backbone=backbone, pretrained=False, prior=prior))
         model.train().to(memory_format=torch.channels_last)
         groups = method.parameter_groups(model, learning_rate=config.learning_rate, class_factor=config.class_factor)
-        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False) if config.ema_decay else None
+        average = (
+            AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False)
+            if config.ema_decay
+            else None
+        )
         return Learner(method, model, torch.optim.Adam(groups), average, config, LossConfig(), torch.device("cpu"))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_job() -> MakeJob:
+    """Return a maker of jobs on strong data alone; keyword arguments replace its fields."""
+
+    def make(**changes: Any) -> TrainJob:
+        fields: dict[str, Any] = {
+            "name": "test",
+            "archive_uri": "/no/archive",
+            "archive_versions": {"images": 3, "masks": 1},
+            "method": "btv",
+            "net": NetConfig(backbone="hrnet_w18_small", pretrained=False),
+            "train": TrainConfig(batch_size=6, negatives_per_positive=2),
+            "loss": LossConfig(),
+            "strong_share": 1.0,
+            "seed": 4,
+        }
+        return TrainJob(**fields | changes)
 
     return make

@@ -38,9 +38,11 @@ def blob(*, row: float, col: float, radius: float, shape: tuple[int, int] = (HEI
 
 
 def centre(image: Tensor, *, stride: int) -> tuple[float, float]:
-    """Return row and column of a picture's centre of light, px of the view; image: [1, H, W] or [1, h, w]."""
+    """Return row and column of a picture's centre of light, px of the view. image: [1, H, W] or [1, h, w]."""
     light = image[0] / image.sum()
-    found = [(light.sum(other) * (torch.arange(light.shape[1 - other]) + 0.5)).sum().item() * stride for other in (1, 0)]
+    found = [
+        (light.sum(other) * (torch.arange(light.shape[1 - other]) + 0.5)).sum().item() * stride for other in (1, 0)
+    ]
     return found[0], found[1]
 
 
@@ -66,7 +68,8 @@ def test_a_mask_at_stride_4_stays_on_the_mass_it_outlines() -> None:
     mask = torch.nn.functional.avg_pool2d(main, 4)
     changed = changed_by(batch_of(main, main, mask), config=wanted, seed=2)
     for image, outline in zip(changed.main, changed.targets.mask, strict=True):
-        assert centre(outline, stride=4) == pytest.approx(centre(image, stride=1), abs=0.2)  # px; interpolated at stride 4 instead of 1
+        # px; interpolated at stride 4 instead of 1
+        assert centre(outline, stride=4) == pytest.approx(centre(image, stride=1), abs=0.2)
         assert centre(image, stride=1) != pytest.approx((20, 12), abs=0.5)
 
 
@@ -80,7 +83,9 @@ def test_a_certain_flip_turns_both_axes_exactly() -> None:
 
 def test_half_of_the_flips_happen_and_rows_and_columns_flip_apart() -> None:
     main = blob(row=10, col=6, radius=2).repeat(400, 1, 1, 1)
-    changed = changed_by(batch_of(main, main, main), config=CERTAIN_FLIP.model_copy(update={"flip_share": 0.5}), seed=4).main
+    changed = changed_by(
+        batch_of(main, main, main), config=CERTAIN_FLIP.model_copy(update={"flip_share": 0.5}), seed=4
+    ).main
     down, right = changed[:, 0, 24:].sum((1, 2)) > 1, changed[:, 0, :, 16:].sum((1, 2)) > 1
     shares = [(first & second).float().mean().item() for first in (down, ~down) for second in (right, ~right)]
     assert shares == pytest.approx([0.25] * 4, abs=0.06)

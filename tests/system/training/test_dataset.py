@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from system.imaging import encode_png
-from system.training.dataset import SampleReader, at_stride, group_sizes, make_loader, to_batch
-from system.training.samples import Kind, SampleIndex
+from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
+from system.training.samples import SampleIndex, SampleRole
 
 SIZE = 16
 CPU = torch.device("cpu")
 MAP = (np.arange(16, dtype=np.uint8) * 17).reshape(4, 4)  # 0, 17 … 255: all multiples of 1/15
-KINDS = (Kind.STRONG_MASS, Kind.STRONG_FREE, Kind.TP, Kind.FP, Kind.FN)
-ROW = {kind: row for row, kind in enumerate(KINDS)}
+ROLES = (SampleRole.STRONG_MASS, SampleRole.STRONG_FREE, SampleRole.TP, SampleRole.FP, SampleRole.FN)
+ROW = {role: row for row, role in enumerate(ROLES)}
 
 
 def pixels(sha: str) -> np.ndarray:
@@ -25,67 +25,64 @@ def pixels(sha: str) -> np.ndarray:
     return np.full((SIZE, SIZE), int(sha), np.uint16)
 
 
-def index_of(map_png: bytes | None = None, *, count: int = len(KINDS)) -> SampleIndex:
-    kinds = [KINDS[row % len(KINDS)] for row in range(count)]
+def index_of(map_png: bytes | None = None, *, count: int = len(ROLES)) -> SampleIndex:
+    roles = [ROLES[row % len(ROLES)] for row in range(count)]
+    p_mass = {SampleRole.STRONG_MASS: 1, SampleRole.TP: 0.97, SampleRole.FP: 0.02, SampleRole.FN: 0.96}
     return SampleIndex(
         image_key=np.arange(count),
-        kind=np.array(kinds, np.uint8),
-        p_mass=np.array([{Kind.STRONG_MASS: 1, Kind.TP: 0.97, Kind.FP: 0.02, Kind.FN: 0.96}.get(kind, 0) for kind in kinds], np.float32),
+        role=np.array(roles, np.uint8),
+        p_mass=np.array([p_mass.get(role, 0) for role in roles], np.float32),
         pixel_sha=[str(100 + row) for row in range(count)],
         auxiliary_sha=["" if row == 1 else str(200 + row) for row in range(count)],
-        mask_sha=["mask" if kind is Kind.STRONG_MASS else "" for kind in kinds],
-        map_png=[(map_png or encode_png(MAP)) if kind is Kind.TP else None for kind in kinds],
+        mask_sha=["mask" if role is SampleRole.STRONG_MASS else "" for role in roles],
+        map_png=[(map_png or encode_png(MAP)) if role is SampleRole.TP else None for role in roles],
     )
 
 
-def test_a_cell_at_stride_4_is_its_covered_share() -> None:
-    mask = np.zeros((8, 12), bool)
-    mask[:4, :4] = True  # all of cell (0, 0)
-    mask[1:3, 4:8] = True  # two rows of cell (0, 1)
-    mask[7, 11] = True  # one pixel of cell (1, 2)
-    found = at_stride(mask)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, [[1, 0.5, 0], [0, 0, 1 / 16]])
-
-
 @pytest.mark.parametrize(
-    ("kind", "is_strong", "has_mask", "p_mass"),
+    ("role", "is_strong", "has_mask", "p_mass"),
     [
-        (Kind.STRONG_MASS, True, True, 1.0),
-        (Kind.STRONG_FREE, True, True, 0.0),
-        (Kind.TP, False, True, 0.97),
-        (Kind.FP, False, False, 0.02),
-        (Kind.FN, False, False, 0.96),
+        (SampleRole.STRONG_MASS, True, True, 1.0),
+        (SampleRole.STRONG_FREE, True, True, 0.0),
+        (SampleRole.TP, False, True, 0.97),
+        (SampleRole.FP, False, False, 0.02),
+        (SampleRole.FN, False, False, 0.96),
     ],
 )
-def test_each_kind_teaches_what_the_paper_says(kind: Kind, is_strong: bool, has_mask: bool, p_mass: float) -> None:
-    sample = SampleReader(index_of(), pixels, cache_images=0)[ROW[kind]]
+def test_each_role_trains_what_the_paper_asks_for(
+    role: SampleRole, is_strong: bool, has_mask: bool, p_mass: float
+) -> None:
+    sample = SampleReader(index_of(), pixels, cache_images=0)[ROW[role]]
     assert (sample["is_strong"], sample["has_mask"]) == (is_strong, has_mask)
     assert sample["p_mass"] == pytest.approx(p_mass)
 
 
-def test_with_empty_masks_fp_teach_pixels_too_and_count_in_the_weak_mask_term() -> None:
+def test_with_empty_masks_fp_train_the_mask_too_and_count_in_the_weak_mask_term() -> None:
     index = replace(index_of(), empty_masks=True)
-    samples = [SampleReader(index, pixels, cache_images=0)[ROW[kind]] for kind in (Kind.TP, Kind.FP, Kind.FN)]
+    samples = [
+        SampleReader(index, pixels, cache_images=0)[ROW[role]] for role in (SampleRole.TP, SampleRole.FP, SampleRole.FN)
+    ]
     assert [sample["has_mask"] for sample in samples] == [True, True, False]
     assert not samples[1]["mask"].any()
-    batch = np.array([ROW[kind] for kind in Kind])
+    batch = np.array([ROW[role] for role in SampleRole])
     assert group_sizes(index, batch, num_workers=1)["mask_weak"] == 2
     assert group_sizes(index_of(), batch, num_workers=1)["mask_weak"] == 1
 
 
 def test_masks_come_from_truth_for_strong_samples_and_from_the_map_for_tp() -> None:
     reader = SampleReader(index_of(), pixels, cache_images=0)
-    np.testing.assert_array_equal(reader[ROW[Kind.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4])
-    np.testing.assert_allclose(reader[ROW[Kind.TP]]["mask"], np.arange(16).reshape(4, 4) / 15, rtol=1e-6)
-    for kind in (Kind.STRONG_FREE, Kind.FP, Kind.FN):
-        assert not reader[ROW[kind]]["mask"].any()
-        assert reader[ROW[kind]]["mask"].shape == (4, 4)
+    np.testing.assert_array_equal(
+        reader[ROW[SampleRole.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4]
+    )
+    np.testing.assert_allclose(reader[ROW[SampleRole.TP]]["mask"], np.arange(16).reshape(4, 4) / 15, rtol=1e-6)
+    for role in (SampleRole.STRONG_FREE, SampleRole.FP, SampleRole.FN):
+        assert not reader[ROW[role]]["mask"].any()
+        assert reader[ROW[role]]["mask"].shape == (4, 4)
 
 
 def test_a_map_kept_in_16_bits_means_the_same_as_one_in_8() -> None:
     deep = encode_png(MAP.astype(np.uint16) * 257)
-    sample = SampleReader(index_of(deep), pixels, cache_images=0)[ROW[Kind.TP]]
+    sample = SampleReader(index_of(deep), pixels, cache_images=0)[ROW[SampleRole.TP]]
     np.testing.assert_allclose(sample["mask"], MAP / 255, rtol=1e-6)
 
 
@@ -143,7 +140,11 @@ def test_a_batch_is_scaled_to_0_and_1_and_keeps_its_targets() -> None:
     stacked = next(iter(make_loader(SampleReader(index, pixels, cache_images=0), [np.arange(5)], num_workers=0)))
     sizes = {"mask_strong": 2.0}
     batch = to_batch(
-        stacked, group_sizes=sizes, seeds=np.arange(len(stacked["main"])), image_keys=np.arange(len(stacked["main"])), device=CPU
+        stacked,
+        group_sizes=sizes,
+        seeds=np.arange(len(stacked["main"])),
+        image_keys=np.arange(len(stacked["main"])),
+        device=CPU,
     )
     assert batch.main.shape == batch.auxiliary.shape == (5, 1, SIZE, SIZE)
     assert batch.main.dtype == torch.float32

@@ -14,11 +14,13 @@ MakeLearner = Callable[..., Learner]
 
 @pytest.fixture
 def config(still: AugmentConfig) -> TrainConfig:
-    return TrainConfig(num_epochs=4, plan="constant", learning_rate=1e-3, class_factor=1.0, precision="fp32", augment=still)
+    return TrainConfig(
+        num_epochs=4, plan="constant", learning_rate=1e-3, class_factor=1.0, precision="fp32", augment=still
+    )
 
 
-def spoilt(batch: Batch) -> Batch:
-    """Return the batch with a target that makes the loss NaN while the network's own numbers stay good."""
+def with_nan_loss(batch: Batch) -> Batch:
+    """Return the batch with a target that makes the loss NaN while the network's own numbers stay finite."""
     return replace(batch, targets=replace(batch.targets, p_mass=torch.full_like(batch.targets.p_mass, float("nan"))))
 
 
@@ -27,7 +29,9 @@ def parameters(learner: Learner) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("backbone", ["hrnet_w18_small", pytest.param("hrnet_w48", marks=pytest.mark.slow)])
-def test_one_batch_is_learnt_by_heart(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, backbone: str) -> None:
+def test_the_losses_of_one_batch_fall_when_it_is_repeated(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, backbone: str
+) -> None:
     learner, batch = make_learner(config, backbone=backbone), make_batch(1)
     first = run_epoch(learner, [batch], epoch=0, steps_per_epoch=1)
     run_epoch(learner, [batch] * 12, epoch=1, steps_per_epoch=12)
@@ -52,7 +56,9 @@ def test_the_result_holds_the_mean_of_each_loss_over_the_epoch(
 
 
 @pytest.mark.parametrize("passes_of", [1, 2, 3])
-def test_several_passes_take_the_step_of_one(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, passes_of: int) -> None:
+def test_several_passes_take_the_step_of_one(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, passes_of: int
+) -> None:
     """With frozen norms: those see the images of one pass, which is the price of small ones."""
     config = config.model_copy(update={"gradient_norm": 1e6})
     whole, in_passes = make_learner(config), make_learner(config.model_copy(update={"micro_batch_size": passes_of}))
@@ -69,27 +75,34 @@ def test_several_passes_take_the_step_of_one(make_batch: MakeBatch, make_learner
             torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5 * expected.gradient_norm)
 
 
-def test_a_step_whose_loss_is_nan_is_skipped_and_counted(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
+def test_a_step_whose_loss_is_nan_is_skipped_and_counted(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
     good = make_batch(1)
     disturbed, undisturbed = make_learner(config), make_learner(config)
-    result = run_epoch(disturbed, [good, spoilt(good)], epoch=0, steps_per_epoch=2)
+    result = run_epoch(disturbed, [good, with_nan_loss(good)], epoch=0, steps_per_epoch=2)
     expected = run_epoch(undisturbed, [good], epoch=0, steps_per_epoch=2)
     assert (result.num_steps, result.bad_steps) == (2, 1)
     assert result.losses == expected.losses
-    assert all(torch.equal(found, wanted) for found, wanted in zip(parameters(disturbed), parameters(undisturbed), strict=True))
+    assert all(
+        torch.equal(found, wanted) for found, wanted in zip(parameters(disturbed), parameters(undisturbed), strict=True)
+    )
 
 
-def test_training_stops_after_so_many_bad_steps_in_a_row(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
+def test_training_stops_after_so_many_bad_steps_in_a_row(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
     good, taken = make_batch(1), []
 
     def batches() -> Iterator[Batch]:
-        for number, batch in enumerate([spoilt(good), good, spoilt(good), spoilt(good), good]):
+        for number, batch in enumerate([with_nan_loss(good), good, with_nan_loss(good), with_nan_loss(good), good]):
             taken.append(number)
             yield batch
 
     learner = make_learner(config.model_copy(update={"max_bad_steps": 2}))
     with pytest.raises(
-        TrainingDivergedError, match=r"not finite for 2 steps in a row \(epoch 4\), last with the images of keys 1000, 1001, 1002, 1003: "
+        TrainingDivergedError,
+        match=r"not finite for 2 steps in a row \(epoch 4\), last with the images of keys 1000, 1001, 1002, 1003: ",
     ):
         run_epoch(learner, batches(), epoch=3, steps_per_epoch=5)
     assert taken == [0, 1, 2, 3]
@@ -99,7 +112,7 @@ def test_an_epoch_without_a_good_step_stops_training_even_when_it_is_short(
     make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
 ) -> None:
     with pytest.raises(TrainingDivergedError, match=r"no step of epoch 1 had a finite loss \(2 steps\)"):
-        run_epoch(make_learner(config), [spoilt(make_batch(1))] * 2, epoch=0, steps_per_epoch=2)
+        run_epoch(make_learner(config), [with_nan_loss(make_batch(1))] * 2, epoch=0, steps_per_epoch=2)
 
 
 def test_the_gradient_is_clipped(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
@@ -113,7 +126,9 @@ def test_the_gradient_is_clipped(make_batch: MakeBatch, make_learner: MakeLearne
 def test_body_and_branch_follow_the_plan_each_at_its_own_rate(
     make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
 ) -> None:
-    plan = config.model_copy(update={"plan": "step", "decay_every_epochs": 2, "decay_factor": 0.5, "class_factor": 10.0})
+    plan = config.model_copy(
+        update={"plan": "step", "decay_every_epochs": 2, "decay_factor": 0.5, "class_factor": 10.0}
+    )
     learner = make_learner(plan)
     result = run_epoch(learner, [make_batch(1)], epoch=3, steps_per_epoch=1)
     assert [group["lr"] for group in learner.optimizer.param_groups] == pytest.approx([5e-4, 5e-3])
@@ -133,7 +148,9 @@ def test_a_branch_at_factor_0_stays_as_it_was_while_the_body_learns(
     assert result.losses["class_strong"] == 0
 
 
-def test_the_moving_average_goes_a_tenth_of_the_way(make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig) -> None:
+def test_the_moving_average_goes_a_tenth_of_the_way(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
     learner = make_learner(config.model_copy(update={"ema_decay": 0.9}))
     assert learner.average is not None
     run_epoch(learner, [make_batch(1)], epoch=0, steps_per_epoch=2)

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from system.errors import UserError
 from system.training.sampler import BatchPlan, share_of
 
 POSITIVES, NEGATIVES = np.arange(40), np.arange(100, 340)
@@ -55,7 +56,7 @@ def test_an_epoch_shows_every_positive_once_and_no_negative_twice() -> None:
     assert len(set(negatives)) == len(negatives) == 200
 
 
-def test_a_kind_that_runs_short_starts_again_only_after_all_of_it_was_shown() -> None:
+def test_a_class_that_runs_short_starts_again_only_after_all_of_it_was_used() -> None:
     rows = replace(PLAN, negatives=np.arange(100, 106)).batches().reshape(-1)
     negatives = rows[rows >= 100]
     for first in range(0, 198, 6):
@@ -70,14 +71,15 @@ def test_a_number_of_steps_that_was_set_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "negatives_per_positive", "expected"), [(24, 5, 4), (12, 5, 2), (6, 5, 1), (3, 5, 1), (8, 1, 4), (8, 0, 8)]
+    ("batch_size", "negatives_per_positive", "expected"),
+    [(24, 5, 4), (12, 5, 2), (6, 5, 1), (3, 5, 1), (8, 1, 4), (8, 0, 8)],
 )
 def test_a_batch_has_at_least_one_positive(batch_size: int, negatives_per_positive: int, expected: int) -> None:
     plan = replace(PLAN, batch_size=batch_size, negatives_per_positive=negatives_per_positive)
     assert {num_positive(batch) for batch in plan.batches()} == {expected}
 
 
-def test_an_absent_kind_leaves_its_place_to_the_other_and_it_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_absent_class_leaves_its_place_to_the_other_and_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     nothing = np.empty(0, np.int64)
     assert num_positive(replace(PLAN, negatives=nothing).batches()) == 48  # 40 positives in batches of 24: two
     assert "no negative samples" in caplog.text
@@ -89,7 +91,7 @@ def test_an_absent_kind_leaves_its_place_to_the_other_and_it_is_said(caplog: pyt
 
 def test_nothing_to_train_on_is_refused() -> None:
     nothing = np.empty(0, np.int64)
-    with pytest.raises(ValueError, match=r"nothing to train on: .*check the splits and masks"):
+    with pytest.raises(UserError, match=r"nothing to train on: .*check the splits and masks"):
         replace(PLAN, positives=nothing, negatives=nothing).batches()
 
 
@@ -101,5 +103,7 @@ def test_a_batch_is_shared_as_evenly_as_it_can() -> None:
 
 
 def test_more_workers_than_rows_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"batch_size 24 is less than 25 workers: change .*num_train_workers"):
+    with pytest.raises(
+        UserError, match=r"batch_size 24 is less than 25 workers: change .*resources\.train\.num_workers$"
+    ):
         share_of(PLAN.batches()[0], rank=0, num_workers=25)

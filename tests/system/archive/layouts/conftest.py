@@ -1,7 +1,9 @@
-"""DICOM files for made-up source folders."""
+"""DICOM files for source folders made by tests."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +15,20 @@ SECONDARY_CAPTURE = UID("1.2.840.10008.5.1.4.1.1.7")
 
 
 @pytest.fixture
-def write_dicom():
-    """Return a function that writes gray pixels under a path, with these header elements and no others but what pixels need."""
+def write_dicom() -> Callable[..., Path]:
+    """Return a function that writes gray pixels under a path.
 
-    def write(path: Path, pixels: np.ndarray, **elements) -> Path:
+    The header has the given elements, and beside them only those that pixels need.
+    """
+
+    def write(path: Path, pixels: np.ndarray, **elements: Any) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         dataset.SOPClassUID, dataset.SOPInstanceUID = SECONDARY_CAPTURE, UID("1.2.3.4")
-        dataset.file_meta.MediaStorageSOPClassUID, dataset.file_meta.MediaStorageSOPInstanceUID = SECONDARY_CAPTURE, UID("1.2.3.4")
+        dataset.file_meta.MediaStorageSOPClassUID = SECONDARY_CAPTURE
+        dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
         dataset.Modality = "MG"
         dataset.Rows, dataset.Columns = pixels.shape
         dataset.BitsAllocated = dataset.BitsStored = 8 * pixels.itemsize
@@ -40,6 +46,6 @@ def write_dicom():
 
 
 @pytest.fixture
-def gray():
-    """Return a function that gives [rows, cols] uint16 in which no two neighbours are alike."""
+def gray() -> Callable[[int, int], np.ndarray]:
+    """Return a function that gives [rows, cols] uint16 in which no two neighbours are equal."""
     return lambda rows, cols: np.arange(rows * cols, dtype=np.uint16).reshape(rows, cols) + 7

@@ -1,9 +1,15 @@
-"""The CMMD layout on a made-up download: breasts of the table joined with files by their headers."""
+"""The CMMD layout on a download made by the test: breasts of the table joined with files by their headers."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
-from system.archive.layouts import LAYOUTS
+from system.archive.layouts import LAYOUTS, SourceItem
+from system.errors import UserError
 from system.imaging import ImageRefused
 
 LAYOUT = LAYOUTS["cmmd"]
@@ -13,7 +19,7 @@ ROW = "D1-0001,R,44,2,mass,Benign,\n"
 PLACE = "manifest-1616439774456/CMMD/D1-0001/07-18-2010-NA-NA-79377/1.000000-NA-70244"
 
 
-def view_code(value, meaning):
+def view_code(value: str, meaning: str) -> Dataset:
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "SCT", meaning
     return code
@@ -24,11 +30,21 @@ XCCL = view_code("399265005", "cranio-caudal exaggerated laterally")
 
 
 @pytest.fixture
-def download(tmp_path, write_dicom, gray):
-    """A folder with the table and a function that adds an image as CMMD has them: no View Position, no Laterality."""
+def download(
+    tmp_path: Path, write_dicom: Callable[..., Path], gray: Callable[[int, int], np.ndarray]
+) -> Callable[..., Path]:
+    """Write the table and return a function that adds an image as in CMMD: no View Position, no Laterality."""
     write_table(tmp_path, ROW)
 
-    def add(name="1-1.dcm", *, side="R", view=CC, place=PLACE, patient="D1-0001", **elements):
+    def add(
+        name: str = "1-1.dcm",
+        *,
+        side: str = "R",
+        view: Dataset = CC,
+        place: str = PLACE,
+        patient: str = "D1-0001",
+        **elements: Any,
+    ) -> Path:
         written = {
             "PatientID": patient,
             "StudyInstanceUID": "1.2.3",
@@ -42,17 +58,19 @@ def download(tmp_path, write_dicom, gray):
     return add
 
 
-def write_table(folder, rows, *, header=HEADER):
+def write_table(folder: Path, rows: str, *, header: str = HEADER) -> None:
     (folder / TABLE).write_text(header + rows, encoding="utf8")
 
 
-def code_of(source, item):
+def code_of(source: Path, item: SourceItem) -> str:
     with pytest.raises(ImageRefused) as refused:
         LAYOUT.read(source, item)
     return refused.value.code
 
 
-def test_the_header_says_who_which_side_and_by_its_code_which_view(download, gray):
+def test_patient_side_and_coded_view_are_taken_from_the_header(
+    download: Callable[..., Path], gray: Callable[[int, int], np.ndarray]
+) -> None:
     source = download(view=MLO, ImagerPixelSpacing=[0.094, 0.094], SOPInstanceUID="1.2.9")
 
     (item,) = LAYOUT.items(source)
@@ -64,14 +82,16 @@ def test_the_header_says_who_which_side_and_by_its_code_which_view(download, gra
     assert (image.pixels == gray(8, 6)).all()
 
 
-def test_a_file_without_spacing_has_none(download):
+def test_a_file_without_spacing_has_none(download: Callable[..., Path]) -> None:
     source = download()
 
     assert LAYOUT.read(source, LAYOUT.items(source)[0]).spacing_mm == 0.0
 
 
 @pytest.mark.parametrize(("abnormality", "num_masses"), [("mass", 1), ("both", 1), ("calcification", 0)])
-def test_a_breast_counts_as_its_row_says_but_never_has_truth(download, abnormality, num_masses):
+def test_a_breast_has_the_masses_of_its_row_but_never_truth(
+    download: Callable[..., Path], abnormality: str, num_masses: int
+) -> None:
     source = download()
     write_table(source, ROW.replace("mass", abnormality))
 
@@ -80,7 +100,9 @@ def test_a_breast_counts_as_its_row_says_but_never_has_truth(download, abnormali
     assert (item.num_masses, item.has_truth) == (num_masses, False)
 
 
-def test_rows_join_by_patient_and_side_and_of_a_breast_without_one_nothing_is_known(download):
+def test_rows_join_by_patient_and_side_and_of_a_breast_without_one_nothing_is_known(
+    download: Callable[..., Path],
+) -> None:
     download("1-1.dcm", side="L")
     source = download("1-2.dcm", side="R")
     download("1-3.dcm", side="R", patient="D2-0001")
@@ -92,7 +114,7 @@ def test_rows_join_by_patient_and_side_and_of_a_breast_without_one_nothing_is_kn
     ]
 
 
-def test_a_listed_breast_without_images_is_refused(download):
+def test_a_listed_breast_without_images_is_refused(download: Callable[..., Path]) -> None:
     source = download()
     write_table(source, ROW + ROW.replace(",R,", ",L,"))
 
@@ -110,19 +132,21 @@ def test_a_listed_breast_without_images_is_refused(download):
         ({"StudyInstanceUID": ""}, "missing_id"),
     ],
 )
-def test_a_header_that_does_not_say_what_is_needed_keeps_its_image_out(download, wrong, code):
+def test_an_image_without_a_usable_side_view_or_study_is_refused(
+    download: Callable[..., Path], wrong: dict[str, Any], code: str
+) -> None:
     source = download(**wrong)
 
     assert code_of(source, LAYOUT.items(source)[0]) == code
 
 
-def test_a_file_without_a_patient_is_of_nobody_known(download):
+def test_a_file_without_a_patient_has_an_unknown_patient(download: Callable[..., Path]) -> None:
     source = download(patient="")
 
     assert LAYOUT.read(source, LAYOUT.items(source)[0]).patient == ""
 
 
-def test_a_file_that_is_no_dicom_costs_one_row(download):
+def test_a_file_that_is_no_dicom_costs_one_row(download: Callable[..., Path]) -> None:
     source = download("1-2.dcm")
     (source / PLACE / "1-1.dcm").write_bytes(b"no DICOM")
 
@@ -132,48 +156,53 @@ def test_a_file_that_is_no_dicom_costs_one_row(download):
     assert LAYOUT.read(source, whole).side == "R"
 
 
-def test_the_table_may_be_saved_with_semicolons_and_end_in_empty_rows(download):
+def test_the_table_may_be_saved_with_semicolons_and_end_in_empty_rows(download: Callable[..., Path]) -> None:
     source = download()
     write_table(source, ROW.replace(",", ";") + ";;;;;;\n", header="\ufeff" + HEADER.replace(",", ";"))
 
     assert LAYOUT.items(source)[0].num_masses == 1
 
 
-def test_a_spreadsheet_alone_is_refused_with_what_to_do(download):
+def test_a_spreadsheet_alone_is_refused_with_what_to_do(download: Callable[..., Path]) -> None:
     source = download()
     (source / TABLE).rename(source / "CMMD_clinicaldata_revision.xlsx")
 
-    with pytest.raises(ValueError, match=r"revision\.xlsx is not read: .* save it beside as CMMD_clinicaldata_revision\.csv"):
+    with pytest.raises(
+        UserError, match=r"revision\.xlsx is not read: .* save it beside as CMMD_clinicaldata_revision\.csv"
+    ):
         LAYOUT.items(source)
 
 
-def test_without_any_table_nothing_is_listed(download):
+def test_without_any_table_nothing_is_listed(download: Callable[..., Path]) -> None:
     source = download()
     (source / TABLE).unlink()
 
-    with pytest.raises(ValueError, match=r"CMMD_clinicaldata_revision\.csv is not in the source folder"):
+    with pytest.raises(UserError, match=r"CMMD_clinicaldata_revision\.csv is not in the source folder"):
         LAYOUT.items(source)
 
 
 @pytest.mark.parametrize(
-    ("rows", "says"),
+    ("rows", "message"),
     [
         (ROW + ROW, "CMMD_clinicaldata_revision.csv line 3: a breast is listed twice"),
         (ROW.replace("D1-0001", "../D1-0001"), "line 2, ID1: expected D1-0000 or D2-0000"),
         (ROW.replace(",R,", ",B,"), "line 2, LeftRight: expected one of"),
-        (ROW.replace("mass", "masses"), r"line 2, abnormality: expected one of \['mass', 'both', 'calcification'\], found 'masses'"),
+        (
+            ROW.replace("mass", "masses"),
+            r"line 2, abnormality: expected one of \['mass', 'both', 'calcification'\], found 'masses'",
+        ),
         ("D1-0001,R\n", "line 2: 2 fields, the header has 7"),
     ],
 )
-def test_a_wrong_row_is_refused_with_its_line(download, rows, says):
+def test_a_wrong_row_is_refused_with_its_line(download: Callable[..., Path], rows: str, message: str) -> None:
     source = download()
     write_table(source, rows)
 
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(UserError, match=message):
         LAYOUT.items(source)
 
 
-def test_there_are_no_reports(download):
+def test_there_are_no_reports(download: Callable[..., Path]) -> None:
     source = download()
 
     assert (LAYOUT.report_source, LAYOUT.reports(source, sides={})) == ("none", [])

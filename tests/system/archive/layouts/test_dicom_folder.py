@@ -1,9 +1,12 @@
-"""The layout of DICOM folders: lists, masks, reports and what is wrong with them."""
+"""The layout of DICOM folders: lists, masks, reports, and the mistakes in them."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from system.archive.layouts import LAYOUTS
+from system.errors import UserError
 from system.imaging import ImageRefused, SourceImage, encode_png
 from system.records import Side, ViewPosition
 
@@ -12,16 +15,16 @@ TRUTH = "file,mask,patient,study,side,view,num_masses,split\n"
 REPORTS = "study,version,status,language,description,impression\n"
 
 
-def image(rows=4, cols=5):
+def image(rows: int = 4, cols: int = 5) -> SourceImage:
     return SourceImage(np.zeros((rows, cols), np.float32), Side.LEFT, ViewPosition.CC, 0.1, "p", "s", "i")
 
 
-def write_truth(folder, *rows):
+def write_truth(folder: Path, *rows: str) -> None:
     (folder / "truth.csv").write_text(TRUTH + "".join(row + "\n" for row in rows), encoding="utf8")
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "dicom" / "a").mkdir(parents=True)
     (tmp_path / "masks").mkdir()
     for name in ("a/1.dcm", "a/2.dcm", "a/.hidden", "DICOMDIR"):
@@ -29,15 +32,18 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_without_a_truth_list_every_file_is_an_item_without_truth(folder):
-    assert [(item.name, item.has_truth, item.split) for item in LAYOUT.items(folder)] == [("a/1.dcm", False, ""), ("a/2.dcm", False, "")]
+def test_without_a_truth_list_every_file_is_an_item_without_truth(folder: Path) -> None:
+    assert [(item.name, item.has_truth, item.split) for item in LAYOUT.items(folder)] == [
+        ("a/1.dcm", False, ""),
+        ("a/2.dcm", False, ""),
+    ]
 
 
-def test_a_folder_without_dicom_inside_is_taken_itself(folder):
+def test_a_folder_without_dicom_inside_is_taken_itself(folder: Path) -> None:
     assert [item.name for item in LAYOUT.items(folder / "dicom")] == ["a/1.dcm", "a/2.dcm"]
 
 
-def test_truth_is_known_with_a_mask_or_with_no_mass(folder):
+def test_truth_is_known_with_a_mask_or_with_no_mass(folder: Path) -> None:
     write_truth(folder, "a/1.dcm,m.png,p,s,L,CC,1,test", "a/2.dcm,,p,s,R,CC,0,", "a/3.dcm,,p,s,R,CC,2,")
 
     items = LAYOUT.items(folder)
@@ -49,7 +55,7 @@ def test_truth_is_known_with_a_mask_or_with_no_mass(folder):
     ]
 
 
-def test_a_listed_mask_is_read_and_none_is_empty(folder):
+def test_a_listed_mask_is_read_and_none_is_empty(folder: Path) -> None:
     (folder / "masks" / "m.png").write_bytes(encode_png(np.eye(4, 5, dtype=np.uint8) * 255))
     write_truth(folder, "a/1.dcm,m.png,p,s,L,CC,1,", "a/2.dcm,,p,s,R,CC,0,")
     one, two = LAYOUT.items(folder)
@@ -59,14 +65,14 @@ def test_a_listed_mask_is_read_and_none_is_empty(folder):
 
 
 @pytest.mark.parametrize("mask", ["../truth.csv", "absent.png"])
-def test_a_mask_outside_the_folder_or_absent_is_refused(folder, mask):
+def test_a_mask_outside_the_folder_or_absent_is_refused(folder: Path, mask: str) -> None:
     write_truth(folder, f"a/1.dcm,{mask},p,s,L,CC,1,")
 
     with pytest.raises(ImageRefused, match="not_found"):
         LAYOUT.mask(folder, LAYOUT.items(folder)[0], image())
 
 
-def test_an_empty_mask_of_an_image_with_a_mass_is_refused(folder):
+def test_an_empty_mask_of_an_image_with_a_mass_is_refused(folder: Path) -> None:
     (folder / "masks" / "m.png").write_bytes(encode_png(np.zeros((4, 5), np.uint8)))
     write_truth(folder, "a/1.dcm,m.png,p,s,L,CC,1,")
 
@@ -75,7 +81,7 @@ def test_an_empty_mask_of_an_image_with_a_mass_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    ("row", "says"),
+    ("row", "message"),
     [
         ("a/1.dcm,m.png,p,s,L,CC,one,", r"truth.csv line 2, num_masses: expected a whole number, found 'one'"),
         ("a/1.dcm,m.png,p,s,L,CC,0,", "a mask is named but num_masses is 0"),
@@ -83,22 +89,24 @@ def test_an_empty_mask_of_an_image_with_a_mass_is_refused(folder):
         ("a/1.dcm,,p,s,L,CC", "line 2: 6 fields, the header has 8"),
     ],
 )
-def test_a_wrong_row_is_refused_with_its_line(folder, row, says):
+def test_a_wrong_row_is_refused_with_its_line(folder: Path, row: str, message: str) -> None:
     write_truth(folder, row)
 
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(UserError, match=message):
         LAYOUT.items(folder)
 
 
-def test_a_file_listed_twice_is_refused(folder):
+def test_a_file_listed_twice_is_refused(folder: Path) -> None:
     write_truth(folder, "a/1.dcm,,p,s,L,CC,0,", "a/1.dcm,,p,s,L,CC,0,")
 
-    with pytest.raises(ValueError, match="line 3: a file is listed twice"):
+    with pytest.raises(UserError, match="line 3: a file is listed twice"):
         LAYOUT.items(folder)
 
 
-def test_reports_are_read_with_a_byte_order_mark_commas_and_line_breaks(folder):
-    (folder / "reports.csv").write_text("\ufeff" + REPORTS + '1.2,2,corrected,zh,"左乳,肿块\n下一行",BI-RADS 4\n', encoding="utf8")
+def test_reports_are_read_with_a_byte_order_mark_commas_and_line_breaks(folder: Path) -> None:
+    (folder / "reports.csv").write_text(
+        "\ufeff" + REPORTS + '1.2,2,corrected,zh,"左乳,肿块\n下一行",BI-RADS 4\n', encoding="utf8"
+    )
 
     (report,) = LAYOUT.reports(folder, sides={})
 
@@ -106,21 +114,24 @@ def test_reports_are_read_with_a_byte_order_mark_commas_and_line_breaks(folder):
     assert (report.description, report.impression) == ("左乳,肿块\n下一行", "BI-RADS 4")
 
 
-def test_no_list_of_reports_is_no_reports(folder):
+def test_no_list_of_reports_is_no_reports(folder: Path) -> None:
     assert LAYOUT.reports(folder, sides={}) == []
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (b"study,version,status,language,description\n", r"column 'impression' occurs 0 times"),
-        (REPORTS.encode() + b"1.2,1,draft,en,a,b\n", r"status: expected one of \['final', 'corrected', 'withdrawn'\], found 'draft'"),
+        (
+            REPORTS.encode() + b"1.2,1,draft,en,a,b\n",
+            r"status: expected one of \['final', 'corrected', 'withdrawn'\], found 'draft'",
+        ),
         (REPORTS.encode() + b",1,final,en,a,b\n", "study is empty"),
         (REPORTS.encode() + b"1.2,1,final,zh,\xd7\xf3\xc8\xe9,b\n", "not UTF-8"),
     ],
 )
-def test_a_wrong_list_of_reports_is_refused(folder, content, says):
+def test_a_wrong_list_of_reports_is_refused(folder: Path, content: bytes, message: str) -> None:
     (folder / "reports.csv").write_bytes(content)
 
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(UserError, match=message):
         LAYOUT.reports(folder, sides={})

@@ -1,0 +1,17 @@
+"""`mammoloop config`."""
+
+import typer
+
+from pipelines.cli.options import Changes, ConfigFile, Preset, resolved
+
+
+def config(preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None) -> None:
+    """Print the resolved configuration as YAML; every key can be given to --set or in a --config file.
+
+    Keys under `resources` may differ when a run is started again; all others, but for `ingest`, are its recipe and must stay.
+
+    Example: `mammoloop config --preset demo --set rounds.num_rounds=3`
+    """
+    from system.config import as_yaml
+
+    typer.echo(as_yaml(resolved(preset, config_file, changes)), nl=False)

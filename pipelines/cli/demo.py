@@ -1,0 +1,20 @@
+"""`mammoloop demo`."""
+
+from pathlib import Path
+
+from pipelines.cli.options import Changes, ConfigFile, Out, Quiet, start
+
+
+def demo(
+    out: Out = Path("demo"), config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False
+) -> None:
+    """Write synthetic exams and run the whole loop on them: two cores, no GPU, minutes.
+
+    Example: `mammoloop demo --out demo --set demo.seed=2`
+    """
+    from pipelines.experiments.demo import run
+    from system.config import DemoConfig
+
+    config = start("demo", config_file, changes, quiet=quiet)
+    assert isinstance(config, DemoConfig)
+    run(out, config=config, quiet=quiet)

@@ -1,0 +1,15 @@
+"""`mammoloop doctor`."""
+
+import typer
+
+from pipelines.cli.options import Preset, resolved
+
+
+def doctor(preset: Preset = "workstation") -> None:
+    """Show what this machine has and lacks: GPUs, weights, disk, Ray, versions.
+
+    Example: `mammoloop doctor --preset paper`
+    """
+    from pipelines.tools.doctor import show
+
+    raise typer.Exit(show(resolved(preset, None, None)))

@@ -1,0 +1,27 @@
+"""`mammoloop evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipelines.cli.options import Moved, Quiet, Run, set_up_logging
+
+
+def evaluate(
+    run: Run,
+    split: Annotated[
+        Literal["test", "validation"], typer.Option(help="patients held out for the numbers, or for choices")
+    ] = "test",
+    archive: Moved = "",
+    json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a run's systems on a split: sensitivities with intervals, and by view, breast density, source and lesion size.
+
+    Example: `mammoloop evaluate --run demo/run --split test --json test.json`
+    """
+    from pipelines.tools.evaluate_run import run as evaluate_run
+
+    set_up_logging(quiet=quiet)
+    evaluate_run(run, split=split, archive_uri=archive, json_file=json_file)

@@ -1,0 +1,49 @@
+"""`mammoloop label`."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Preset, Quiet, start
+
+
+def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
+    archive: ArchiveUri,
+    out: Out,
+    only_new: Annotated[
+        bool, typer.Option("--only-new", help="use the models that --out holds; never fine-tune")
+    ] = False,
+    retrain: Annotated[bool, typer.Option("--retrain", help="fine-tune new models and label everything anew")] = False,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Fine-tune the six report models and write a probability of mass per breast into the archive.
+
+    Where --out already holds models, only the reports that came or changed since are read.
+
+    Example: `mammoloop label --archive archive --out run --preset demo`, and after new reports again with --only-new
+    """
+    from pipelines.cluster import session
+    from pipelines.label import following, latest, refresh, run
+    from pipelines.page.gather import label_rows
+    from system.errors import UserError
+    from system.figures.console import console
+    from system.figures.tables import label_table
+
+    if only_new and retrain:
+        raise UserError("--only-new keeps the models and --retrain fine-tunes new ones: give one of them")
+    config = start(preset, config_file, changes, quiet=quiet)
+    known = None if retrain else latest(out)
+    if only_new and known is None:
+        raise UserError(
+            f"--only-new: {out.name} holds no finished report models; run `mammoloop label` without it first"
+        )
+    settings, resources = config.reports, config.resources.reports
+    with session(config.resources.cluster, quiet=quiet):
+        if known:
+            typer.echo(refresh(archive, config=settings, resources=resources, stage=known).line())
+        else:
+            found = run(archive, config=settings, resources=resources, stage=following(out))
+            console().print(label_table(label_rows(found)))

@@ -1,0 +1,59 @@
+"""The `mammoloop` command: its commands put together, in the order in which they are used."""
+
+import sys
+
+import typer
+
+from pipelines.cli import (
+    config,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    froc,
+    infer,
+    ingest,
+    label,
+    phantom,
+    predict,
+    quarantine,
+    reports,
+    reproduce,
+    review,
+    selftrain,
+    sweep,
+)
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
+)
+app.command()(demo.demo)
+app.command()(doctor.doctor)
+app.command()(config.config)
+app.command()(phantom.phantom)
+app.command()(ingest.ingest)
+app.command()(reports.reports)
+app.add_typer(quarantine.app, name="quarantine")
+app.command()(label.label)
+app.command()(selftrain.selftrain)
+app.command()(infer.infer)
+app.add_typer(review.app, name="review")
+app.command()(evaluate.evaluate)
+app.command()(explain.explain)
+app.command()(predict.predict)
+app.command()(froc.froc)
+app.command()(sweep.sweep)
+app.command()(reproduce.reproduce)
+
+
+def main() -> None:
+    """Run the command; a mistake that the user can mend ends with exit code 2 and its text, everything else with its traceback."""
+    try:
+        app()
+    except Exception as error:
+        from pipelines.cli.mistake import mistake_in
+
+        if mistake := mistake_in(error):
+            typer.echo(f"mammoloop: {mistake}", err=True)
+            sys.exit(2)
+        raise

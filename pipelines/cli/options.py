@@ -1,0 +1,54 @@
+"""What the commands share: options, logging, the resolved config."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from system.config import RunConfig
+
+# Spelled here because the tables they name are slow to import; a test holds them equal.
+PRESET_NAMES = ("demo", "workstation", "paper", "cluster")
+LAYOUT_NAMES = ("dicom", "phantom", "views", "mini-mias", "cbis-ddsm", "inbreast", "vindr-mammo", "cmmd")
+
+Preset = Annotated[str, typer.Option(help=f"{', '.join(PRESET_NAMES[:-1])} or {PRESET_NAMES[-1]}")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")
+]
+ArchiveUri = Annotated[str, typer.Option("--archive", help="folder or URI of the archive")]
+LayoutName = Annotated[str, typer.Option("--layout", help=f"{', '.join(LAYOUT_NAMES[:-1])} or {LAYOUT_NAMES[-1]}")]
+Out = Annotated[Path, typer.Option(help="folder of the run")]
+Run = Annotated[Path, typer.Option(help="folder of a run", exists=True, file_okay=False)]
+Moved = Annotated[str, typer.Option("--archive", help="where the archive lies now, if it was moved")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
+
+
+def start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool) -> "RunConfig":
+    """Set up logging and return the resolved config."""
+    set_up_logging(quiet=quiet)
+    return resolved(preset, config_file, changes)
+
+
+def resolved(preset: str, config_file: Path | None, changes: list[str] | None) -> "RunConfig":
+    """Return the preset, changed by the file and the settings. Raises UserError for a mistake in any of them."""
+    from system.config import resolve
+    from system.errors import UserError
+    from system.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise UserError(f"--preset {preset!r} is no preset; choose one of {', '.join(PRESETS)}")
+    if config_file and not config_file.is_file():
+        raise UserError(f"--config: the file {config_file} does not exist")
+    text = config_file.read_text(encoding="utf8") if config_file else ""
+    return resolve(PRESETS[preset](), text=text, settings=changes or [])
+
+
+def set_up_logging(*, quiet: bool) -> None:
+    """Show people what happens, on standard error; quiet: warnings only."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for name in ("mammoloop", "pipelines", "actors", "system"):
+        logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)

@@ -1,0 +1,48 @@
+"""`mammoloop predict`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipelines.cli.options import Changes, ConfigFile, Preset, Quiet, start
+
+
+def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
+    checkpoint: Annotated[
+        Path, typer.Option(help="a run's checkpoint stage, or a folder with model.json", exists=True, file_okay=False)
+    ],
+    images: Annotated[
+        Path, typer.Option(help="folder of DICOM files, or of PNG and PGM with views.csv", exists=True, file_okay=False)
+    ],
+    out: Annotated[Path, typer.Option(help="folder of the results")],
+    layout: Annotated[str, typer.Option(help="views, or a data set's as ingest names it")] = "views",
+    overlays: Annotated[
+        Literal["found", "all", "none"], typer.Option(help="pictures of images with candidates, of all, of none")
+    ] = "found",
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="probability at which a candidate begins; 0 = as the run chose")
+    ] = 0.0,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Look for masses in a folder of mammograms: candidates.csv, candidates.coco.json (source pixels), images.csv, overlays/.
+
+    Left and right breast of one study and view are looked at together. DICOM files carry their breast and view; PNG and PGM files
+    are listed in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs one line with the reason.
+
+    Example: `mammoloop predict --checkpoint demo/run/round_02/checkpoint --images films --out found --preset demo`
+    """
+    from pipelines.cluster import session
+    from pipelines.tools.predict import detector_of, run
+    from system.figures.console import console
+
+    config = start(preset, config_file, changes, quiet=quiet)
+    detector = detector_of(checkpoint, config=config, candidate_threshold=threshold)
+    with session(config.resources.cluster, quiet=quiet):
+        found = run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
+    console().print(found.table())
+    begin = f"candidates begin at probability {detector.candidate_threshold:.3g}, {detector.reason}"
+    typer.echo(f"{begin}; results in {out}")

@@ -1,0 +1,48 @@
+"""`mammoloop quarantine list` and `mammoloop quarantine retry`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.ingest import read_in
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, LayoutName, Preset, Quiet, start
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="See what ingest kept out, and try it again.\n\nExample: `mammoloop quarantine list --archive archive`",
+)
+
+
+@app.command("list")
+def list_quarantine(
+    archive: ArchiveUri, code: Annotated[str, typer.Option(help="show the details of one reason")] = ""
+) -> None:
+    """Show what was kept out of an archive, and why.
+
+    Example: `mammoloop quarantine list --archive archive --code view`
+    """
+    from pipelines.tools.quarantine import run
+    from system.figures.console import console
+
+    console().print(run(archive, code=code))
+
+
+@app.command("retry")
+def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
+    source: Annotated[Path, typer.Option(help="folder the files came from", exists=True, file_okay=False)],
+    archive: ArchiveUri,
+    code: Annotated[list[str], typer.Option(help="reason to try again; may be repeated")],
+    layout: LayoutName = "dicom",
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Read quarantined files again, after a disk was mounted or a setting changed; the archive keeps no names, so name their folder.
+
+    Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
+    """
+    config = start(preset, config_file, changes, quiet=quiet)
+    read_in(source, archive, layout=layout, config=config, quiet=quiet, again=frozenset(code))

@@ -1,0 +1,63 @@
+"""`mammoloop review export` and `mammoloop review import`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import ArchiveUri, Quiet, Run, set_up_logging
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Export images for review; import verdicts.\n\nExample: `mammoloop review export --run run --round 1 --out review`",
+)
+
+
+@app.command("export")
+def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
+    run: Run,
+    number: Annotated[int, typer.Option("--round", min=1, help="round whose inference is done")],
+    out: Annotated[Path, typer.Option(help="folder of the queue")],
+    size: Annotated[int, typer.Option(min=1, help="images")] = 100,
+    random_share: Annotated[
+        float, typer.Option(min=0, max=1, help="of them drawn at random: they show how pure the pools are")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Write the images a radiologist should judge next: queue.csv to fill in, pictures, overlays, COCO JSON.
+
+    In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the picture's pixels.
+
+    Example: `mammoloop review export --run run --round 1 --out review --size 50`
+    """
+    from pipelines.tools.review import export
+    from system.review import QueueConfig
+
+    set_up_logging(quiet=quiet)
+    why = export(run, number, out, config=QueueConfig(size=size, random_share=random_share, seed=seed))
+    reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
+    typer.echo(f"{sum(why.values())} images in {out}: {reasons}")
+
+
+@app.command("import")
+def import_verdicts(
+    file: Annotated[Path, typer.Option(help="queue.csv with verdicts", exists=True, dir_okay=False)],
+    archive: ArchiveUri,
+    reader: Annotated[str, typer.Option(help="the radiologist who judged the images, e.g. R1")],
+    coco: Annotated[
+        Path | None, typer.Option(help="COCO JSON with the radiologist's outlines", exists=True, dir_okay=False)
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Take verdicts into the archive: they beat every label, and an outlined mass teaches like an annotated one from the next round on.
+
+    Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
+    """
+    from pipelines.tools.review import take_in
+
+    set_up_logging(quiet=quiet)
+    taken = take_in(file, archive, reader=reader, coco=coco)
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
+    typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined")

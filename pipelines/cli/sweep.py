@@ -1,0 +1,37 @@
+"""`mammoloop sweep`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Preset, Quiet, start
+
+
+def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
+    run: Annotated[
+        Path,
+        typer.Option(help="folder of a finished run, whose pools are taken as they are", exists=True, file_okay=False),
+    ],
+    archive: ArchiveUri,
+    out: Out,
+    space: Annotated[str, typer.Option(help="paper_grid, loss or wide")] = "paper_grid",
+    trials: Annotated[
+        int, typer.Option(min=0, help="trials of a space that is no grid; 0 = the space's own number")
+    ] = 0,
+    preset: Preset = "workstation",
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
+) -> None:
+    """Retrain on a frozen pool once per setting of a tune space, and rank the settings on validation.
+
+    Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --preset demo --out sweep`
+    """
+    from pipelines.cluster import session
+    from pipelines.experiments.sweep import run as sweep_run
+
+    config = start(preset, config_file, changes, quiet=quiet).of_run()
+    cluster = config.resources.cluster.changed(dashboard=True)  # Ray Tune with Ray Train inside needs it
+    with session(cluster, quiet=quiet):
+        sweep_run(run, archive, out, space=space, num_trials=trials, config=config)

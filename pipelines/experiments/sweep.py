@@ -1,0 +1,250 @@
+"""Sweep: retrain on the frozen pools of one finished round, once per setting of a tune space, and rank the settings on validation.
+
+Ray Tune decides what is tried next and how many trials run at once; what a trial did lies in its own stages under `trials/`, named by
+its settings. So a sweep that was killed is started again with the same arguments: finished trials are read, half-done ones go on.
+"""
+
+import json
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pyarrow.compute as pc
+import ray
+from ray import tune
+from ray.tune.search.optuna import OptunaSearch
+
+from pipelines import retrain, selftrain
+from pipelines.cluster import side_by_side
+from pipelines.experiments.claim import claim
+from pipelines.experiments.trials import (
+    SETTINGS,
+    Trial,
+    ranked,
+    read_trials,
+    read_unfinished,
+    results_table,
+    trial_folder,
+    trial_name,
+    trial_result,
+    trial_system,
+    write_results,
+)
+from system.archive import Archive, pair_table
+from system.config import RunConfig, as_yaml, resolve
+from system.errors import UserError
+from system.figures.console import console
+from system.files.atomic import write_text
+from system.nets import read_card
+from system.records import Split
+from system.run.folder import RunFolder
+from system.run.results import PoolsResult, TrialResult
+from system.run.stage import Stage, Written
+from system.training.job import TrainJob
+from tune_spaces import Grid, Range, Search, Setting, Space, find
+
+log = logging.getLogger(__name__)
+_TRIAL_MEMORY_BYTES = 1024**2
+METRIC = "mean_sensitivity"  # on validation, over the operating points of froc.fppi
+
+
+@dataclass(frozen=True)
+class SweepInputs:
+    """What all trials of a sweep share; travels to the workers."""
+
+    out: Path  # the sweep's folder, absolute
+    archive: Archive  # pinned to the run's versions
+    config: RunConfig  # before a trial's settings
+    pools: Stage[PoolsResult]  # of the round
+    start: Path  # folder of the model that the round went on from
+    round_number: int
+
+
+class TrialsFailed(UserError):
+    """No trial of a sweep could be finished."""
+
+
+def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
+    source: Path,
+    archive_uri: str,
+    out: Path,
+    *,
+    space: str,
+    config: RunConfig,
+    num_trials: int = 0,
+    round_number: int = 1,
+) -> list[Trial]:
+    """Try the settings, print the ranking, write results.csv, results.json and best.yaml; returns the trials, best first.
+
+    source: folder of a finished run
+    num_trials: of a search; 0 = the space's own number
+    round_number: whose pools are taken, from 1
+    Needs a running Ray. Raises UserError for an unknown space or a config that does not fit the run, TrialsFailed.
+    """
+    chosen = find(config.method, space)
+    inputs = _inputs(RunFolder(source.resolve()), archive_uri, out, config=config, round_number=round_number)
+    description = f"# sweep of {space} on round {round_number} of {source.resolve()}\n{as_yaml(config.of_run())}"
+    claim(inputs.out / "sweep.yaml", description, what="sweep")
+    wanted = len(chosen.points) if isinstance(chosen, Grid) else num_trials or chosen.num_trials
+    failed = _tune(inputs, chosen, wanted=wanted)
+    trials = ranked(read_trials(inputs.out))
+    if not trials:
+        raise TrialsFailed(f"all {failed} trials failed: see the folders under {out.name}/trials and the workers' logs")
+    write_results(inputs.out, trials, best=_with(inputs.config, trials[0].settings))
+    console().print(results_table(trials, failed=failed))
+    return trials
+
+
+def perform(inputs: SweepInputs, settings: Setting) -> float:
+    """Retrain with one setting and measure it on validation; returns the mean sensitivity. Runs in a Ray task of its own."""
+    config, system = _with(inputs.config, settings), trial_system(inputs.out, settings)
+    retrain.run(
+        _job(inputs, config),
+        pools=inputs.pools,
+        schedule=config.rounds.p0,
+        resources=config.resources.train,
+        stage=system.checkpoint,
+    )
+    images = inputs.archive.table("images")
+    validation = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)))
+    selftrain.measure(system, validation, archive=inputs.archive, config=config)
+    found = selftrain.evaluate_on(system, Split.VALIDATION, archive=inputs.archive, config=config).sweep
+    result = TrialResult(dict(settings), found.mean, found.interval, found.sensitivity)
+    return trial_result(inputs.out, settings).once(lambda _: Written(result)).mean
+
+
+def _inputs(source: RunFolder, archive_uri: str, out: Path, *, config: RunConfig, round_number: int) -> SweepInputs:
+    """Look up what the trials start from. Raises UserError where the run or the config does not fit."""
+    pools = source.round(round_number).pools
+    if not source.archive_pin.finished or not pools.finished:
+        raise UserError(
+            f"run {source.name} has no finished pools of round {round_number}: finish it with `mammoloop selftrain` first"
+        )
+    for p0 in config.rounds.p0.values(config.rounds.train.num_epochs):
+        pools.result().pool_of(p0)
+    start = source.before(round_number).model
+    card = read_card(start)
+    if (card.method, card.net["backbone"]) != (config.method, config.net.backbone):
+        raise UserError(
+            f"run {source.name} trained {card.method} on {card.net['backbone']}, the config says {config.method} on "
+            f"{config.net.backbone}: take the preset and the settings of the run"
+        )
+    archive = source.archive(uri=archive_uri)
+    return SweepInputs(out.resolve(), archive, config, pools, start, round_number)
+
+
+def _with(config: RunConfig, settings: Setting) -> RunConfig:
+    return resolve(config, settings=[f"{key}={value}" for key, value in settings.items()])
+
+
+def _job(inputs: SweepInputs, config: RunConfig) -> TrainJob:
+    return TrainJob(
+        name=f"sweep of round {inputs.round_number}",
+        archive_uri=inputs.archive.uri,
+        archive_versions=inputs.archive.versions(),
+        method=config.method,
+        net=config.net,
+        train=config.rounds.train,
+        loss=config.loss,
+        strong_share=config.strong_share,
+        seed=config.seed
+        + inputs.round_number,  # as in the run; the same in every trial, so that only the settings differ
+        start=str(inputs.start),
+    )
+
+
+def _tune(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
+    """Run what is left to do of the trials; returns how many failed."""
+    done = read_trials(inputs.out)
+    at_once = side_by_side(inputs.config, resources=ray.cluster_resources())
+    if isinstance(space, Grid):
+        finished = {trial_name(trial.settings) for trial in done}
+        points = [dict(point) for point in space.points if trial_name(point) not in finished]
+        left, searcher, param_space = len(points), None, {"settings": tune.grid_search(points)}
+    else:
+        left, param_space = max(0, wanted - len(done)), {}
+        searcher = make_searcher(space, done=done, unfinished=read_unfinished(inputs.out), seed=inputs.config.seed)
+    if not left:
+        return 0
+    log.info("%d trials done, %d to go, %d at once", len(done), left, at_once)
+    scratch = inputs.out / "tune"
+    shutil.rmtree(scratch, ignore_errors=True)  # our own stages are the sweep's memory
+    tuner = tune.Tuner(
+        _trainable(inputs),
+        param_space=param_space,
+        tune_config=tune.TuneConfig(
+            metric=METRIC,
+            mode="max",
+            search_alg=searcher,
+            num_samples=1 if searcher is None else left,
+            max_concurrent_trials=at_once,
+            reuse_actors=True,  # the next trial need not import everything again
+        ),
+        run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[_TrialLog(left)]),
+    )
+    results = tuner.fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+    for error in results.errors:
+        log.warning("a trial failed: %s", error)
+    return results.num_errors
+
+
+def _trainable(inputs: SweepInputs) -> Any:
+    """Return the function that Tune calls per trial.
+
+    The work is a task outside Tune's placement group, where trainer and predictors find the CPUs and GPUs they ask for; the trial
+    itself only waits. It must ask for something, and takes a little memory: a CPU's smallest part would make a full machine too small.
+    """
+    outside = ray.remote(perform).options(num_cpus=0, scheduling_strategy="SPREAD")
+
+    def trial(params: dict[str, Any]) -> None:
+        settings = params.get("settings", params)
+        folder = trial_folder(inputs.out, settings)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / SETTINGS, json.dumps(settings, sort_keys=True))
+        tune.report({METRIC: ray.get(outside.remote(inputs, settings))})
+
+    return tune.with_resources(trial, {"CPU": 0, "memory": _TRIAL_MEMORY_BYTES})
+
+
+class _TrialLog(tune.Callback):
+    """Logs each finished trial."""
+
+    def __init__(self, num_trials: int) -> None:
+        self.num_trials, self.num_done = num_trials, 0
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002 - Tune's words
+        self.num_done += 1
+        settings = trial.config.get("settings", trial.config)
+        log.info(
+            "trial %d/%d  %s %.3f  %s", self.num_done, self.num_trials, METRIC, trial.last_result[METRIC], settings
+        )
+
+
+def make_searcher(
+    space: Search, *, done: Sequence[Trial], unfinished: Sequence[dict[str, float]], seed: int
+) -> OptunaSearch:
+    """Return a search that knows the finished trials, goes on with the unfinished, then tries the known starts, then draws."""
+    finished = {trial_name(trial.settings) for trial in done}
+    waiting = {
+        trial_name(point): dict(point) for point in [*unfinished, *space.first] if trial_name(point) not in finished
+    }
+    searcher = OptunaSearch(
+        {key: _distribution(found) for key, found in space.ranges.items()},
+        metric=METRIC,
+        mode="max",
+        points_to_evaluate=list(waiting.values()),
+        seed=seed + len(done),  # or a restart would draw again what it drew
+    )
+    for trial in done:
+        searcher.add_evaluated_point(dict(trial.settings), trial.mean, error=math.isnan(trial.mean))
+    return searcher
+
+
+def _distribution(found: Range) -> optuna.distributions.FloatDistribution:
+    return optuna.distributions.FloatDistribution(found.low, found.high, log=found.log)

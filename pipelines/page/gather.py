@@ -1,0 +1,215 @@
+"""Put a run's finished stages together: the tables for the terminal and the page for the browser."""
+
+import platform
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.page.galleries import before_and_after, mined
+from pipelines.train import epoch_rows
+from system.archive import Archive
+from system.config import RunConfig, as_yaml
+from system.evaluation.read_back import patient_counts, read_report
+from system.figures.console import console
+from system.figures.page import write_page
+from system.figures.rows import (
+    NAN,
+    EpochPool,
+    FlowRow,
+    FrocSeries,
+    HeadlineRow,
+    LabelRow,
+    PageData,
+    PoolRow,
+    PurityRow,
+    Reliability,
+    TrainingCurve,
+)
+from system.figures.tables import headline_table, label_table, pool_table
+from system.metrics import PatientCounts, compare_systems
+from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
+from system.reports.measures import LabelMeasures, SideMeasures
+from system.run.code import code_digest
+from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.results import LabelResult
+
+NUM_SLOWEST = 12
+NUM_BAND_POINTS = 116
+
+
+def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path:
+    """Print the tables and write the page; returns its path. archive_uri: where the archive lies now, if it was moved."""
+    archive = run.archive(uri=archive_uri)
+    data = gather(run, archive=archive, config=config)
+    page = write_page(data, run.path / "page" / "index.html")
+    screen = console()
+    for table in (label_table(data.labels), headline_table(data.headline), pool_table(data.pools)):
+        screen.print(table)
+    for title, value in data.thresholds.items():
+        screen.print(f"{title}: {value:.3g}")
+    screen.print(f"page: {page}")
+    return page
+
+
+def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
+    """Return everything that the page shows, from the run's finished stages."""
+    systems, labels = run.systems(), run.labels.result()
+    counts = {system.title: patient_counts(system.froc(), config=config.froc) for system in systems}
+    return PageData(
+        title=f"Run {run.name}",
+        headline=list(headline_rows(counts, config)),
+        baseline=SUPERVISED,
+        rules=read_report(systems[0].froc()).rules,
+        froc=[_series(system, config=config) for system in systems],
+        pools=list(_pool_rows(run)),
+        epoch_pools=list(_epoch_pools(run, config)),
+        flows=list(_flow_rows(run)),
+        purity=list(_purity_rows(run)),
+        thresholds=_thresholds(systems),
+        labels=label_rows(labels),
+        reliability=_reliability(labels),
+        trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
+        galleries=before_and_after(systems[0], systems[-1], archive) if len(systems) > 1 else {},
+        mined=mined(run, archive, config=config),
+        seconds=_slowest(run),
+        config=as_yaml(config),
+        facts={"code": code_digest()}
+        | _versions()
+        | {f"archive table {name}": f"version {at}" for name, at in archive.versions().items()},
+    )
+
+
+def label_rows(found: LabelResult) -> list[LabelRow]:
+    """Return table 2 of Tang et al. 2021 from a labelling: each side, then the rules, then by language."""
+    rows = [_label_row(side, measures.models, before=measures.uncalibrated) for side, measures in found.sides.items()]
+    rows += [_rules_row(f"{side}, by rules", measures) for side, measures in found.sides.items()]
+    return rows + [
+        _label_row(f"{side}, {name}", part)
+        for side, measures in found.sides.items()
+        for name, part in measures.by_language.items()
+    ]
+
+
+def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None = None) -> LabelRow:
+    return LabelRow(
+        title=title,
+        num_breasts=found.num_breasts,
+        f1=found.average_f1,
+        weighted_f1=found.weighted_f1,
+        accuracy=found.accuracy,
+        auroc=found.auroc,
+        ece_before=before.ece if before else NAN,
+        ece=found.ece,
+        brier=found.brier,
+        coverage=found.coverage,
+    )
+
+
+def _rules_row(title: str, found: SideMeasures) -> LabelRow:
+    """Return the row of the rules, which give no probability that could be calibrated or compared with p0."""
+    rules = found.rules
+    return LabelRow(
+        title=title,
+        num_breasts=rules.num_breasts,
+        f1=rules.average_f1,
+        weighted_f1=rules.weighted_f1,
+        accuracy=rules.accuracy,
+        auroc=rules.auroc,
+        brier=rules.brier,
+    )
+
+
+def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Iterator[HeadlineRow]:
+    """Give each system's line, compared with the supervised one on the same patients."""
+    for row in compare_systems(counts, baseline=SUPERVISED, config=config.froc):
+        yield HeadlineRow(
+            title=row.title,
+            sensitivity={f"{fppi:g}": value for fppi, value in row.sensitivity.items()},
+            mean=row.mean,
+            interval=row.interval.pair(),
+            difference=NAN if row.title == SUPERVISED else row.difference,
+            difference_interval=row.difference_interval.pair(),
+        )
+
+
+def _series(system: System, *, config: RunConfig) -> FrocSeries:
+    """Return a system's curve, and its interval on a grid as far as the curve goes."""
+    curve = read_report(system.froc()).sweep_curve
+    counts = patient_counts(system.froc(), config=config.froc)
+    rng = np.random.default_rng(config.froc.seed)
+    weights = draw_weights(len(counts.patients), num_resamples=config.froc.bootstrap, rng=rng)
+    end = min(1.15 * max(config.froc.fppi), max(curve.fppi, default=0.0))
+    grid = np.linspace(0, end, NUM_BAND_POINTS).tolist()
+    drawn = resampled_sensitivity(counts, weights=weights, fppi=grid)
+    band = [(x, *percentile_interval(column).pair()) for x, column in zip(grid, drawn.T, strict=True)]
+    return FrocSeries(system.title, curve.fppi, curve.sensitivity, band=band)
+
+
+def _pool_rows(run: RunFolder) -> Iterator[PoolRow]:
+    for this in run.rounds():
+        for pool in this.pools.result().pools:
+            found = pool.counts
+            yield PoolRow(this.number, pool.p0, found.tp, found.fp, found.fn, found.tn, found.unused)
+
+
+def _epoch_pools(run: RunFolder, config: RunConfig) -> Iterator[EpochPool]:
+    for this in run.rounds():
+        mined_pools = this.pools.result()
+        for epoch in range(config.rounds.train.num_epochs):
+            pool = mined_pools.pool_of(config.rounds.p0.at(epoch))
+            yield EpochPool(this.number, epoch + 1, pool.p0, pool.counts.tp, pool.counts.fp, pool.counts.fn)
+
+
+def _flow_rows(run: RunFolder) -> Iterator[FlowRow]:
+    for this in run.rounds():
+        for pool in this.pools.result().pools:
+            if pool.moved:
+                yield FlowRow(this.number, pool.p0, pool.moved, pool.reasons)
+
+
+def _purity_rows(run: RunFolder) -> Iterator[PurityRow]:
+    for this in run.rounds():
+        for pool in this.pools.result().pools:
+            for part in pool.purity:
+                if part.num_known:
+                    yield PurityRow(this.number, pool.p0, part.quadrant, part.num_known, part.share)
+
+
+def _reliability(found: LabelResult) -> list[Reliability]:
+    """Return both sides' probabilities against the share that has a mass, on the folds held out."""
+    rows: list[Reliability] = []
+    for side, measures in found.sides.items():
+        tenths, raw = measures.models.reliability, measures.uncalibrated.reliability
+        rows.append(
+            Reliability(
+                side,
+                [one.p_mass for one in tenths],
+                [one.share for one in tenths],
+                [one.count for one in tenths],
+                raw=[(one.p_mass, one.share) for one in raw],
+            )
+        )
+    return rows
+
+
+def _slowest(run: RunFolder) -> dict[str, float]:
+    """Return the stages that took longest, and how many seconds."""
+    took = {stage.name: manifest.seconds for stage in run.stages() if (manifest := stage.manifest())}
+    return dict(sorted(took.items(), key=lambda item: -item[1])[:NUM_SLOWEST])
+
+
+def _versions() -> dict[str, str]:
+    """Return what the numbers were computed with, as it is installed here."""
+    packages = ("mammoloop", "torch", "timm", "ray")
+    return {"Python": platform.python_version()} | {name: version(name) for name in packages}
+
+
+def _thresholds(systems: list[System]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for system in systems:
+        chosen = system.thresholds.result()
+        found[f"{system.title}: mask threshold"] = chosen.mask_threshold
+        found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
+    return found

@@ -1,0 +1,1 @@
+"""What people do beside the loop: predict, review, explain, measure, look at the quarantine and at the machine."""

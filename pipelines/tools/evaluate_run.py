@@ -1,0 +1,134 @@
+"""Measure a run's systems on a split of its archive, as a whole and in parts. Needs no Ray: the maps are there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipelines.page.gather import headline_rows
+from pipelines.selftrain import evaluate_on
+from system.errors import NotFinished
+from system.evaluation.read_back import by_group, patient_counts, read_back
+from system.figures.console import console
+from system.figures.rows import NAN, HeadlineRow
+from system.figures.tables import Cell, group_table, headline_table, image_table
+from system.files.atomic import write_text
+from system.files.json_out import Ends, as_json
+from system.metrics import FrocConfig
+from system.metrics.classification import ImageMeasures, auroc, paired_difference_of
+from system.metrics.subgroups import GroupRow
+from system.records import Split
+from system.run.folder import RunFolder
+from system.run.results import FrocResult
+from system.run.stage import Stage
+
+SCORES = {"peak": "highest probability of the map", "p_image": "classification branch"}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """How much better a system tells images with a mass from those without than the first system does."""
+
+    auroc: float  # second minus first; NaN for the first itself, and where one of both gives no score
+    interval: Ends  # 95 %, over the same patients
+
+
+@dataclass(frozen=True)
+class SystemMeasures:
+    """One system on one split."""
+
+    headline: HeadlineRow
+    groups: list[GroupRow]
+    result: FrocResult
+    gains: dict[str, Gain]  # by score: peak, p_image
+
+
+@dataclass(frozen=True)
+class RunMeasures:
+    """A run's systems on one split, by title."""
+
+    split: str
+    systems: dict[str, SystemMeasures]
+
+
+def run(folder: Path, *, split: str, archive_uri: str = "", json_file: Path | None = None) -> RunMeasures:
+    """Print the tables and return all that they hold; also written to `json_file`.
+
+    Raises NotFinished where there is no run, or none of its systems is measured yet.
+    """
+    here, wanted = RunFolder(folder.resolve()), Split(split)
+    config, archive = here.config(), here.archive(uri=archive_uri)
+    systems = here.systems()
+    if not systems:
+        raise NotFinished(
+            f"{here.name} has no system that is trained and measured yet: go on with `mammoloop selftrain`"
+        )
+    results = {system.title: evaluate_on(system, wanted, archive=archive, config=config) for system in systems}
+    stages = {system.title: system.froc(wanted) for system in systems}
+    counts = {title: patient_counts(stage, config=config.froc) for title, stage in stages.items()}
+    first = stages[systems[0].title]
+    measured = {
+        row.title: SystemMeasures(
+            headline=row,
+            groups=by_group(stages[row.title], config=config.froc),
+            result=results[row.title],
+            gains=_gains(first, stages[row.title], config=config.froc),
+        )
+        for row in headline_rows(counts, config)
+    }
+    _show(measured)
+    found = RunMeasures(split, measured)
+    if json_file:
+        write_text(json_file, as_json(found))
+    return found
+
+
+def _show(measured: Mapping[str, SystemMeasures]) -> None:
+    screen, last = console(), list(measured)[-1]
+    screen.print(headline_table([system.headline for system in measured.values()]))
+    screen.print(group_table(f"{last}, by parts", measured[last].groups))
+    screen.print(image_table({title: _of_images(system) for title, system in measured.items()}))
+
+
+def _gains(first: Stage[FrocResult], second: Stage[FrocResult], *, config: FrocConfig) -> dict[str, Gain]:
+    """Return how much better the second tells images with a mass from those without, by score."""
+    before, after = (read_back(stage).images.sort_by("image_id") for stage in (first, second))
+    truth, patient = before["num_lesions"].to_numpy() > 0, np.asarray(before["patient_id"])
+    gains: dict[str, Gain] = {}
+    for name in SCORES:
+        scores = before[name].to_numpy(), after[name].to_numpy()
+        gains[name] = Gain(NAN, (NAN, NAN))
+        if first != second and not any(np.isnan(score).any() for score in scores):  # without the branch: no score
+            gain, interval = paired_difference_of(
+                auroc, truth, *scores, patient=patient, num_resamples=config.bootstrap, seed=config.seed
+            )
+            gains[name] = Gain(gain, interval.pair())
+    return gains
+
+
+def _of_images(found: SystemMeasures) -> dict[str, Cell]:
+    """Return the image-level measures, each under a name of its own."""
+    cells: dict[str, Cell] = {"CorLoc": found.result.corloc, "Dice": found.result.dice}
+    for name, title in SCORES.items():
+        cells |= {f"{measure}, {title}": value for measure, value in _cells(found.result.image_level[name]).items()}
+        cells |= {
+            f"auroc gain, {title}": found.gains[name].auroc,
+            f"auroc gain interval, {title}": found.gains[name].interval,
+        }
+    return cells
+
+
+def _cells(found: ImageMeasures) -> dict[str, Cell]:
+    at = found.at_even_odds
+    return {
+        "auroc": found.auroc,
+        "auroc interval": found.auroc_interval,
+        "partial auc ratio": found.partial_auc_ratio,
+        **{f"specificity at {sensitivity}": value for sensitivity, value in found.specificity_at.items()},
+        "accuracy": at.accuracy,
+        "recall": at.recall,
+        "f1": at.f1,
+        "average f1": at.average_f1,
+        "weighted f1": at.weighted_f1,
+    }

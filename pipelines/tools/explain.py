@@ -1,0 +1,118 @@
+"""Explain one image of a run: tables for the terminal, and a picture with truth and candidates. Needs no Ray."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from pipelines.selftrain import evaluate_on
+from system.archive import Archive
+from system.evaluation.explain_image import Explanation, ImageFacts, RoundView, SystemView, explain_image
+from system.figures import format as text
+from system.figures.console import console, two_columns
+from system.figures.overlays import outcome_picture, png_of
+from system.files.atomic import write_bytes, write_text
+from system.files.json_out import as_json
+from system.records import Split
+from system.run.folder import RunFolder
+
+PICTURE_HEIGHT_PX = 640
+
+
+def run(
+    folder: Path, image_id: str, *, archive_uri: str = "", picture: Path | None = None, json_file: Path | None = None
+) -> Explanation:
+    """Print why an image was judged and pooled as it was, and draw it.
+
+    picture: PNG, by default explain/IMAGE.png in the run's folder. Of a held-out image it shows the last system's candidates.
+    Raises UserError for an image that the run's archive does not have, NotFinished for a run that has not come to its archive.
+    """
+    here = RunFolder(folder.resolve())
+    config, archive = here.config(), here.archive(uri=archive_uri)
+    split = _split_of(image_id, archive)
+    if split in (Split.TEST, Split.VALIDATION):
+        for system in here.systems():
+            evaluate_on(system, Split(split), archive=archive, config=config)
+    found = explain_image(here, image_id, archive=archive, config=config)
+    _show(found)
+    target = picture or here.path / "explain" / f"{found.image.image_id}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, png_of(_draw(found, archive)))
+    console().print(f"picture: {target}")
+    if json_file:
+        write_text(json_file, as_json(found))
+    return found
+
+
+def _split_of(image_id: str, archive: Archive) -> str:
+    images = archive.table("images", columns=["image_id", "split"])
+    splits = dict(zip(images["image_id"].to_pylist(), images["split"].to_pylist(), strict=True))
+    return splits.get(image_id, "")
+
+
+def _draw(found: Explanation, archive: Archive) -> np.ndarray:
+    image = archive.pixels(found.image.pixel_sha)
+    masks = archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()
+    sha = next((row["mask_sha"] for row in masks if row["image_id"] == found.image.image_id), "")
+    truth = archive.pixels(sha) > 0 if sha else np.zeros(image.shape, dtype=bool)
+    marked = [
+        (candidate.box_px, candidate.outcome, candidate.score)
+        for candidate in (found.systems[-1].candidates if found.systems else ())
+    ]
+    return outcome_picture(image, truth, marked, height_px=PICTURE_HEIGHT_PX)
+
+
+def _show(found: Explanation) -> None:
+    screen = console()
+    screen.print(_image_table(found.image))
+    for system in found.systems:
+        screen.print(_system_table(system))
+        for lesion in system.lesions:
+            fate = "missed" if np.isnan(lesion.found_at) else f"found at {lesion.found_at:.3f}"
+            screen.print(f"lesion {lesion.lesion}, {lesion.area_px} px: {fate}")
+    for this in found.rounds:
+        screen.print(_round_table(this))
+    if not found.systems and not found.rounds:
+        screen.print(f"an image of split {found.image.split} is not inferred: it trains as it is annotated")
+
+
+def _image_table(image: ImageFacts) -> Table:
+    rows = {
+        "image": image.image_id,
+        "breast and view": f"{image.side} {image.view}",
+        "split": image.split,
+        "source": image.source,
+        "annotated lesions": image.num_lesions,
+        "p_mass by the report": text.share(image.p_mass),
+        "report on this breast": image.sentence or "no report",
+        "verdicts": ", ".join(image.verdicts) or "none",
+    }
+    return two_columns("Image", rows)
+
+
+def _system_table(system: SystemView) -> Table:
+    title = (
+        f"{system.title}: candidates from {system.candidate_threshold:.3g} on, of at least {system.min_candidate_px} px; "
+        f"masks from {system.mask_threshold:.3g} on"
+    )
+    table = Table(title=title, title_justify="left")
+    for heading in ("score", "outcome", "why", "box x0 y0 x1 y1", "px"):
+        table.add_column(heading)
+    for found in system.candidates:
+        box = " ".join(map(str, found.box_px))
+        table.add_row(f"{found.score:.3f}", found.outcome, found.why, box, str(found.area_px))
+    if not system.candidates:
+        table.add_row("–", "none", "the map stays below the threshold, or its components are too small", "", "")
+    return table
+
+
+def _round_table(this: RoundView) -> Table:
+    seen = this.error or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
+    title = f"round {this.number}, seen by {this.model} (masks from {this.mask_threshold:.3g} on): {seen}"
+    table = Table(title=title, title_justify="left")
+    for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
+        table.add_column(heading)
+    for pool in this.pools:
+        side = "mass" if pool.p_mass > pool.p0 else "no mass" if pool.p_mass < 1 - pool.p0 else "not sure enough"
+        table.add_row(f"{pool.p0:.2f}", text.share(pool.p_mass), side, pool.quadrant, "yes" if pool.trains else "no")
+    return table

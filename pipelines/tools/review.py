@@ -1,0 +1,188 @@
+"""Review: export the images that a radiologist should judge next, and import the verdicts into the archive."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from system.archive import Archive
+from system.archive.tables import SCHEMAS
+from system.errors import UserError
+from system.exchange import ImageCandidates, SourceCandidate, as_coco
+from system.figures.overlays import png_of, with_candidates
+from system.files.atomic import write_text
+from system.files.csv_out import write_csv
+from system.imaging import encode_png
+from system.mining.columns_in import labels_of
+from system.review import SHEET, Judgement, QueueConfig, acquire, from_box, from_coco, read_sheet
+from system.run.folder import RunFolder
+from system.run.predictions import Prediction, read_maps, read_predictions
+from system.run.results import InferResult
+from system.run.stage import Stage
+
+log = logging.getLogger(__name__)
+
+QUEUE, COCO, PICTURES, OVERLAYS = "queue.csv", "candidates.coco.json", "pictures", "overlays"
+Annotation = dict[str, Any]  # of COCO JSON
+
+
+@dataclass(frozen=True)
+class VerdictImport:
+    """What an import brought."""
+
+    verdicts: dict[str, int]  # verdict -> images
+    num_outlined: int  # of them with a mask, which will teach like annotated images
+
+
+@dataclass(frozen=True)
+class Queued:
+    """One image of the queue."""
+
+    place: int  # from 1
+    prediction: Prediction
+    p_mass: float  # by the report, 0 to 1; NaN without one
+    pixel_sha: str
+    why: str  # review.Why
+
+    @property
+    def picture(self) -> str:
+        """The name of its picture."""
+        return f"{PICTURES}/{self.place:04d}.png"
+
+
+def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[str, int]:
+    """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; returns how many came for which reason.
+
+    Images that were judged already are left out. Pictures, boxes and overlays are canonical views: chest wall left.
+    Raises NotFinished when the round was not inferred, UserError when `out` holds a queue.
+    """
+    if (out / QUEUE).exists():
+        raise UserError(f"--out {out.name} holds a queue, perhaps filled in: choose another folder")
+    folder = RunFolder(run.resolve())
+    settings, archive = folder.config(), folder.archive()
+    stage = folder.round(number).predictions
+    chosen = _choose(_open_images(stage, archive), archive, p0=settings.rounds.p0.start, config=config)
+    _draw(chosen, stage, out=out, archive=archive)
+    shape = (archive.imaging.height_px, archive.imaging.width_px)
+    about = "mammoloop, canonical views: chest wall left; no diagnosis"
+    coco = as_coco([_image_candidates(queued, shape=shape) for queued in chosen], description=about)
+    write_text(out / COCO, json.dumps(coco))
+    write_csv(out / QUEUE, SHEET, [_line(queued) for queued in chosen])
+    return dict(Counter(queued.why for queued in chosen))
+
+
+def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = None) -> VerdictImport:
+    """Write a filled-in queue.csv into the archive's `verdicts`; the same file again changes nothing.
+
+    coco: the annotations as edited by the radiologist; their polygons, else boxes, outline the masses, before boxes in the sheet
+    Raises UserError for a mistake in the sheet, with its line, and for images that the archive does not have.
+    """
+    archive, judgements = Archive.open(archive_uri), read_sheet(sheet)
+    images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
+    shapes = {row["image_id"]: (row["rows"], row["cols"]) for row in images}
+    if unknown := sum(judgement.image_id not in shapes for judgement in judgements):
+        raise UserError(
+            f"{sheet.name} judges {unknown} images that this archive does not have: name the archive it was exported from"
+        )
+    drawn = _annotations(coco) if coco else {}
+    at = datetime.fromtimestamp(
+        sheet.stat().st_mtime, UTC
+    ).isoformat()  # of the file, so that the same file is the same verdicts
+    rows = []
+    for judgement in judgements:
+        mask = _mask(judgement, drawn.get(judgement.picture, []), shape=shapes[judgement.image_id])
+        sha = archive.put_pixels(mask) if mask.any() else ""
+        facts = {"image_id": judgement.image_id, "verdict": judgement.verdict, "why": judgement.why}
+        rows.append(facts | {"mask_sha": sha, "reader": reader, "at": at})
+    if rows:
+        archive.upsert("verdicts", pa.Table.from_pylist(rows, schema=SCHEMAS["verdicts"]))
+    return VerdictImport(dict(Counter(row["verdict"] for row in rows)), sum(bool(row["mask_sha"]) for row in rows))
+
+
+def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction]:
+    """Return the round's readable images that nobody has judged, by key."""
+    judged = set(Archive.open(archive.uri).table("verdicts", columns=["image_id"])["image_id"].to_pylist())
+    found = [
+        prediction
+        for prediction in read_predictions(stage)
+        if not prediction.error and prediction.image_id not in judged
+    ]
+    if not found:
+        raise UserError(f"{stage.name} has no image left to be judged")
+    return sorted(found, key=lambda prediction: prediction.image_key)
+
+
+def _choose(images: Sequence[Prediction], archive: Archive, *, p0: float, config: QueueConfig) -> list[Queued]:
+    frame = pd.DataFrame([(image.study_id, image.side) for image in images], columns=["study_id", "side"])
+    p_mass = labels_of(frame, archive.table("labels"))
+    scores, entropies = (
+        np.array([getattr(image, name) for image in images], np.float32) for name in ("score", "entropy")
+    )
+    places, reasons = acquire(p_mass, scores, entropies, p0=p0, config=config)
+    table = archive.table("images", columns=["image_key", "pixel_sha"])
+    shas = dict(zip(table["image_key"].to_pylist(), table["pixel_sha"].to_pylist(), strict=True))
+    return [
+        Queued(number, images[place], float(p_mass[place]), shas[images[place].image_key], str(why))
+        for number, (place, why) in enumerate(zip(places, reasons, strict=True), start=1)
+    ]
+
+
+def _draw(chosen: Sequence[Queued], stage: Stage[InferResult], *, out: Path, archive: Archive) -> None:
+    """Write each chosen view as it is, and once more with the network's map and candidates."""
+    for folder in (PICTURES, OVERLAYS):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    maps = read_maps(stage, [queued.prediction.image_key for queued in chosen])
+    no_map = np.zeros((1, 1), np.float32)  # of images without a mask no map is kept
+    for queued in chosen:
+        view, coarse = archive.pixels(queued.pixel_sha), maps.get(queued.prediction.image_key, no_map)
+        (out / queued.picture).write_bytes(encode_png((view >> 8).astype(np.uint8)))
+        picture = with_candidates(view, coarse, queued.prediction.candidates, mirrored=False)
+        (out / OVERLAYS / f"{queued.place:04d}.png").write_bytes(png_of(picture))
+
+
+def _image_candidates(queued: Queued, *, shape: tuple[int, int]) -> ImageCandidates:
+    found = tuple(
+        SourceCandidate(candidate.box_px, candidate.centroid_px, candidate.area_px, candidate.score)
+        for candidate in queued.prediction.candidates
+    )
+    return ImageCandidates(queued.place, queued.picture, *shape, found)
+
+
+def _line(queued: Queued) -> list[str | float]:
+    seen = queued.prediction
+    p_mass = "" if np.isnan(queued.p_mass) else round(queued.p_mass, 4)
+    known = [seen.image_id, queued.picture, seen.study_id, seen.side, seen.view, queued.why]
+    return [*known, p_mass, round(seen.score, 4), "", "", "", "", ""]
+
+
+def _annotations(coco: Path) -> dict[str, list[Annotation]]:
+    """Return a COCO file's annotations by picture, without those that carry a score: they are still the network's own."""
+    try:
+        data = json.loads(coco.read_text(encoding="utf8"))
+        names = {image["id"]: image["file_name"] for image in data["images"]}
+        found: dict[str, list[Annotation]] = {name: [] for name in names.values()}
+        for annotation in data["annotations"]:
+            if "score" not in annotation:
+                found[names[annotation["image_id"]]].append(annotation)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{coco.name} is no COCO file ({type(error).__name__}: {error}): export it as COCO JSON"
+        ) from None
+    return found
+
+
+def _mask(judgement: Judgement, annotations: Sequence[Annotation], *, shape: tuple[int, int]) -> np.ndarray:
+    """Return the outline [H, W] bool; empty where none was drawn, or there is no mass."""
+    if judgement.verdict != "mass":
+        return np.zeros(shape, bool)
+    if annotations:
+        return from_coco(annotations, shape=shape)
+    return from_box(judgement.box_px, shape=shape) if judgement.box_px else np.zeros(shape, bool)

@@ -1,0 +1,1 @@
+"""What runs inside Ray's processes, and what the driver follows them with."""

@@ -1,0 +1,48 @@
+"""Decode: the pixels of pairs, read in Ray tasks. Kept apart from the networks, so that its workers start in a second and stay small."""
+
+import time
+
+import numpy as np
+import pyarrow as pa
+
+from system.archive import Archive
+
+
+def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
+    """Read the pixels of pairs; what cannot be read becomes text in `error`.
+
+    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null), error and read_s
+    """
+    rows = batch.to_pylist()
+    pixels: dict[str, list[bytes | None]] = {"left": [], "right": []}
+    errors: list[str | None] = []
+    seconds: list[float] = []
+    for row in rows:
+        began_s = time.perf_counter()
+        read = {name: _read(archive, row[f"{name}_sha"]) for name in pixels}
+        failed = [f"{name} breast: {found}" for name, found in read.items() if isinstance(found, str)]
+        errors.append("; ".join(failed) or None)
+        for name, found in read.items():
+            pixels[name].append(None if failed or not isinstance(found, bytes) else found)
+        seconds.append(time.perf_counter() - began_s)
+    for name, column in pixels.items():
+        batch = batch.drop_columns([f"{name}_sha"]).append_column(f"{name}_pixels", pa.array(column, pa.binary()))
+    return batch.append_column("error", pa.array(errors, pa.string())).append_column(
+        "read_s", pa.array(seconds, pa.float64())
+    )
+
+
+def _read(archive: Archive, sha: str) -> bytes | str | None:
+    """Return a view's uint16 pixels as bytes, None for a missing breast, or the code of what is wrong."""
+    if not sha:
+        return None
+    try:
+        pixels = archive.pixels(sha)
+    except FileNotFoundError:
+        return "pixels_missing"
+    except ValueError:
+        return "pixels_damaged"
+    except OSError as error:
+        return f"pixels_unreadable ({type(error).__name__})"
+    expected = (archive.imaging.height_px, archive.imaging.width_px)
+    return pixels.tobytes() if pixels.dtype == np.uint16 and pixels.shape == expected else "pixel_size"

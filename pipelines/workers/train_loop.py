@@ -1,0 +1,203 @@
+"""What every worker of Ray Train runs: the stage's epochs, from its last checkpoint on."""
+
+import json
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.train
+import torch
+from pydantic import TypeAdapter
+from ray.train import Checkpoint
+from ray.train.torch import get_device, prepare_model
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from system.archive import Archive
+from system.errors import UserError
+from system.imaging import ImagingConfig
+from system.methods import METHODS, Batch
+from system.nets import ModelCard, read_weights, with_synced_norms, write_model
+from system.resources import TrainResources
+from system.training.checkpoint import TrainingPosition, read_training_state, write_training_state
+from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
+from system.training.epoch import Learner, bare, run_epoch
+from system.training.epoch_row import EpochResult, EpochRow
+from system.training.job import TrainJob
+from system.training.plan import epoch_index, plan_epoch
+from system.training.sampler import sample_seeds, share_of
+from system.training.samples import SampleIndex
+from system.training.tally import Tally
+
+log = logging.getLogger(__name__)
+EPOCHS = "epochs.jsonl"
+_ROW = TypeAdapter(EpochRow)
+
+
+def train_loop(settings: dict[str, Any]) -> None:
+    """Train in one worker; Ray calls it in every worker of the group.
+
+    settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line per epoch;
+    `events`, the folder of TensorBoard's file
+    """
+    job = TrainJob.model_validate(settings["job"])
+    resources = TrainResources.model_validate(settings["resources"])
+    torch.set_num_threads(max(1, int(resources.cpus)))
+    archive = Archive.open(job.archive_uri).pinned(job.archive_versions)
+    context = ray.train.get_context()
+    rank, num_workers = context.get_world_rank(), context.get_world_size()
+    worker = Worker(job, resources, archive, _make_learner(job), rank=rank, num_workers=num_workers)
+    if job.train.synced_norms and job.train.batch_size % num_workers:
+        raise UserError(
+            f"train.synced_norms: {num_workers} workers cannot share {job.train.batch_size} images evenly; change train.batch_size"
+        )
+    images, masks = archive.table("images"), archive.table("masks")
+    position, rows = worker.resume()
+    with _observed(rank, progress=Path(settings["progress"]), events=Path(settings["events"])) as publish:
+        for epoch in range(position.epoch, job.train.num_epochs):
+            index = epoch_index(job, epoch, images=images, masks=masks)
+            batches = list(plan_epoch(job, index, epoch).batches())
+            before = position.between_epochs()
+            result = run_epoch(
+                worker.learner,
+                worker.read(index, batches, epoch=epoch, first_step=position.steps_in_epoch),
+                epoch=epoch,
+                steps_per_epoch=len(batches),
+                tally=position.tally,
+                after_step=partial(worker.keep_sometimes, before=before, rows=rows, num_steps=len(batches)),
+            )
+            rows.append(worker.row(result, index, epoch=epoch, resumed_at_step=position.steps_in_epoch))
+            position = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
+            worker.keep(position, rows)
+            publish(rows[-1])
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One of the group, and what it works with."""
+
+    job: TrainJob
+    resources: TrainResources
+    archive: Archive
+    learner: Learner
+    rank: int
+    num_workers: int
+
+    def read(self, index: SampleIndex, batches: list[np.ndarray], *, epoch: int, first_step: int) -> Iterator[Batch]:
+        """Give this worker's share of an epoch's batches from a step on, read and on the device."""
+        mine = partial(share_of, rank=self.rank, num_workers=self.num_workers)
+        reader = SampleReader(index, self.archive.pixels, cache_images=self.resources.cache_images)
+        left = batches[first_step:]
+        loader = make_loader(reader, [mine(batch) for batch in left], num_workers=self.resources.loader_workers)
+        for step, (stacked, batch) in enumerate(zip(loader, left, strict=True), start=first_step):
+            seeds = sample_seeds((self.job.seed, epoch, step), batch_size=len(batch))
+            sizes = group_sizes(index, batch, num_workers=self.num_workers)
+            keys = index.image_key[mine(batch)]
+            yield to_batch(stacked, group_sizes=sizes, seeds=mine(seeds), image_keys=keys, device=self.learner.device)
+
+    def row(self, result: EpochResult, index: SampleIndex, *, epoch: int, resumed_at_step: int) -> EpochRow:
+        """Return the epoch's row. epoch: from 0."""
+        whole_group = replace(result, images_per_s=result.images_per_s * self.num_workers)
+        return EpochRow(
+            *(getattr(whole_group, field.name) for field in fields(EpochResult)),
+            epoch=epoch + 1,
+            num_epochs=self.job.train.num_epochs,
+            p0=self.job.pools[epoch].p0 if epoch in self.job.pools else 0.0,
+            samples=index.counts(),
+            workers=self.num_workers,
+            resumed_at_step=resumed_at_step,
+        )
+
+    def keep_sometimes(self, tally: Tally, *, before: TrainingPosition, rows: list[EpochRow], num_steps: int) -> None:
+        """Keep a checkpoint in mid-epoch where the resources ask for one. before: the epoch's start."""
+        every = self.resources.checkpoint_steps
+        if every and tally.steps % every == 0 and tally.steps < num_steps:
+            self.keep(before.in_epoch(tally), rows)
+
+    def keep(self, position: TrainingPosition, rows: list[EpochRow]) -> None:
+        """Hand a checkpoint to Ray; rank 0 writes it. Every worker must call this: it is where they wait for each other."""
+        metrics = {"epoch": position.epoch, "step": position.step}
+        if self.rank:
+            ray.train.report(metrics)
+            return
+        with tempfile.TemporaryDirectory() as text:
+            folder, average = Path(text), self.learner.average
+            raw = bare(self.learner.model).state_dict()
+            weights = raw if average is None else average.module.state_dict()
+            write_model(folder, weights, _card(self.job, self.archive.imaging))
+            write_training_state(folder, raw=raw, optimizer=self.learner.optimizer, position=position)
+            (folder / EPOCHS).write_text("".join(_as_line(row) for row in rows), encoding="utf8")
+            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(text))
+
+    def resume(self) -> tuple[TrainingPosition, list[EpochRow]]:
+        """Load the last checkpoint of this stage, if there is one."""
+        checkpoint = ray.train.get_checkpoint()
+        if checkpoint is None:
+            return TrainingPosition(0, 0, 0), []
+        with checkpoint.as_directory() as text:
+            folder = Path(text)
+            raw, position = read_training_state(folder, self.learner.optimizer)
+            bare(self.learner.model).load_state_dict(raw)
+            if (average := self.learner.average) is not None:
+                average.module.load_state_dict(read_weights(folder))
+                average.n_averaged.fill_(position.step - position.bad_steps)
+            lines = (folder / EPOCHS).read_text(encoding="utf8").splitlines()
+        log.info("going on after epoch %d, step %d", position.epoch, position.steps_in_epoch)
+        return position, [_ROW.validate_json(line) for line in lines]
+
+
+def _make_learner(job: TrainJob) -> Learner:
+    torch.manual_seed(job.seed)
+    method, device = METHODS[job.method], get_device()
+    assert isinstance(device, torch.device)
+    net = job.net.changed(pretrained=False) if job.start else job.net
+    model = method.build(net)
+    if job.start:
+        model.load_state_dict(read_weights(Path(job.start)))
+    model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    groups = method.parameter_groups(model, learning_rate=job.train.learning_rate, class_factor=job.train.class_factor)
+    optimizer = torch.optim.Adam(groups)
+    average = None
+    if job.train.ema_decay:
+        average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(job.train.ema_decay), use_buffers=False)
+    if job.train.synced_norms and ray.train.get_context().get_world_size() > 1:
+        model = with_synced_norms(model)
+    if job.train.compile:
+        model.compile()
+    wrapped = prepare_model(model, move_to_device=False)
+    return Learner(method, wrapped, optimizer, average, job.train, job.loss, device)
+
+
+@contextmanager
+def _observed(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[EpochRow], None]]:
+    """Give what publishes an epoch's row: a line of JSON, and TensorBoard's scalars. Only rank 0 does so."""
+    if rank:
+        yield lambda _: None
+        return
+    from tensorboardX import SummaryWriter  # a second to import
+
+    with SummaryWriter(str(events)) as writer, progress.open("a", encoding="utf8") as file:
+
+        def publish(row: EpochRow) -> None:
+            file.write(_as_line(row))
+            file.flush()
+            for name, value in asdict(row).items():
+                for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
+                    writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row.epoch)
+            writer.flush()
+
+        yield publish
+
+
+def _as_line(row: EpochRow) -> str:
+    return json.dumps(asdict(row)) + "\n"
+
+
+def _card(job: TrainJob, imaging: ImagingConfig) -> ModelCard:
+    net = job.net.model_dump()
+    return ModelCard(job.method, net, imaging.height_px, imaging.width_px, classifies=job.train.class_factor > 0)

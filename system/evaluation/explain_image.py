@@ -1,0 +1,232 @@
+"""Explain one image of a run: why each candidate found a lesion or not, and why the image is in which pool, round by round."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from system.archive import Archive
+from system.archive.delta import one_of
+from system.config import RunConfig
+from system.errors import UserError
+from system.evaluation.read_back import read_back
+from system.files.json_out import Measured
+from system.mining import quadrants, read_pool
+from system.records import Box, Quadrant, Side, Split
+from system.reports.annotated import read_reports
+from system.reports.rules import sentence_on
+from system.run.folder import Round, RunFolder, System
+from system.run.predictions import read_predictions
+from system.run.results import FrocResult, Pool
+
+_IMAGE = ["image_id", "image_key", "study_id", "side", "view", "split", "source", "pixel_sha", "rows", "cols"]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What the archive has of an image, at the versions the run is pinned to."""
+
+    image_id: str
+    image_key: int
+    study_id: str
+    side: str
+    view: str
+    split: str
+    source: str
+    pixel_sha: str
+    num_lesions: int  # annotated; 0 also where it was never annotated
+    p_mass: Measured  # by the report, 0 to 1; NaN without a label
+    sentence: str  # of the report, on this breast; "" = there is no report
+    verdicts: tuple[str, ...]  # radiologists' verdicts, oldest first, as the archive has them today
+
+
+@dataclass(frozen=True)
+class CandidateOutcome:
+    """One candidate of one system, and why it counts as it does."""
+
+    box_px: Box  # canonical view
+    score: float  # highest probability inside, 0 to 1
+    area_px: int
+    outcome: str  # TP, FP, duplicate
+    nearest_lesion: int  # number within the image; -1 = it touches none
+    iou: float  # with it, also below the limit of a hit
+    why: str
+
+
+@dataclass(frozen=True)
+class LesionOutcome:
+    """One lesion of a held-out image."""
+
+    lesion: int  # number within the image
+    area_px: int  # canonical
+    found_at: Measured  # score of the candidate that found it; NaN where none did
+
+
+@dataclass(frozen=True)
+class SystemView:
+    """What one system makes of a held-out image."""
+
+    title: str
+    candidate_threshold: float  # where a candidate begins
+    mask_threshold: float
+    min_iou: float  # a hit overlaps its lesion by more
+    min_candidate_px: int
+    candidates: tuple[CandidateOutcome, ...]  # by falling score
+    lesions: tuple[LesionOutcome, ...]
+
+
+@dataclass(frozen=True)
+class PoolView:
+    """Where a weak image stands at one p0 of a round."""
+
+    step: int
+    p0: float
+    quadrant: str  # TP, FP, FN, TN, UNUSED
+    trains: bool  # it is in the pool
+    p_mass: Measured  # that counted, label updates and verdicts included; NaN without a label
+
+
+@dataclass(frozen=True)
+class RoundView:
+    """What a round made of a weak image."""
+
+    number: int  # from 1
+    model: str  # title of the system that looked at it
+    mask_threshold: float  # of that system
+    score: Measured  # highest probability of a candidate; NaN where the image could not be read
+    has_mask: bool
+    error: str  # why it could not be read; "" = it could
+    pools: tuple[PoolView, ...]  # by step
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One image of a run."""
+
+    image: ImageFacts
+    systems: tuple[SystemView, ...]  # of a held-out image
+    rounds: tuple[RoundView, ...]  # of a weak image
+
+
+def explain_image(run: RunFolder, image_id: str, *, archive: Archive, config: RunConfig) -> Explanation:
+    """Return why an image of a run was judged and pooled as it was.
+
+    image_id: as in the archive's tables and in the evaluation's files;  archive: pinned to the run's versions
+    Raises UserError for an image that the run's archive does not have.
+    """
+    image = _facts(image_id, archive, config=config, run_name=run.name)
+    held_out = image.split in (Split.VALIDATION, Split.TEST)
+    systems = tuple(_system_view(system, image) for system in run.systems()) if held_out else ()
+    weak = image.split == Split.WEAK
+    rounds = tuple(_round_view(run, this, image) for this in run.rounds()) if weak else ()
+    return Explanation(image, systems, rounds)
+
+
+def _facts(image_id: str, archive: Archive, *, config: RunConfig, run_name: str) -> ImageFacts:
+    rows = archive.table("images", columns=_IMAGE, where=one_of("image_id", [image_id])).to_pylist()
+    if not rows:
+        raise UserError(
+            f"the archive of run {run_name} has no image {image_id[:40]!r}: take an image_id from the run's files, e.g. froc/candidates.parquet"
+        )
+    row = rows[0]
+    masks = archive.table("masks", where=one_of("image_id", [image_id])).to_pylist()
+    labels = archive.table("labels", where=one_of("study_id", [row["study_id"]]))
+    p_mass = labels.filter(pc.field("side") == row["side"])["p_mass"].to_pylist()
+    read = read_reports(archive.table("reports", where=one_of("study_id", [row["study_id"]])), config=config.reports)
+    today = Archive.open(archive.uri).table("verdicts", where=one_of("image_id", [image_id])).to_pylist()
+    return ImageFacts(
+        **{name: row[name] for name in _IMAGE if name not in ("rows", "cols")},
+        num_lesions=masks[0]["num_lesions"] if masks else 0,
+        p_mass=p_mass[0] if p_mass and p_mass[0] is not None else float("nan"),
+        sentence=sentence_on(read.sections[0], Side(row["side"])) if read.sections else "",
+        verdicts=tuple(verdict["verdict"] for verdict in sorted(today, key=lambda verdict: verdict["at"])),
+    )
+
+
+def _system_view(system: System, image: ImageFacts) -> SystemView:
+    """Raises NotFinished where the system was not evaluated on the image's split."""
+    stage = system.froc(Split(image.split))
+    result, kept = stage.result(), read_back(stage)
+    mine = kept.candidates.filter(pc.field("image_id") == image.image_id).sort_by([("score", "descending")])
+    candidates = tuple(_candidate(row, rules=result) for row in mine.to_pylist())
+    lesions = kept.lesions.filter(pc.field("image_id") == image.image_id).to_pylist()
+    found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
+    return SystemView(
+        title=system.title,
+        candidate_threshold=result.rules.candidate_threshold,
+        mask_threshold=result.mask_threshold,
+        min_iou=result.rules.iou,
+        min_candidate_px=result.rules.min_candidate_px,
+        candidates=candidates,
+        lesions=tuple(
+            LesionOutcome(row["lesion"], row["area_px"], found_at.get(row["lesion"], float("nan"))) for row in lesions
+        ),
+    )
+
+
+def _candidate(row: dict[str, float | int | str], *, rules: FrocResult) -> CandidateOutcome:
+    outcome, lesion, iou = str(row["outcome"]), int(row["lesion"]), float(row["iou"])
+    nearest = lesion if lesion >= 0 else int(row["nearest_lesion"])
+    return CandidateOutcome(
+        box_px=(int(row["x0"]), int(row["y0"]), int(row["x1"]), int(row["y1"])),
+        score=float(row["score"]),
+        area_px=int(row["area_px"]),
+        outcome=outcome,
+        nearest_lesion=nearest,
+        iou=iou,
+        why=why(outcome, nearest_lesion=nearest, iou=iou, min_iou=rules.rules.iou),
+    )
+
+
+def why(outcome: str, *, nearest_lesion: int, iou: float, min_iou: float) -> str:
+    """Return in a sentence why a candidate counts as it does."""
+    if outcome == "TP":
+        return f"finds lesion {nearest_lesion}: IoU {iou:.2f} is above {min_iou:g}"
+    if outcome == "duplicate":
+        return f"IoU {iou:.2f} with lesion {nearest_lesion}, which a candidate of higher score had found"
+    if nearest_lesion < 0:
+        return "touches no lesion"
+    return f"IoU {iou:.2f} with lesion {nearest_lesion}: a hit needs more than {min_iou:g}"
+
+
+def _round_view(run: RunFolder, this: Round, image: ImageFacts) -> RoundView:
+    model = run.before(this.number)
+    found = [seen for seen in read_predictions(this.predictions) if seen.image_key == image.image_key]
+    seen = found[0] if found else None
+    error = "" if seen and not seen.error else seen.error if seen else "it was not among the weak images of this run"
+    has_mask = bool(seen and seen.has_mask)
+    pools = this.pools.result().pools
+    return RoundView(
+        number=this.number,
+        model=model.title,
+        mask_threshold=model.thresholds.result().mask_threshold,
+        score=seen.score if seen else float("nan"),
+        has_mask=has_mask,
+        error=error,
+        pools=tuple(_pool_views(this, pools, image, has_mask=has_mask)) if seen and not seen.error else (),
+    )
+
+
+def _pool_views(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool) -> Iterator[PoolView]:
+    for pool in pools:
+        member = _member(this.pools.path(pool.file), image.image_key)
+        if member is not None:
+            yield PoolView(pool.step, pool.p0, member[0].name, trains=True, p_mass=member[1])
+        else:
+            labels = np.array([image.p_mass], np.float32)
+            quadrant = Quadrant(int(quadrants(labels, np.array([has_mask]), p0=pool.p0)[0]))
+            outside = quadrant if quadrant in (Quadrant.TN, Quadrant.UNUSED) else Quadrant.UNUSED
+            yield PoolView(pool.step, pool.p0, outside.name, trains=False, p_mass=image.p_mass)
+
+
+def _member(path: Path, key: int) -> tuple[Quadrant, float] | None:
+    """Return the quadrant and the p_mass of an image in a pool, None where it is not in it."""
+    pool = read_pool(path)
+    rows: NDArray[np.int64] = np.flatnonzero(pool["image_key"].to_numpy() == key)
+    if not len(rows):
+        return None
+    row = pool.slice(int(rows[0]), 1)
+    return Quadrant(row["quadrant"][0].as_py()), float(row["p_mass"][0].as_py())

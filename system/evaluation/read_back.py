@@ -1,0 +1,83 @@
+"""What a finished evaluation has kept, read back: to compare systems, and to look at parts of the images."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from pydantic import TypeAdapter
+
+from system.files.parquet import read_table
+from system.metrics import OUTCOMES, FrocConfig, PatientCounts
+from system.metrics.bootstrap import count_by_patient
+from system.metrics.matching import Detections, Match
+from system.metrics.subgroups import GroupRow, by_image, by_lesion, size_of
+from system.run.results import FrocReport, FrocResult
+from system.run.stage import Stage
+
+
+@dataclass(frozen=True)
+class EvaluationTables:
+    """What a finished evaluation has kept."""
+
+    images: pa.Table  # schemas.IMAGES
+    lesions: pa.Table  # schemas.LESIONS, in the order of detections.lesion_image
+    candidates: pa.Table  # schemas.CANDIDATES, in the order of detections.score
+    detections: Detections  # without the pairs: the matching is done
+    matched: Match  # lesion: place among all lesions
+
+
+def read_back(stage: Stage[FrocResult]) -> EvaluationTables:
+    """Return what a finished evaluation has kept. Raises NotFinished."""
+    images, candidates, lesions = (
+        read_table(stage.path(name)) for name in ("images.parquet", "candidates.parquet", "lesions.parquet")
+    )
+    place = {image_id: index for index, image_id in enumerate(images.column("image_id").to_pylist())}
+    codes = {name: int(outcome) for outcome, name in OUTCOMES.items()}
+    per_image = images.column("num_lesions").to_numpy().astype(np.int64)
+    candidate_image = np.array(
+        [place[image_id] for image_id in candidates.column("image_id").to_pylist()], dtype=np.int64
+    )
+    first_lesion = (np.cumsum(per_image) - per_image)[candidate_image]
+    nothing = np.empty(0, dtype=np.int64)
+    detections = Detections(
+        num_images=len(images),
+        score=candidates.column("score").to_numpy(),
+        candidate_image=candidate_image,
+        lesion_image=np.repeat(np.arange(len(images)), per_image),
+        pair_candidate=nothing,
+        pair_lesion=nothing,
+        pair_iou=np.empty(0),
+    )
+
+    def among_all(column: str) -> np.ndarray:
+        within = candidates.column(column).to_numpy()
+        return np.where(within < 0, -1, first_lesion + within)
+
+    outcome = np.array([codes[name] for name in candidates.column("outcome").to_pylist()], dtype=np.uint8)
+    matched = Match(outcome, among_all("lesion"), among_all("nearest_lesion"), candidates.column("iou").to_numpy())
+    return EvaluationTables(images, lesions, candidates, detections, matched)
+
+
+def read_report(stage: Stage[FrocResult]) -> FrocReport:
+    """Return the rules, the result and the curves of a finished evaluation. Raises NotFinished."""
+    return TypeAdapter(FrocReport).validate_json(stage.path("froc.json").read_bytes())
+
+
+def patient_counts(stage: Stage[FrocResult], *, config: FrocConfig) -> PatientCounts:
+    """Return what a finished evaluation counted per patient (score sweep), to compare systems on the same patients."""
+    kept = read_back(stage)
+    patients = kept.images.column("patient_id").to_pylist()
+    return count_by_patient(kept.detections, kept.matched, image_patient=patients, config=config)
+
+
+def by_group(stage: Stage[FrocResult], *, config: FrocConfig) -> list[GroupRow]:
+    """Return a finished evaluation by view, breast density, source and lesion size."""
+    kept = read_back(stage)
+    patients = kept.images.column("patient_id").to_pylist()
+    rows: list[GroupRow] = []
+    for column in ("view", "density", "source"):
+        names = [name or "not known" for name in kept.images.column(column).to_pylist()]
+        rows += by_image(column, names, kept.detections, kept.matched, image_patient=patients, config=config)
+    sizes = [size_of(diameter) for diameter in kept.lesions.column("diameter_mm").to_pylist()]
+    rows += by_lesion("lesion size", sizes, kept.detections, kept.matched, image_patient=patients, config=config)
+    return rows

@@ -1,0 +1,51 @@
+"""Choose on validation where a map becomes a mask, and where a candidate begins."""
+
+import logging
+
+from system.archive import Archive
+from system.evaluation.candidate_threshold import choose_candidate_threshold
+from system.evaluation.maps_of_run import held_out_images
+from system.evaluation.mask_threshold import choose_mask_threshold
+from system.metrics import FrocConfig
+from system.records import Split
+from system.refine import RefineConfig
+from system.run.results import InferResult, Thresholds
+from system.run.stage import Stage, Written
+
+log = logging.getLogger(__name__)
+
+
+def choose_thresholds(
+    held_out: Stage[InferResult],
+    *,
+    archive: Archive,
+    refine: RefineConfig,
+    froc: FrocConfig,
+    choose_candidates: bool,
+    stage: Stage[Thresholds],
+) -> Thresholds:
+    """Return the thresholds of a model; what the settings fix is taken as it is.
+
+    held_out: predictions with every map kept, the validation split among them
+    choose_candidates: whether the candidate threshold is chosen too; otherwise froc.candidate_threshold is taken
+    """
+
+    def decide(_: object) -> Written[Thresholds]:
+        images = [
+            (image.probability, image.truth)
+            for image in held_out_images(held_out, archive=archive, split=Split.VALIDATION)
+        ]
+        maps, masks = [pair[0] for pair in images], [pair[1] for pair in images]
+        if refine.mask_threshold == "validation":
+            choice = choose_mask_threshold(maps, masks, min_px=refine.min_candidate_px)
+            mask, mask_reason = choice.threshold, choice.reason
+        else:
+            mask, mask_reason = float(refine.mask_threshold), "set in infer.refine.mask_threshold"
+        candidate, candidate_reason = froc.candidate_threshold, "set in froc.candidate_threshold"
+        if choose_candidates:
+            candidate, candidate_reason = choose_candidate_threshold(maps, masks, config=froc)
+        log.info("mask threshold %.3g (%s)", mask, mask_reason)
+        log.info("candidate threshold %.3g (%s)", candidate, candidate_reason)
+        return Written(Thresholds(mask, mask_reason, candidate, candidate_reason), parents=[held_out.name])
+
+    return stage.once(decide)

@@ -1,0 +1,30 @@
+"""Plain values and records as JSON that every program reads: null stands for NaN, which JSON does not know."""
+
+import json
+import math
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, TypeAdapter
+
+Measured = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A number that may be NaN, because nothing could be measured; null in JSON."""
+
+Ends = tuple[Measured, Measured]
+"""The low and the high end of a 95 % interval; both NaN where there is none."""
+
+
+def as_json(value: Any) -> str:
+    """Return plain values and records (dataclasses, pydantic models) as JSON."""
+    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    return json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _without_nan(value: Any) -> Any:
+    match value:
+        case dict():
+            return {key: _without_nan(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_nan(each) for each in value]
+        case float() if math.isnan(value):
+            return None
+    return value

@@ -1,0 +1,214 @@
+"""A self-training run as an object: its stages by name, its settings, and the archive it is pinned to.
+
+```
+RUN/config.yaml                 the resolved settings
+    labels/ archive/            report models and labels; which archive, at which versions
+    stage1/ control/ round_01/  one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
+    round_01/                   and before it: predictions, pools
+    miner/ tensorboard/ page/
+```
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from system.archive import Archive
+from system.config import RunConfig, as_yaml, differences, resolve
+from system.errors import NotFinished, UserError
+from system.files.atomic import write_text
+from system.records import Split
+from system.run.results import (
+    ArchivePin,
+    FrocResult,
+    InferResult,
+    LabelResult,
+    PoolsResult,
+    Thresholds,
+    TrainResult,
+)
+from system.run.stage import SCHEMA_VERSION, Stage, Written
+
+CONFIG, LOCK = "config.yaml", "driver.lock"
+SUPERVISED, CONTROL = "supervised", "as many more supervised steps"  # titles of two systems
+_HEADER = f"# mammoloop run, schema {SCHEMA_VERSION}\n"
+
+
+@dataclass(frozen=True)
+class System:
+    """A trained model of a run and what was measured of it; the unit that the final table compares."""
+
+    run: Path
+    name: str  # of its folder in the run: stage1, control, round_01
+    title: str  # for people
+
+    @property
+    def checkpoint(self) -> Stage[TrainResult]:
+        """The training; files model.safetensors, model.json, epochs.jsonl."""
+        return Stage(self.run, f"{self.name}/checkpoint", TrainResult)
+
+    @property
+    def held_out(self) -> Stage[InferResult]:
+        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS."""
+        return Stage(self.run, f"{self.name}/held_out", InferResult)
+
+    @property
+    def thresholds(self) -> Stage[Thresholds]:
+        """Where maps become masks and candidates begin, chosen on validation; no files."""
+        return Stage(self.run, f"{self.name}/thresholds", Thresholds)
+
+    def froc(self, split: Split = Split.TEST) -> Stage[FrocResult]:
+        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names."""
+        return Stage(self.run, f"{self.name}/froc" + ("" if split is Split.TEST else f"_{split}"), FrocResult)
+
+    @property
+    def model(self) -> Path:
+        """The folder that holds the trained model. Raises NotFinished."""
+        return self.checkpoint.path("model.json").parent
+
+    @property
+    def measured(self) -> bool:
+        """Whether the model is trained and evaluated on test."""
+        return self.thresholds.finished and self.froc().finished
+
+
+@dataclass(frozen=True)
+class Round(System):
+    """A round: what it mined from, and the system it trained."""
+
+    number: int  # from 1
+
+    @property
+    def predictions(self) -> Stage[InferResult]:
+        """The weak images seen by the model before; files of schemas.PREDICTIONS."""
+        return Stage(self.run, f"{self.name}/predictions", InferResult)
+
+    @property
+    def pools(self) -> Stage[PoolsResult]:
+        """The pools; files pool_step_N.arrow of schemas.POOL, and outlined.parquet of schemas.OUTLINED."""
+        return Stage(self.run, f"{self.name}/pools", PoolsResult)
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One self-training run on disk. Cheap to make; opens nothing by itself."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    @property
+    def labels(self) -> Stage[LabelResult]:
+        """The report models and the labels of every report."""
+        return Stage(self.path, "labels", LabelResult)
+
+    @property
+    def archive_pin(self) -> Stage[ArchivePin]:
+        """Which archive the run reads; no files."""
+        return Stage(self.path, "archive", ArchivePin)
+
+    @property
+    def stage1(self) -> System:
+        """Trained on the fully labelled data alone (Tang et al. 2021, Stage 1)."""
+        return System(self.path, "stage1", SUPERVISED)
+
+    @property
+    def control(self) -> System:
+        """Stage 1, trained for as many more steps as the rounds took, without weak data: what the rounds must beat."""
+        return System(self.path, "control", CONTROL)
+
+    def round(self, number: int) -> Round:
+        """Return a round by number, from 1, whether or not it was run."""
+        return Round(self.path, f"round_{number:02d}", f"round {number}", number)
+
+    def before(self, number: int) -> System:
+        """Return the system whose model a round goes on from."""
+        return self.stage1 if number == 1 else self.round(number - 1)
+
+    def rounds(self) -> list[Round]:
+        """Return the rounds whose pools are frozen, in order."""
+        found: list[Round] = []
+        while (following := self.round(len(found) + 1)).pools.finished:
+            found.append(following)
+        return found
+
+    def systems(self) -> list[System]:
+        """Return the systems that are trained and measured, in the order of the final table."""
+        return [system for system in (self.stage1, self.control, *self.rounds()) if system.measured]
+
+    def stages(self) -> Iterator[Stage[object]]:
+        """Give every finished stage, whatever it is, by name."""
+        for path in sorted(self.path.glob("**/manifest.json")):
+            yield Stage(self.path, str(path.parent.relative_to(self.path)), object)
+
+    def config(self) -> RunConfig:
+        """Return the settings that the run was started with. Raises NotFinished where there is no run, UserError for an older one's."""
+        kept = self.path / CONFIG
+        if not kept.exists():
+            inside = self.path / "run" / CONFIG  # of a demo
+            hint = f"; {self.name}/run does" if inside.exists() else ""
+            raise NotFinished(
+                f"{self.name} holds no run: it has no {CONFIG}{hint}; start one with `mammoloop selftrain`"
+            )
+        text = kept.read_text(encoding="utf8")
+        if not text.startswith(_HEADER):
+            raise UserError(
+                f"run {self.name} was written by another version ({CONFIG} does not begin with {_HEADER.strip()!r}): start a new run, or "
+                "go on with the version that began it; its models can be used, `mammoloop predict --checkpoint` takes an attempt's folder"
+            )
+        return resolve(RunConfig(), text=text)
+
+    def archive(self, *, uri: str = "") -> Archive:
+        """Return the run's archive at the versions it is pinned to. uri: where it lies now, when it was moved.
+
+        Raises NotFinished for a run that has not come so far, UserError for another archive than the run's.
+        """
+        if not self.archive_pin.finished:
+            raise NotFinished(f"{self.name} has not come to its archive yet: go on with `mammoloop selftrain`")
+        pin = self.archive_pin.result()
+        archive = Archive.open(uri or pin.uri)
+        if archive.key_fingerprint != pin.key_fingerprint:
+            raise UserError(
+                f"run {self.name} was begun on another archive than {archive.uri} (their site keys differ): name the archive it was begun on"
+            )
+        return archive.pinned(pin.versions)
+
+    def pin(self, archive_uri: str) -> Archive:
+        """Fix the archive's versions at the first start; a restart reads the same ones."""
+
+        def now(_: Path) -> Written[ArchivePin]:
+            archive = Archive.open(archive_uri)
+            return Written(ArchivePin(archive.uri, archive.versions(), archive.key_fingerprint))
+
+        self.archive_pin.once(now)
+        return self.archive(uri=archive_uri)
+
+    @contextmanager
+    def claimed(self, config: RunConfig) -> Iterator[None]:
+        """Hold the folder for this driver; a lock that dies with the process, so a killed run can be started again.
+
+        Raises UserError when another driver holds it, or when the run was begun with another recipe; resources may differ.
+        """
+        if ":/" in str(self.path):
+            raise UserError(
+                f"--out {self.path}: runs are kept in a folder, local or mounted on every node; give a path"
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / LOCK).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another driver works on run {self.name}: wait for it, or choose another --out"
+                ) from None
+            if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
+                raise UserError(
+                    f"run {self.name} was begun with other settings ({'; '.join(changed)}): give the same ones, or choose another --out"
+                )
+            write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
+            yield

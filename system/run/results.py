@@ -1,0 +1,159 @@
+"""What each stage of a run came to: one frozen record per stage, kept in its manifest and read back from there.
+
+The records of a whole measurement (FrocSummary, SideMeasures, QuadrantCounts, …) lie beside the code that measures.
+"""
+
+from dataclasses import dataclass
+
+from system.errors import UserError
+from system.files.json_out import Measured
+from system.metrics import FrocConfig
+from system.metrics.classification import ImageMeasures
+from system.metrics.summary import CurvePoints, FrocSummary
+from system.mining import PoolPurity, QuadrantCounts
+from system.reports.measures import SideMeasures
+from system.training.epoch_row import EpochRow
+
+
+@dataclass(frozen=True)
+class ArchivePin:
+    """Which archive a run reads, and at which version of each table."""
+
+    uri: str
+    versions: dict[str, int]  # table -> Delta version
+    key_fingerprint: str  # of the archive's site key
+
+
+@dataclass(frozen=True)
+class LabelResult:
+    """What fine-tuning the report models and labelling every report came to."""
+
+    models: str  # version of the report models, as column `model` of `labels` names it
+    sides: dict[str, SideMeasures]  # left, right
+    temperatures: dict[str, list[float]]  # side (L, R) -> what each fold's margins are divided by
+    epochs: dict[str, int]  # folder of a report model -> the epoch whose weights were kept
+    num_labels: int  # rows written into `labels`
+    num_no_side: int  # reports that name no side, and so label no breast
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a training came to; its rows, one per epoch, are in epochs.jsonl."""
+
+    num_epochs: int
+    num_steps: int
+    last_epoch: EpochRow
+
+
+@dataclass(frozen=True)
+class InferResult:
+    """What an inference came to. Rows are images; speeds and times are of the start that finished it."""
+
+    num_images: int
+    num_errors: int  # images that could not be read
+    num_masked: int  # images with a mask
+    num_crf_warnings: int  # images of which the CRF took away more than half of a component
+    duration_s: float  # all of this start
+    start_s: float  # of it before the first shard was begun
+    images_per_s: float  # once started
+    wait_share: float  # of the predictors' time, 0 to 1
+    num_predictors: int
+    seconds: dict[str, float]  # by step of an inference, summed over its workers
+    pixel_mib: float  # decoded
+    written_mib: float
+    num_earlier_shards: int  # shards that an earlier start had finished
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The weak images that train a round's model from one of its p0 on."""
+
+    step: int  # of the round, from 1: which of its distinct p0
+    p0: float  # how sure a report must be, 0.5 to 1
+    file: str  # Arrow file of run.schemas.POOL, in the stage
+    counts: QuadrantCounts
+    moved: dict[str, int]  # images that left their quadrant since the round before, by way, e.g. "FN>TP"
+    reasons: dict[str, int]  # the same images by reason: label, map, both, verdict
+    purity: tuple[PoolPurity, ...]
+
+
+@dataclass(frozen=True)
+class PoolsResult:
+    """What mining a round came to."""
+
+    round: int  # from 1
+    num_images: int
+    num_errors: int  # images without a prediction, left out
+    num_unlabelled: int  # images without a p_mass
+    num_updates: dict[str, int]  # label, verdict -> images that the archive has learned about since the run was pinned
+    pools: tuple[Pool, ...]  # by step
+    outlined: str  # Parquet file of run.schemas.OUTLINED, in the stage
+
+    def pool_of(self, p0: float) -> Pool:
+        """Return the pool of one p0. Raises UserError for one that was not frozen."""
+        for pool in self.pools:
+            if pool.p0 == p0:
+                return pool
+        frozen = ", ".join(f"{pool.p0:.4g}" for pool in self.pools)
+        raise UserError(
+            f"round {self.round} froze no pool at p0 {p0:.4g}, only at {frozen}: take the run's own rounds.p0"
+        )
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Probabilities at which the maps of one model are read, 0 to 1, and where they come from."""
+
+    mask_threshold: float  # a mask is the refined map at or above it
+    mask_reason: str
+    candidate_threshold: float  # t0: candidates are components of the map at or above it
+    candidate_reason: str
+
+
+@dataclass(frozen=True)
+class EvaluationCounts:
+    """What an evaluation looked at, and what became of the candidates."""
+
+    num_images: int
+    num_patients: int
+    num_lesions: int
+    num_specks: int  # components of the truth too small to count as lesions
+    num_errors: int  # images that could not be read and count as without candidates
+    num_tp: int  # candidates that found a lesion
+    num_fp: int
+    num_duplicate: int  # candidates on a lesion that another had found
+
+
+@dataclass(frozen=True)
+class FrocResult:
+    """How good a model is on one split."""
+
+    split: str
+    rules: FrocConfig  # as it was evaluated, its candidate threshold among them
+    mask_threshold: float  # of the masks whose Dice is taken
+    sweep: FrocSummary  # by the candidates' scores
+    rethreshold: FrocSummary  # the map cut anew at each operating point
+    counts: EvaluationCounts
+    corloc: Measured  # share of images with a lesion in which one is located, 0 to 1
+    dice: Measured  # mean over images with a lesion, 0 to 1
+    image_level: dict[str, ImageMeasures]  # score (peak, p_image) -> how well it tells images with a mass
+
+
+@dataclass(frozen=True)
+class FrocReport:
+    """The file froc.json of an evaluation: for people, and for drawing."""
+
+    rules: tuple[str, ...]  # sentences
+    result: FrocResult
+    sweep_curve: CurvePoints
+    rethreshold_curve: CurvePoints
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What one trial of a sweep came to on validation."""
+
+    settings: dict[str, float]  # dotted key of the configuration -> value
+    mean: Measured  # sensitivity, mean over the operating points, 0 to 1
+    interval: tuple[Measured, Measured]  # 95 %
+    sensitivity: dict[str, Measured]  # by false positives per image

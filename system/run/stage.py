@@ -1,0 +1,215 @@
+"""One stage of a run on disk: attempts, and the manifest that makes the stage count as done.
+
+A stage writes into a fresh attempt folder and its manifest last, atomically. A stage with a manifest is never written again; readers take
+the files that the manifest lists, never a folder's listing, and the record in it, never a key of their own.
+"""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from system.errors import NotFinished, UserError
+from system.files.atomic import replacing, write_text
+from system.files.json_out import as_json
+from system.run.code import code_digest
+from system.settings import Settings
+
+SCHEMA_VERSION = 2  # of manifests; 1 kept its numbers under free keys and is refused
+MANIFEST = "manifest.json"
+_INPUTS = "inputs.txt"  # in an attempt that may be taken up again
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Written(Generic[Result]):
+    """What doing a stage gave: its result, and what its manifest keeps beside it."""
+
+    result: Result
+    files: Sequence[Path] = ()  # in the attempt folder
+    settings: Settings | None = None  # what the stage was done with; for people, never read back
+    archive_versions: Mapping[str, int] = field(default_factory=dict)  # table -> Delta version
+    parents: Sequence[str] = ()  # names of the stages that were read
+
+
+@dataclass(frozen=True)
+class Manifest(Generic[Result]):
+    """What a finished stage wrote; its presence is what 'finished' means."""
+
+    stage: str
+    attempt: str  # folder name inside the stage
+    files: tuple[str, ...]  # relative to the attempt folder
+    result: Result
+    settings: dict[str, Any]
+    archive_versions: dict[str, int]
+    parents: tuple[str, ...]
+    code_digest: str
+    seconds: float  # that the attempt took which finished; of one taken up again, its last part
+    schema_version: int
+
+
+@dataclass(frozen=True)
+class Stage(Generic[Result]):
+    """One stage of a run, e.g. `round_01/predictions`, and the type of its result."""
+
+    run: Path
+    name: str
+    result_type: type[Result]
+
+    @property
+    def folder(self) -> Path:
+        """Where the stage's attempts and its manifest lie."""
+        return self.run / self.name
+
+    @property
+    def finished(self) -> bool:
+        """Whether the stage has its manifest."""
+        return (self.folder / MANIFEST).exists()
+
+    def manifest(self) -> Manifest[Result] | None:
+        """Return the manifest if the stage is done. Raises UserError for one of another schema, or that was edited or damaged."""
+        path = self.folder / MANIFEST
+        if not path.exists():
+            return None
+        place = f"stage {self.name} of run {self.run.name}"
+        try:
+            found = json.loads(path.read_text(encoding="utf8"))
+            version = found["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise UserError(
+                    f"{place} was written under schema {version}, this is schema {SCHEMA_VERSION}: start a new run, or read it with the "
+                    "version that wrote it; its models can be used as they are, `mammoloop predict --checkpoint` takes an attempt's folder"
+                )
+            found["result"] = TypeAdapter(self.result_type).validate_python(found["result"])
+            found |= {name: tuple(found[name]) for name in ("files", "parents")}
+            return Manifest(**found)
+        except UserError:
+            raise
+        except (ValidationError, ValueError, KeyError, TypeError) as error:
+            reason = _first_line(error)
+            raise UserError(
+                f"the manifest of {place} is not what was written ({reason}): restore it, or remove it to do the stage again"
+            ) from error
+
+    def result(self) -> Result:
+        """Return what the finished stage came to. Raises NotFinished."""
+        return self._finished_manifest().result
+
+    def paths(self) -> list[Path]:
+        """Return the files of the finished stage. Raises NotFinished."""
+        manifest = self._finished_manifest()
+        return [self.folder / manifest.attempt / name for name in manifest.files]
+
+    def path(self, name: str) -> Path:
+        """Return one file of the finished stage by its name. Raises NotFinished, and LookupError for a file it did not write."""
+        for path in self.paths():
+            if path.name == name:
+                return path
+        raise LookupError(f"stage {self.name} wrote no {name}")
+
+    @contextmanager
+    def attempt(self, *, inputs: str = "") -> Iterator[Path]:
+        """Give a fresh attempt folder; attempts that never got a manifest are removed first.
+
+        inputs: a digest of all that decides what is written, for a stage whose files are each written whole: an abandoned attempt of
+        the same inputs is taken up again with the files it has. A writer that outlived its driver does no harm there: it writes the same.
+        Raises ValueError when the stage is finished: what it wrote is never written again.
+        """
+        if self.finished:
+            raise ValueError(f"stage {self.name} is finished and stays as it is: read it, or start a new run")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        abandoned = sorted(self.folder.glob("attempt_*"), key=_number_of)
+        again = next((old for old in reversed(abandoned) if inputs and _inputs_of(old) == inputs), None)
+        for old in abandoned:
+            if old != again:
+                shutil.rmtree(old)
+        folder = again or self.folder / f"attempt_{_number_of(abandoned[-1]) + 1 if abandoned else 1:03d}"
+        folder.mkdir(exist_ok=True)
+        if inputs:
+            write_text(folder / _INPUTS, inputs)
+        yield folder
+
+    def finish(self, attempt: Path, written: Written[Result], *, seconds: float = 0.0) -> Result:
+        """Write the manifest, last and atomically; from then on the stage is done."""
+        manifest = Manifest(
+            stage=self.name,
+            attempt=attempt.name,
+            files=tuple(sorted(str(path.relative_to(attempt)) for path in written.files)),
+            result=written.result,
+            settings=written.settings.model_dump(mode="json") if written.settings else {},
+            archive_versions=dict(written.archive_versions),
+            parents=tuple(written.parents),
+            code_digest=code_digest(),
+            seconds=round(seconds, 1),
+            schema_version=SCHEMA_VERSION,
+        )
+        write_text(self.folder / MANIFEST, as_json(manifest))
+        return written.result
+
+    def adopt(self, other: "Stage[Result]") -> Result:
+        """Take over what another run's finished stage wrote, its files linked where the storage has links.
+
+        A stage that is finished already stays as it is. Raises NotFinished when the other is not.
+        """
+        if self.finished:
+            return self.result()
+        theirs = other._finished_manifest()
+        for name in theirs.files:
+            target = self.folder / theirs.attempt / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                link_or_copy(other.folder / theirs.attempt / name, target)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / MANIFEST, (other.folder / MANIFEST).read_text(encoding="utf8"))
+        return theirs.result
+
+    def once(self, do: Callable[[Path], Written[Result]], *, inputs: str = "") -> Result:
+        """Return the result of a finished stage, or do the stage now.
+
+        do: given the attempt folder, writes the stage's files into it and returns them with the result;  inputs: as `attempt` takes them
+        """
+        if self.finished:
+            return self.result()
+        start = time.monotonic()
+        with self.attempt(inputs=inputs) as folder:
+            return self.finish(folder, do(folder), seconds=time.monotonic() - start)
+
+    def _finished_manifest(self) -> Manifest[Result]:
+        if manifest := self.manifest():
+            return manifest
+        raise NotFinished(
+            f"stage {self.name} of run {self.run.name} is not finished: go on with the command that makes it"
+        )
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the storage has no links or is another."""
+    try:
+        os.link(source, target)
+    except OSError:
+        with replacing(target) as partial:
+            shutil.copyfile(source, partial)
+
+
+def _number_of(attempt: Path) -> int:
+    return int(attempt.name.removeprefix("attempt_"))
+
+
+def _inputs_of(attempt: Path) -> str:
+    path = attempt / _INPUTS
+    return path.read_text(encoding="utf8") if path.exists() else ""
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -1,0 +1,119 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+
+from pipelines.__main__ import app, main
+from system.config import RunConfig, resolve
+from system.presets import PRESETS
+
+COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+HEAVY = ("torch", "ray", "timm", "transformers", "matplotlib", "pyarrow", "pandas")
+
+
+@pytest.fixture
+def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Return the command as one calls it: words in, (exit code, output, errors) out."""
+
+    def call(*words: str) -> tuple[object, str, str]:
+        monkeypatch.setattr(sys, "argv", ["mammoloop", *words])
+        monkeypatch.setenv("TERMINAL_WIDTH", "300")
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        return end.value.code, printed.out, printed.err
+
+    return call
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example_of_itself(mammoloop, command: str) -> None:
+    code, out, _ = mammoloop(command, "--help")
+    assert code == 0
+    assert re.search(
+        rf"Example: mammoloop {command} (list |export |table3 )?--", " ".join(out.replace("│", " ").split())
+    )
+
+
+def test_help_names_every_command(mammoloop) -> None:
+    code, out, _ = mammoloop("--help")
+    assert code == 0
+    assert {"demo", "phantom", "ingest", "label", "selftrain", "sweep", "doctor", "config"} <= set(COMMANDS)
+    assert all(command in out for command in COMMANDS)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = f"import sys, pipelines.__main__; print([name for name in {HEAVY} if name in sys.modules])"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_config_prints_what_can_be_read_back(mammoloop) -> None:
+    code, out, _ = mammoloop("config", "--preset", "demo", "--set", "rounds.num_rounds=3")
+    assert code == 0
+    found = resolve(RunConfig(), text=out)
+    assert found == resolve(PRESETS["demo"](), settings=["rounds.num_rounds=3"])
+    assert found.rounds.num_rounds == 3
+
+
+def test_config_lays_the_file_over_the_preset_and_settings_over_both(mammoloop, tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("seed: 5\nstage1:\n  batch_size: 12\n")
+    code, out, _ = mammoloop(
+        "config", "--preset", "paper", "--config", str(file), "--set", "seed=6", "--set", "stage1.num_epochs=2"
+    )
+    assert code == 0
+    found = yaml.safe_load(out)
+    assert (found["seed"], found["stage1"]["batch_size"], found["stage1"]["num_epochs"]) == (6, 12, 2)
+    assert found["net"]["backbone"] == "hrnet_w48"
+
+
+def test_an_unknown_preset_ends_with_2_and_names_those_there_are(mammoloop) -> None:
+    code, _, err = mammoloop("config", "--preset", "papers")
+    assert code == 2
+    assert "'papers' is no preset; choose one of demo, workstation, paper, cluster" in err
+
+
+def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop) -> None:
+    code, out, err = mammoloop("config", "--set", "stage1.batch_sise=6", "--set", "seed=-1")
+    assert (code, out) == (2, "")
+    assert err.startswith("mammoloop: ")
+    assert "stage1.batch_sise: no such setting; did you mean stage1.batch_size?" in err
+    assert "seed: Input should be greater than or equal to 0; found -1" in err
+    assert "Traceback" not in err
+
+
+def test_a_config_file_that_is_not_there_is_refused(mammoloop, tmp_path: Path) -> None:
+    code, _, err = mammoloop("config", "--config", str(tmp_path / "none.yaml"))
+    assert code == 2
+    assert "none.yaml" in err
+    assert "does not exist" in err
+
+
+@pytest.mark.parametrize("size", ["320", "320*256", "x256", "320x", "320x256x3", "-320x256", "wide"])
+def test_a_size_that_is_none_is_refused_with_an_example(mammoloop, tmp_path: Path, size: str) -> None:
+    code, _, err = mammoloop("phantom", "--out", str(tmp_path / "out"), "--size", size)
+    assert code == 2
+    assert f"'{size}' is no size; write rows x columns, e.g. 320x256" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_out_of_range_is_refused(mammoloop, tmp_path: Path) -> None:
+    code, _, err = mammoloop("phantom", "--out", str(tmp_path / "out"), "--size", "10x256")
+    assert code == 2
+    assert "height_px" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["ingest", "--archive", "a", "--source", "no-such-folder"], ["phantom"], ["no-such-command"]]
+)
+def test_other_mistakes_of_the_user_end_with_2_as_well(mammoloop, words: list[str]) -> None:
+    code, _, err = mammoloop(*words)
+    assert code == 2
+    assert "Traceback" not in err

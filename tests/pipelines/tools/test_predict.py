@@ -1,0 +1,191 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.tools import predict
+from pipelines.tools.predict_out import Detector, Overlays
+from system.imaging import encode_png
+from system.phantom import PhantomConfig, make_exam, write_exam
+from system.presets import PRESETS
+from system.run.stage import Stage
+
+SIZE = 64
+CONFIG = PRESETS["demo"]().model_copy(
+    update={"cluster": PRESETS["demo"]().cluster.model_copy(update={"address": "local"})}
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(untrained):
+    """One candidate an image, as large as the view; whole images are not judged."""
+    return untrained(classifies=False)
+
+
+@pytest.fixture(scope="module")
+def detector(checkpoint):
+    return predict.detector_of(checkpoint, config=CONFIG, floor=0.1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Four DICOM views of one woman, a picture that is listed, one that is not, and a letter."""
+    folder = tmp_path_factory.mktemp("images")
+    write_exam(folder, make_exam(0, 1, PhantomConfig(height_px=96, width_px=80)))
+    pixels = np.zeros((90, 60), np.uint16)
+    pixels[10:80, :40] = np.random.default_rng(0).integers(1000, 9000, (70, 40))
+    (folder / "film.png").write_bytes(encode_png(pixels))
+    (folder / "other.png").write_bytes(encode_png(pixels + np.uint16(1)))
+    (folder / "dicom" / "letter.txt").write_text("to whom it may concern")
+    (folder / "views.csv").write_text("file,study,side,view\nfilm.png,=7,L,MLO\n")
+    shutil.rmtree(folder / "masks")
+    return folder
+
+
+def look(folder, out, *, detector, overlays: Overlays = "found"):
+    return predict.run(folder, out, detector=detector, layout="views", config=CONFIG, overlays=overlays)
+
+
+def rows_of(path):
+    with path.open(encoding="utf8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def found(ray_cluster, folder, detector, tmp_path_factory):
+    out = tmp_path_factory.mktemp("findings")
+    return out, look(folder, out, detector=detector)
+
+
+@pytest.mark.ray
+def test_every_file_has_its_line_and_what_was_not_looked_at_says_why(found):
+    out, summary = found
+    lines = {row["file"]: row for row in rows_of(out / "images.csv")}
+    assert len(lines) == summary.num_files == 7
+    assert lines["other.png"]["error"].startswith("view: a PNG or PGM does not say what it shows: list it in views.csv")
+    assert lines["dicom/letter.txt"]["error"].startswith("not_dicom")
+    assert (lines["film.png"]["side"], lines["film.png"]["view"], lines["film.png"]["partner_id"]) == ("L", "MLO", "")
+    assert summary.errors == {"not_dicom": 1, "view": 1}
+    assert summary.num_looked_at == summary.num_with_candidates == summary.num_candidates == 5
+    assert lines["film.png"]["p_image"] == ""  # the branch was never trained
+
+
+@pytest.mark.ray
+def test_left_and_right_of_one_view_are_partners(found):
+    out, _ = found
+    lines = {row["image_id"]: row for row in rows_of(out / "images.csv")}
+    dicom = [row for row in lines.values() if row["file"].endswith(".dcm")]
+    assert len(dicom) == 4
+    for row in dicom:
+        other = lines[row["partner_id"]]
+        assert (other["view"], other["partner_id"]) == (row["view"], row["image_id"])
+        assert other["side"] != row["side"]
+    assert all(row["partner_id"] == "" for row in lines.values() if row["error"])
+
+
+@pytest.mark.ray
+def test_candidates_and_coco_say_the_same_in_the_pixels_of_the_files(found):
+    out, _ = found
+    coco = json.loads((out / "candidates.coco.json").read_text())
+    sizes = {image["id"]: (image["file_name"], image["width"], image["height"]) for image in coco["images"]}
+    lines = rows_of(out / "candidates.csv")
+    assert len(lines) == len(coco["annotations"]) == 5
+    for line, annotation in zip(lines, coco["annotations"], strict=True):
+        name, width, height = sizes[annotation["image_id"]]
+        x, y, w, h = annotation["bbox"]
+        assert (line["file"], float(line["score"])) == (name, annotation["score"])
+        assert [float(line[edge]) for edge in ("x0", "y0", "x1", "y1")] == pytest.approx([x, y, x + w, y + h], abs=0.02)
+        assert 0 <= x < x + w <= width
+        assert h == pytest.approx(height)  # the view's height is the frame's
+    assert ("film.png", 60, 90) in sizes.values()
+
+
+@pytest.mark.ray
+def test_pictures_are_of_the_images_with_candidates_and_turned_as_their_files(found, folder):
+    out, _ = found
+    lines = rows_of(out / "images.csv")
+    assert sorted(path.name for path in (out / "overlays").iterdir()) == sorted(
+        row["overlay"].removeprefix("overlays/") for row in lines if row["overlay"]
+    )
+    right = next(row for row in lines if row["side"] == "R" and row["view"] == "CC")
+    picture = np.asarray(Image.open(out / right["overlay"]).convert("L"))
+    assert picture.shape == (SIZE, SIZE)
+    assert picture[:, -16:].std() > 4 * picture[:, :16].std()  # a right breast's chest wall is on the picture's right
+
+
+@pytest.mark.ray
+def test_nothing_is_left_behind_and_findings_are_never_written_over(found, folder, detector):
+    out, _ = found
+    assert sorted(path.name for path in out.iterdir()) == [
+        "candidates.coco.json",
+        "candidates.csv",
+        "images.csv",
+        "overlays",
+    ]
+    with pytest.raises(ValueError, match=r"holds findings already: choose another folder"):
+        look(folder, out, detector=detector)
+
+
+@pytest.mark.ray
+def test_a_predict_that_broke_off_is_started_again_and_infers_nothing_twice(
+    found, folder, detector, tmp_path, monkeypatch
+):
+    whole, _ = found
+
+    def broken(*_, **__):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predict, "write", broken)
+        with pytest.raises(OSError, match="no space left"):
+            look(folder, tmp_path, detector=detector, overlays="none")
+    with monkeypatch.context() as patch:
+        patch.setattr(predict.infer, "_stream", broken)
+        look(folder, tmp_path, detector=detector, overlays="none")
+    assert (tmp_path / "candidates.csv").read_bytes() == (whole / "candidates.csv").read_bytes()
+    assert not (tmp_path / "overlays").exists()
+    assert all(row["overlay"] == "" for row in rows_of(tmp_path / "images.csv"))
+
+
+@pytest.mark.ray
+def test_a_folder_without_a_usable_file_is_refused_with_the_reasons(ray_cluster, detector, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.dcm").write_text("x")
+    with pytest.raises(ValueError, match=r"none of the 1 files can be used \(1 not_dicom\)"):
+        look(tmp_path / "in", tmp_path / "out", detector=detector)
+
+
+def test_findings_among_the_images_are_refused(folder, detector):
+    with pytest.raises(ValueError, match="lies inside --images, where it would be taken for images"):
+        look(folder, folder / "findings", detector=detector)
+
+
+def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint, tmp_path):
+    trained = Stage(tmp_path / "run", "round_02/checkpoint")
+    with trained.attempt() as attempt:
+        copies = [attempt / path.name for path in checkpoint.iterdir()]
+        for copy in copies:
+            copy.write_bytes((checkpoint / copy.name).read_bytes())
+        trained.finish(attempt, copies)
+    Stage(tmp_path / "run", "round_02/froc").once(
+        lambda _: ([], {"config": {"candidate_threshold": 0.15, "min_candidate_px": 8}})
+    )
+    expected = Detector(trained.path("model.json").parent, 0.15, 8, "as run run evaluated it")
+    assert predict.detector_of(trained.folder, config=CONFIG) == expected
+    assert predict.detector_of(expected.model, config=CONFIG) == expected
+    assert predict.detector_of(trained.folder, config=CONFIG, floor=0.3).candidate_threshold == 0.3
+
+
+def test_a_checkpoint_without_a_run_takes_the_configurations_floor_and_a_folder_without_a_model_is_refused(
+    checkpoint, tmp_path
+):
+    found = predict.detector_of(checkpoint, config=CONFIG)
+    assert (found.candidate_threshold, found.min_candidate_px) == (
+        CONFIG.froc.candidate_threshold,
+        CONFIG.froc.min_candidate_px,
+    )
+    with pytest.raises(FileNotFoundError, match=r"no model in .*: expected model\.json and model\.safetensors"):
+        predict.detector_of(tmp_path, config=CONFIG)

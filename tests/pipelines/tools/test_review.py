@@ -1,0 +1,203 @@
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from pipelines.tools import review
+from system.archive import Archive
+from system.archive.tables import SCHEMAS
+from system.schemas import PREDICTIONS
+from system.config import RunConfig, as_yaml
+from system.imaging import encode_png
+from system.mining import outlined_by_radiologists, verdicts_of
+from system.records import Split, image_key
+from system.review import QueueConfig
+from system.run.stage import Stage
+
+SIZE = 64
+WOMEN = dict.fromkeys("abcdefgh", Split.WEAK) | {"t": Split.TEST}
+
+
+@pytest.fixture
+def archive(tmp_path, make_archive):
+    archive = make_archive(tmp_path / "archive", WOMEN)
+    rows = [
+        {
+            "study_id": f"study-{name}",
+            "side": side,
+            "p_mass": 0.97 if side == "L" else 0.03,
+            "model": "m",
+            "report_version": 1,
+        }
+        for name in WOMEN
+        for side in "LR"
+    ]
+    archive.upsert("labels", pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]))
+    return archive
+
+
+@pytest.fixture
+def run(tmp_path, archive):
+    """A run whose first round is inferred: the network sees a mass in every left breast but a's, whose image cannot be read."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text(as_yaml(RunConfig()))
+    Stage(run, "archive").once(lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}}))
+    rng = np.random.default_rng(0)
+    candidate = {"box_px": [10, 20, 22, 32], "score": 0.8, "area_px": 100, "centroid_px": [16.0, 26.0]}
+    rows = []
+    for name, split in WOMEN.items():
+        for side in "LR" if split is Split.WEAK else "":
+            masked, identity = side == "L", f"{name}{side}"
+            fact = {
+                "image_key": image_key(identity),
+                "image_id": identity,
+                "study_id": f"study-{name}",
+                "side": side,
+                "view": "MLO",
+            }
+            fact |= {
+                "score": 0.8 if masked else 0.0,
+                "entropy": float(rng.random()),
+                "candidates": json.dumps([candidate] if masked else []),
+            }
+            png = encode_png(np.full((16, 16), 128, np.uint8)) if masked else None
+            fact |= {
+                "mask_area_px": 100 if masked else 0,
+                "map_png": png,
+                "error": "left breast: pixels_damaged" if name == "a" else None,
+            }
+            rows.append(dict.fromkeys(PREDICTIONS.names) | fact)
+
+    def write(attempt: Path):
+        files = [attempt / f"part_{number}.parquet" for number in range(2)]
+        for number, file in enumerate(files):
+            pq.write_table(pa.Table.from_pylist(rows[number::2], schema=PREDICTIONS), file)
+        return files, {"rows": len(rows)}
+
+    Stage(run, "round_01/predictions").once(write)
+    return run
+
+
+def export(run, out, *, size=100):
+    return review.export(run, 1, out, config=QueueConfig(size=size, random_share=0.25))
+
+
+def lines_of(out):
+    with (out / "queue.csv").open(encoding="utf8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def fill_in(out, **verdicts):
+    """Write verdicts, each a word or a word and a box, into the sheet."""
+    lines = lines_of(out)
+    for line in lines:
+        if said := verdicts.get(line["image_id"]):
+            word, *box = said if isinstance(said, tuple) else (said,)
+            line.update({"verdict": word} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=False)))
+    with (out / "queue.csv").open("w", encoding="utf8", newline="") as file:
+        writer = csv.DictWriter(file, lines[0].keys())
+        writer.writeheader()
+        writer.writerows(lines)
+    return out / "queue.csv"
+
+
+def test_the_queue_holds_pictures_overlays_and_a_line_for_every_readable_weak_image(run, tmp_path):
+    out = tmp_path / "review"
+    why = export(run, out)
+    lines = lines_of(out)
+    assert sum(why.values()) == len(lines) == 14
+    assert why["random"] == round(0.25 * 14)
+    assert {line["image_id"] for line in lines} == {f"{name}{side}" for name in "bcdefgh" for side in "LR"}
+    coco = json.loads((out / "candidates.coco.json").read_text())
+    assert len(coco["annotations"]) == 7
+    assert {(image["width"], image["height"]) for image in coco["images"]} == {(SIZE, SIZE)}
+    for line in lines:
+        assert np.asarray(Image.open(out / line["picture"])).shape == (SIZE, SIZE)
+        assert (out / line["picture"].replace("pictures", "overlays")).exists()
+    with pytest.raises(ValueError, match="holds a queue, perhaps filled in"):
+        export(run, out)
+
+
+def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(run, archive, tmp_path):
+    out = tmp_path / "review"
+    export(run, out)
+    sheet = fill_in(out, bL=("mass", 10, 20, 22, 32), cL="no mass", dR="unsure", eL="mass")
+    taken = review.take_in(sheet, archive.uri, reader="R1")
+    assert (taken.verdicts, taken.num_outlined) == ({"mass": 2, "no mass": 1, "unsure": 1}, 1)
+    rows = {row["image_id"]: row for row in archive.table("verdicts").to_pylist()}
+    assert {name: row["verdict"] for name, row in rows.items()} == {
+        "bL": "mass",
+        "cL": "no mass",
+        "dR": "unsure",
+        "eL": "mass",
+    }
+    assert {row["reader"] for row in rows.values()} == {"R1"}
+    assert rows["bL"]["why"] in {"disagreement", "near p0", "entropy", "random"}
+    mask = archive.pixels(rows["bL"]["mask_sha"]) > 0
+    assert mask[26, 16]
+    assert not mask[:20].any()
+    words = verdicts_of(archive.table("verdicts"), archive.table("images"), round_number=2)
+    assert dict(zip(words.keys.tolist(), words.masked.tolist(), strict=True))[image_key("bL")]
+    assert outlined_by_radiologists(archive.table("verdicts"), archive.table("images"))["image_key"].to_pylist() == [
+        image_key("bL")
+    ]
+    export(run, tmp_path / "second")
+    assert not {line["image_id"] for line in lines_of(tmp_path / "second")} & set(rows)
+
+
+def test_the_same_sheet_again_changes_nothing(run, archive, tmp_path):
+    export(run, tmp_path / "review")
+    sheet = fill_in(tmp_path / "review", cL="no mass")
+    review.take_in(sheet, archive.uri, reader="R1")
+    version = archive.version("verdicts")
+    review.take_in(sheet, archive.uri, reader="R1")
+    assert archive.version("verdicts") == version
+    assert archive.table("verdicts").num_rows == 1
+
+
+def test_a_readers_polygons_outline_the_mass_and_the_networks_own_boxes_do_not(run, archive, tmp_path):
+    out = tmp_path / "review"
+    export(run, out)
+    sheet = fill_in(out, bL="mass", cL="mass")
+    coco = json.loads((out / "candidates.coco.json").read_text())
+    picture = next(line["picture"] for line in lines_of(out) if line["image_id"] == "bL")
+    number = next(image["id"] for image in coco["images"] if image["file_name"] == picture)
+    drawn = {
+        "id": 999,
+        "image_id": number,
+        "category_id": 1,
+        "bbox": [30, 30, 8, 8],
+        "segmentation": [[30, 30, 38, 30, 38, 38, 30, 38]],
+    }
+    coco["annotations"].append(drawn)
+    (out / "edited.json").write_text(json.dumps(coco))
+    assert review.take_in(sheet, archive.uri, reader="R1", coco=out / "edited.json").num_outlined == 1
+    rows = {row["image_id"]: row["mask_sha"] for row in archive.table("verdicts").to_pylist()}
+    assert rows["cL"] == ""  # only the network's candidates lie there
+    mask = archive.pixels(rows["bL"]) > 0
+    assert mask[34, 34]
+    assert not mask[26, 16]
+
+
+def test_what_does_not_fit_is_refused(run, archive, tmp_path, make_archive):
+    out = tmp_path / "review"
+    export(run, out)
+    sheet = fill_in(out, bL="mass")
+    other = make_archive(tmp_path / "other", {"x": Split.WEAK})
+    with pytest.raises(ValueError, match="judges 1 images that this archive does not have"):
+        review.take_in(sheet, other.uri, reader="R1")
+    (out / "bad.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"bad\.json is no COCO file"):
+        review.take_in(sheet, archive.uri, reader="R1", coco=out / "bad.json")
+    assert Archive.open(archive.uri).table("verdicts").num_rows == 0
+
+
+def test_a_round_that_was_not_inferred_is_refused(run, tmp_path):
+    with pytest.raises(FileNotFoundError, match="round_02/predictions has no manifest"):
+        review.export(run, 2, tmp_path / "review", config=QueueConfig())
