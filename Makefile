@@ -1,13 +1,16 @@
-# make demo    the whole loop on synthetic mammograms, 2 cores, no GPU
-# make test    the tests            make check   format, lint, types, import contracts
-# make format  put the sources into shape
-# make lock    resolve both requirements.lock anew from pyproject.toml
-# make image   build the container image of k8s/
-# make clean   remove what was built; runs and archives stay
+# make demo       the whole loop on synthetic mammograms, 2 cores, no GPU
+# make test       the tests of everyday, about ten minutes on two cores
+# make test-slow  the long ones: kills, resumes, whole trainings, the browser, the commands of the documentation
+# make coverage   the tests of everyday with a report of line coverage
+# make check      format, lint, types, import contracts
+# make format     put the sources into shape
+# make lock       resolve both requirements.lock anew from pyproject.toml
+# make image      build the container image of k8s/
+# make clean      remove what was built; runs and archives stay
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lock image clean
+.PHONY: help demo test test-slow coverage check format lock image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,7 +36,13 @@ demo: $(READY)
 	$(BIN)/mammoloop demo --out $(DEMO_OUT)
 
 test: $(READY)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(READY)
+	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+coverage: $(READY)
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -54,5 +63,5 @@ image:
 	docker build --file k8s/Dockerfile --tag mammoloop:0.1.0-ray2.60.0 .
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError, UserCodeException
 
 from system.config import RunConfig
 from system.errors import UserError
@@ -15,6 +15,10 @@ from system.resources import ClusterResources
 from system.run.code import code_digest
 
 log = logging.getLogger(__name__)
+
+# Of an error in an actor's constructor and in a task of Ray Data, Ray keeps nothing but the traceback's text.
+_TEXT_ONLY = (RayActorError, UserCodeException)
+_DIRECT_CAUSE = "The above exception was the direct cause of the following exception:"
 
 
 class MixedClusterError(UserError):
@@ -64,23 +68,44 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
 
 
 def plain_cause(error: BaseException) -> BaseException:
-    """Return the error that a task, an actor or a training worker raised, without what Ray wrapped around it on the way.
+    """Return the error that a task, an actor or a training worker raised, without what Ray wrapped around it.
 
-    An error that no user can mend is returned as it came, with Ray's text, which holds the remote traceback.
+    An error that no user can mend is returned as it came, with Ray's text, which holds the remote traceback. So is one
+    that our own code raised because of a user's mistake: only Ray's wrappers are looked into.
     """
     waiting, seen = [error], set[int]()
     while waiting:
         current = waiting.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
         if isinstance(current, UserError) and not isinstance(current, RayError):
             return current
+        if id(current) in seen or not type(current).__module__.startswith("ray."):
+            continue
+        seen.add(id(current))
+        if isinstance(current, _TEXT_ONLY) and (mistake := _mistake_in_traceback(str(current))):
+            return mistake
         failures = getattr(current, "worker_failures", None)  # Ray Train: rank -> error
-        nested = [getattr(current, "cause", None), current.__cause__, current.__context__]
+        nested = [getattr(current, name, None) for name in ("cause", "controller_failure", "__cause__")]
         nested += list(failures.values()) if isinstance(failures, dict) else []
         waiting += [each for each in nested if isinstance(each, BaseException)]
     return error
+
+
+def _mistake_in_traceback(text: str) -> UserError | None:
+    """Return the user's mistake that a traceback ends with, not counting what Ray raised because of it."""
+    parts = text.split("\n\n")
+    while len(parts) > 2 and parts[-2] == _DIRECT_CAUSE and "\nray." in parts[-1]:
+        parts = parts[:-2]
+    for each in _with_subclasses(UserError):
+        _, found, mistake = parts[-1].partition(f"\n{each.__module__}.{each.__qualname__}: ")
+        if found:
+            return UserError(mistake)
+    return None
+
+
+def _with_subclasses(kind: type[UserError]) -> Iterator[type[UserError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _with_subclasses(each)
 
 
 def _check_same_code() -> None:

@@ -1,4 +1,4 @@
-"""Evaluate a model's maps against the truth: FROC in both modes, with intervals, and each candidate's outcome. Needs no Ray."""
+"""Evaluate a model's maps against the truth: FROC in both modes, and each candidate's outcome. Needs no Ray."""
 
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Infer: run a checkpoint over bilateral pairs and keep one row per image, with map, mask and candidates.
 
-Pairs are cut into shards; a shard is decoded by a task, answered and written by an actor (actors/shard_predictor.py). A killed driver
-goes on with the shards whose files are not there.
+Pairs are cut into shards; a shard is decoded by a task, answered and written by an actor (actors/shard_predictor.py).
+A killed driver goes on with the shards whose files are not there.
 """
 
 import hashlib
@@ -51,7 +51,9 @@ def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where 
     mask_threshold: float,
     stage: Stage[InferResult],
 ) -> InferResult:
-    """Write the predictions of weak images: masks refined by the CRF, 8-bit maps of the images with a mask. Needs a running Ray.
+    """Write the predictions of weak images: masks refined by the CRF, 8-bit maps where there is a mask.
+
+    Needs a running Ray.
 
     pairs: schemas.PAIRS
     checkpoint: folder of nets.write_model
@@ -72,7 +74,7 @@ def whole_maps(
     resources: InferResources,
     stage: Stage[InferResult],
 ) -> InferResult:
-    """Write the predictions of images that are evaluated or shown: 16-bit maps of all, no CRF. Otherwise as `for_mining`."""
+    """Write the predictions of images that are evaluated or shown: 16-bit maps of all, no CRF; else as `for_mining`."""
     without_crf = config.changed(refine=config.refine.changed(backend="none"))
     job = _Job(archive_uri, checkpoint, without_crf, resources, _EVEN_ODDS, keep_maps="all")
     return _infer(pairs, job, stage=stage)
@@ -122,7 +124,8 @@ def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:
     if (card.height_px, card.width_px) != (imaging.height_px, imaging.width_px):
         raise UserError(
             f"checkpoint {job.checkpoint.name} was trained on {card.height_px} x {card.width_px} px, the archive keeps "
-            f"{imaging.height_px} x {imaging.width_px}: use a checkpoint of this archive's size, or ingest at the checkpoint's"
+            f"{imaging.height_px} x {imaging.width_px}: use a checkpoint of this archive's size, "
+            "or ingest at the checkpoint's"
         )
     return PredictorConfig(
         method=card.method,
@@ -150,7 +153,7 @@ def pad_pairs(pairs: pa.Table, *, batch_pairs: int) -> pa.Table:
 
 
 def shard_size(num_pairs: int, *, batch_pairs: int, image_bytes: int, resources: InferResources) -> int:
-    """Return how many pairs make a shard: whole batches, within shard_bytes where one fits, and several shards a predictor."""
+    """Return how many pairs make a shard: whole batches, within shard_bytes, several shards a predictor."""
     by_memory = resources.shard_bytes // (2 * image_bytes * batch_pairs)
     by_share = math.ceil(num_pairs // batch_pairs / (SHARDS_PER_PREDICTOR * resources.num_predictors))
     return batch_pairs * max(1, min(by_memory, by_share))
@@ -224,13 +227,13 @@ def _check_gpus(resources: InferResources) -> None:
     """Raise UserError where Ray would wait for ever for a GPU that no node has."""
     if resources.predictor_gpus and not ray.cluster_resources().get("GPU"):
         raise UserError(
-            f"resources.infer.predictor_gpus is {resources.predictor_gpus:g}, but no node of the cluster has a GPU: set it to 0 to run on "
-            "CPUs, or start where there is one"
+            f"resources.infer.predictor_gpus is {resources.predictor_gpus:g}, but no node of the cluster has a "
+            "GPU: set it to 0 to run on CPUs, or start where there is one"
         )
 
 
 def _digest(settings: PredictorConfig, archive: Archive, pairs: pa.Table, *, checkpoint: Path) -> str:
-    """Return what stands for all that decides the rows: code, settings, weights, archive, and which pairs share a batch."""
+    """Return a digest of all that decides the rows: code, settings, weights, archive, and which pairs share a batch."""
     recipe = settings.model_dump(mode="json", exclude={"num_threads"})  # of the resources
     facts = [code_digest(), recipe, archive.uri, archive.key_fingerprint]
     digest = hashlib.sha256(json.dumps(facts).encode())

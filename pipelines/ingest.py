@@ -92,7 +92,7 @@ def run(
 
 
 def run_reports(file: Path, archive_uri: str) -> int:
-    """Take reports without images into an archive that is there, and return how many; the same file twice changes nothing."""
+    """Take reports without images into an archive and return how many; the same file twice changes nothing."""
     archive = Archive.open(archive_uri)
     rows = report_rows(archive, read_report_file(file), report_source="hospital")
     if rows.num_rows:
@@ -102,7 +102,10 @@ def run_reports(file: Path, archive_uri: str) -> int:
 
 
 def _unread(here: Source, *, again: frozenset[str]) -> list[SourceItem]:
-    """Return the items that were never read, have changed since, or are quarantined under one of the codes; with `force` all of them."""
+    """Return the items that were never read, have changed since, or are quarantined under one of the codes.
+
+    With `force` all of them are returned.
+    """
     if here.config.force:
         return list(here.items.values())
     known = here.archive.table("files", columns=["source", "stamp"], where=one_of("source", here.items))

@@ -65,8 +65,8 @@ def run(
 ) -> LabelResult:
     """Fine-tune the report models and bring `labels` up to date with the archive's reports; needs a running Ray.
 
-    stage: files models/ (safetensors and JSON), labels.parquet (rows written into `labels`), out_of_fold.parquet (with the truth).
-    A breast has p_mass null when its report was withdrawn, or names no side.
+    stage: files models/ (safetensors and JSON), labels.parquet (rows written into `labels`), out_of_fold.parquet
+    (with the truth). A breast has p_mass null when its report was withdrawn, or names no side.
     Raises UserError naming the setting when the encoder is not to be had, or when too little is annotated.
     """
 
@@ -115,7 +115,8 @@ def refresh(
 ) -> LabelRefresh:
     """Label, with the models of a finished stage, the reports that came or changed since; needs a running Ray.
 
-    A report that a model was fine-tuned on, or its next version, is read only by the models of its fold, which never saw it.
+    A report that a model was fine-tuned on, or its next version, is read only by the models of its fold, which never
+    saw it.
     """
     version = stage.result().models
     archive = Archive.open(archive_uri)
@@ -168,7 +169,8 @@ class Labeling:
 def _held_out(reports: Reports, training: TrainingReports, tuned: FineTuneResult) -> pa.Table:
     """Return both breasts of every labelled report as the models that never saw it read it.
 
-    Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_mass, p_raw (before calibration), p_rules (NaN: silent).
+    Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_mass, p_raw (before calibration),
+    p_rules (NaN: silent).
     """
     labelled = np.flatnonzero(training.folds != NO_FOLD)
     folds = training.folds[labelled]
@@ -288,7 +290,8 @@ def _measure(held_out: pa.Table) -> dict[str, SideMeasures]:
         found[side.name.lower()] = measure_side(rows)
         models = found[side.name.lower()].models
         log.info(
-            "%s, out of fold over %d breasts: average F1 %.4f, weighted F1 %.4f, accuracy %.4f, AUROC %.4f, ECE %.4f; %s",
+            "%s, out of fold over %d breasts: average F1 %.4f, weighted F1 %.4f, accuracy %.4f, AUROC %.4f, "
+            "ECE %.4f; %s",
             *(side.name.lower(), models.num_breasts, models.average_f1, models.weighted_f1),
             *(models.accuracy, models.auroc, models.ece),
             ", ".join(f"{share:.3f} beyond p0 {p0}" for p0, share in models.coverage.items()),

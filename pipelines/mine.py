@@ -31,7 +31,7 @@ NAMESPACE = "mammoloop"
 MinerHandle = Any  # an actors.miner.Miner made remote; Ray's own types for that contradict each other
 _OUTLINED_FILE = "outlined.parquet"
 _MESSAGES_AT_ONCE = 16  # shards under way to the miner
-_NO_TRUTH = pa.table({"image_key": pa.array([], pa.int64()), "has_mass": pa.array([], pa.bool_())})
+_TRUTH = pa.schema([("image_key", pa.int64()), ("has_mass", pa.bool_())])
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Inputs:
     updates: Sequence[LabelUpdate] = ()  # what the archive has learned of the images since the run was pinned
     # schemas.OUTLINED: images that teach as annotated ones from now on.
     outlined: pa.Table = field(default_factory=OUTLINED.empty_table)
-    truth: pa.Table = _NO_TRUTH  # image_key, has_mass: for the pools' purity where it is known
+    # Columns image_key, has_mass: for the pools' purity where it is known.
+    truth: pa.Table = field(default_factory=_TRUTH.empty_table)
 
 
 def run(
@@ -92,7 +93,8 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
 
     place: where it keeps its journal, s3://bucket/prefix; "" = the run's folder `miner`
     The miner lives while a stage mines: its state outlives it in the journal. It is detached, so that it outlives a
-    driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one that replaced it.
+    driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one
+    that replaced it.
     """
     folder = run.resolve()
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}
@@ -109,9 +111,7 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
     ray.kill(miner)
 
 
-def _freeze(
-    miner: MinerHandle, attempt: Path, *, step: int, p0: float, round_number: int, truth: pa.Table
-) -> Pool:
+def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: float, round_number: int, truth: pa.Table) -> Pool:
     """Write the pool of one p0 and return what is in it."""
     file = f"pool_step_{step}.arrow"
     known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
@@ -129,7 +129,7 @@ def _freeze(
 
 
 def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]], *, driver: int) -> dict[str, int]:
-    """Send the shards, a few at a time, and return PoolsResult's numbers of images, of errors left out, and of those unlabelled."""
+    """Send the shards, a few at a time, and return PoolsResult's num_images, num_errors and num_unlabelled."""
     totals = {"num_images": 0, "num_errors": 0, "num_unlabelled": 0}
     while group := list(islice(shards, _MESSAGES_AT_ONCE)):
         ray.get([miner.offer.remote(shard, driver=driver) for shard, _ in group])
@@ -153,7 +153,7 @@ def _shards(predictions: Stage[InferResult], inputs: Inputs, *, round_number: in
 
 
 def _take_over(written: str, path: Path) -> None:
-    """Put a snapshot of the miner into the attempt folder, as a link where it lies on the same storage and that has links."""
+    """Put a snapshot of the miner into the attempt folder, as a link where the storage allows it."""
     if "://" in written:
         uri, _, name = written.rpartition("/")
         fetch(uri, name, path)

@@ -71,7 +71,8 @@ def infer_alone(out: Path, number: int, *, config: RunConfig) -> InferResult:
         loop, before = Loop(folder, config, folder.archive()), folder.before(number)
         if not before.checkpoint.finished:
             raise NotFinished(
-                f"round {number} needs the model of {before.name}, which {folder.name} does not have: go on with `mammoloop selftrain`"
+                f"round {number} needs the model of {before.name}, which {folder.name} does not have: "
+                "go on with `mammoloop selftrain`"
             )
         loop.measure(before)
         return loop.infer(folder.round(number))
@@ -137,7 +138,7 @@ class Loop:
         return retrain.run(job, pools=this.pools, schedule=rounds.p0, resources=resources, stage=this.checkpoint)
 
     def train_control(self, *, num_rounds: int) -> TrainResult:
-        """Go on with Stage 1 for as many more steps as the rounds took, on strong data alone: what the rounds must beat."""
+        """Go on with Stage 1 for as many more steps as the rounds took: what the rounds must beat."""
         settings = self.config.rounds.train
         steps = sum(self.folder.round(number).checkpoint.result().num_steps for number in range(1, num_rounds + 1))
         num_epochs = num_rounds * settings.num_epochs

@@ -1,4 +1,4 @@
-"""Train a network with Ray Train: Stage 1 on the fully labelled data, and the machinery that a round's retraining shares."""
+"""Train a network with Ray Train: Stage 1 on the fully labelled data, and what retraining shares."""
 
 import shutil
 import time
@@ -20,10 +20,10 @@ _ROW = TypeAdapter(EpochRow)
 
 
 def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) -> TrainResult:
-    """Train until the job's last epoch and keep the last model; killed in between, it goes on after the last checkpoint.
+    """Train until the job's last epoch and keep the last model; if it was killed, go on after the last checkpoint.
 
-    Needs a running Ray. The stage's files are model.safetensors, model.json and epochs.jsonl; the run's folder `tensorboard` gets the
-    same numbers.
+    Needs a running Ray. The stage's files are model.safetensors, model.json and epochs.jsonl; the run's folder
+    `tensorboard` gets the same numbers.
     """
     if stage.finished:
         return stage.result()

@@ -2,10 +2,11 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from system.archive import IngestConfig, SplitConfig
 from system.errors import UserError
@@ -29,20 +30,20 @@ class ConfigError(UserError):
 class RunConfig(Settings):
     """Everything that decides what a run does; written beside its results.
 
-    `resources` may differ each time a run is started, and `ingest` belongs to the archive. All other keys are the run's recipe: they
-    decide its results, and must be the same when it is started again.
+    `resources` may differ each time a run is started, and `ingest` belongs to the archive. All other keys are the
+    run's recipe: they decide its results, and must be the same when it is started again.
     """
 
     seed: int = Field(default=0, ge=0)
     method: str = "btv"  # key of methods.METHODS
-    # Share of the fully labelled patients that trains (Tang et al. 2021, table 3).
+    # Share of the fully annotated patients that trains (Tang et al. 2021, table 3).
     strong_share: float = Field(default=1.0, gt=0, le=1)
     # Share of the patients with a report alone that is mined (Tang et al. 2021, figure 4).
     weak_share: float = Field(default=1.0, gt=0, le=1)
     reports: ReportConfig = ReportConfig()
     net: NetConfig = NetConfig()
     loss: LossConfig = LossConfig()
-    stage1: TrainConfig = TrainConfig()  # Stage 1 of the paper: on the fully labelled data alone
+    stage1: TrainConfig = TrainConfig()  # Stage 1 of the paper: on the fully annotated data alone
     rounds: RoundsConfig = RoundsConfig()  # Stage 2 of the paper
     infer: InferConfig = InferConfig()
     froc: FrocConfig = FrocConfig()
@@ -111,7 +112,7 @@ def as_yaml(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _read_yaml(text: str) -> dict[str, Any]:
+def _read_yaml(text: str) -> dict[str, object]:
     try:
         found = yaml.safe_load(text) or {}
     except yaml.YAMLError as error:
@@ -121,14 +122,14 @@ def _read_yaml(text: str) -> dict[str, Any]:
     return found
 
 
-def _read_value(text: str) -> Any:
+def _read_value(text: str) -> object:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
 
 
-def _apply(changes: dict[str, Any], setting: str) -> str:
+def _apply(changes: dict[str, object], setting: str) -> str:
     """Write one `dotted.key=value` into the changes; return what is wrong with it, or nothing."""
     key, equals, value = setting.partition("=")
     if not equals:
@@ -137,14 +138,17 @@ def _apply(changes: dict[str, Any], setting: str) -> str:
     for name in above:
         if changes.get(name) is None:
             changes[name] = {}
-        changes = changes[name]
-        if not isinstance(changes, dict):
-            return f"--set {setting!r}: {name} has been set to {changes!r}, so nothing lies below it; remove one of the two"
+        below = changes[name]
+        if not isinstance(below, dict):
+            return (
+                f"--set {setting!r}: {name} has been set to {below!r}, so nothing lies below it; remove one of the two"
+            )
+        changes = below
     changes[last] = _read_value(value)
     return ""
 
 
-def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
     merged = dict(base)
     for key, value in changes.items():
         below = merged.get(key)
@@ -152,14 +156,14 @@ def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _flat(tree: Mapping[str, Any], *, above: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def _flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
     for key, value in tree.items():
         flat |= _flat(value, above=f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
     return flat
 
 
-def _explain(item: Any, tree: type[RunConfig]) -> str:
+def _explain(item: ErrorDetails, tree: type[RunConfig]) -> str:
     place = [str(part) for part in item["loc"]]
     if item["type"] == "extra_forbidden":
         near = difflib.get_close_matches(place[-1], _keys_at(place[:-1], tree), n=1)
@@ -173,9 +177,9 @@ def _explain(item: Any, tree: type[RunConfig]) -> str:
 
 
 def _keys_at(path: Sequence[str], tree: type[RunConfig]) -> list[str]:
-    model: Any = tree
+    model: type[BaseModel] = tree
     for key in path:
-        field = getattr(model, "model_fields", {}).get(key)
+        field = model.model_fields.get(key)
         if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
             return []
         model = field.annotation

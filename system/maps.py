@@ -48,7 +48,8 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 def upsample(coarse: NDArray[np.floating], *, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return the map brought bilinearly to `shape`, half-pixel centres, as the network's own upsampling does.
 
-    coarse: [h, w] float, 0 to 1;  returns [H, W] float32
+    coarse: [h, w] float, 0 to 1
+    Returns [H, W] float32.
     """
     rows, cols = shape
     image = Image.fromarray(np.ascontiguousarray(coarse, dtype=np.float32))
@@ -56,15 +57,22 @@ def upsample(coarse: NDArray[np.floating], *, shape: tuple[int, int]) -> NDArray
 
 
 def covered_share(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the share of each cell that a mask covers, 0 to 1. mask: [H, W] bool, multiples of 4;  returns [h, w] float32."""
+    """Return the share of each cell that a mask covers, 0 to 1.
+
+    mask: [H, W] bool, H and W multiples of 4
+    Returns [h, w] float32.
+    """
     rows, cols = mask.shape[0] // STRIDE, mask.shape[1] // STRIDE
     return mask.reshape(rows, STRIDE, cols, STRIDE).mean(axis=(1, 3), dtype=np.float32)
 
 
 def reduce_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask at stride 4: cells at least half covered or, where there is none, every cell that is touched.
+    """Return a mask at stride 4: the cells that it covers at least half or, where there is none, all that it touches.
 
-    mask: [H, W] bool, H and W multiples of 4; a mask that is not empty stays so
+    A mask that is not empty stays so.
+
+    mask: [H, W] bool, H and W multiples of 4
+    Returns [h, w] bool.
     """
     covered = covered_share(mask)
     half = covered >= 0.5
@@ -72,7 +80,7 @@ def reduce_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def label_components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], int]:
-    """Return the 8-connected components' numbers, from 1, 0 elsewhere, and how many there are.
+    """Return the 8-connected components as numbers from 1, 0 elsewhere, and how many there are.
 
     mask: [H, W] bool, or [B, H, W] bool for images that are labelled apart
     """
@@ -87,7 +95,10 @@ def find_boxes(labels: NDArray[np.int32]) -> list[tuple[slice, ...]]:
 
 
 def components(mask: NDArray[np.bool_], *, min_px: int) -> Components:
-    """Return the 8-connected components of at least `min_px` pixels, numbered anew. mask: as `label_components` takes it."""
+    """Return the 8-connected components of at least `min_px` pixels, numbered anew.
+
+    mask: [H, W] bool, or [B, H, W] bool for images that are labelled apart
+    """
     labels, num_found = label_components(mask)
     area_px = np.bincount(labels.ravel(), minlength=num_found + 1)
     kept = area_px >= min_px
@@ -97,7 +108,10 @@ def components(mask: NDArray[np.bool_], *, min_px: int) -> Components:
 
 
 def peaks(values: NDArray[np.floating], found: Components) -> NDArray[np.float32]:
-    """Return each component's highest value: [N] float32. values: float, broadcastable to the labels' shape, 0 to 1."""
+    """Return each component's highest value: [N] float32.
+
+    values: float, broadcastable to the labels' shape, 0 to 1
+    """
     inside = found.labels > 0
     highest = np.zeros(len(found.area_px) + 1, dtype=np.float32)
     np.maximum.at(highest, found.labels[inside], np.broadcast_to(values, found.labels.shape)[inside])

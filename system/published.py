@@ -1,4 +1,4 @@
-"""What seed 000 published: the grid of each of its tables, as settings of a run, and its numbers."""
+"""The tables of Tang et al. 2021: the grid of each, as settings of a run, and its numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 from system.records import Split
 
 NAN = float("nan")
-FPPI = (0.1, 0.2, 0.5, 1.0)  # its operating points, false positives per image
+FPPI = (0.1, 0.2, 0.5, 1.0)  # the operating points, false positives per image
 NO_NUMBERS = (NAN, NAN, NAN, NAN, NAN)
 Setting = Mapping[str, float | str]  # dotted key of RunConfig -> value
 
@@ -23,12 +23,10 @@ class Data(StrEnum):
 class Row:
     """One line of a table of sensitivities."""
 
-    labels: tuple[str, ...]  # the paper's own words, one for each of the table's headings
+    labels: tuple[str, ...]  # one for each of the table's headings
     settings: Setting
     data: Data
-    paper: tuple[
-        float, float, float, float, float
-    ]  # sensitivity at each of FPPI, and their mean; NaN where not printed
+    paper: tuple[float, float, float, float, float]  # sensitivity at each of FPPI, and their mean; NaN = not printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +56,8 @@ _WITH = {
 }
 
 TABLE_3 = SensitivityTable(
-    title="Table 3: shares of the fully labelled data, without and with weak data; test set",
-    headings=("labelled", "weak"),
+    title="Table 3: shares of the fully annotated data, without and with weak data; test set",
+    headings=("annotated", "weak"),
     rows=(
         *(
             Row((f"{share:.0%}", "no"), {"strong_share": share}, Data.STRONG, paper)
@@ -77,7 +75,7 @@ _HARD_SOFT = {
 }
 
 TABLE_4 = SensitivityTable(
-    title="Table 4: hard and soft labels of weak data, 25 % of the fully labelled data; validation set",
+    title="Table 4: hard and soft labels of weak data, 25 % of the fully annotated data; validation set",
     headings=("mask", "report"),
     rows=tuple(
         Row(
@@ -92,8 +90,8 @@ TABLE_4 = SensitivityTable(
 )
 
 FIGURE_4 = SensitivityTable(
-    title="Figure 4: shares of the weak data, 25 % of the fully labelled data; test set",
-    headings=("labelled", "weak"),
+    title="Figure 4: shares of the weak data, 25 % of the fully annotated data; test set",
+    headings=("annotated", "weak"),
     rows=(
         Row(("25%", "0%"), {"strong_share": 0.25}, Data.STRONG, _WITHOUT[0.25]),
         *(

@@ -15,13 +15,14 @@ class RoundsConfig(Settings):
     num_rounds: int = Field(default=2, ge=0)  # Q
     p0: P0Schedule = P0Schedule()
     train: TrainConfig = TrainConfig(num_epochs=15, class_factor=10.0, plan="constant")
-    miner: str = ""  # where the miner's journal and snapshots are kept, one address a run: s3://bucket/prefix; empty = in the run's folder
+    # Where the miner keeps journal and snapshots, one address per run: s3://bucket/prefix; empty = the run's folder.
+    miner: str = ""
     control: bool = True  # also train the supervised model for as many more steps, without weak data
 
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What one round brought."""
+    """The result of one round, as far as the decision depends on it."""
 
     number: int
     num_mined: int  # members of the largest pool

@@ -30,7 +30,7 @@ def short_temporary_folder() -> Path:
 def ray_cluster() -> Iterator[Path]:
     """Run one local cluster of 8 logical CPUs for the whole session and give its temporary folder.
 
-    Logical CPUs, because with as many as a laptop has, actors and readers wait for each other.
+    8, because with as few as a laptop has, actors and the tasks that decode for them wait for each other.
     """
     import ray
 
@@ -40,9 +40,8 @@ def ray_cluster() -> Iterator[Path]:
     patch.setenv("RAY_TMPDIR", str(folder))
     patch.setenv("RAY_DATA_DISABLE_PROGRESS_BARS", "1")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setenv(
-        "RAY_worker_niceness", "0"
-    )  # Ray makes its workers wait for everyone else (15): on a busy machine, for ever
+    # Ray gives its workers a low priority (niceness 15): on a busy machine they would hardly get any time.
+    patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("OMP_NUM_THREADS", "1")
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])))
     _start_ray(folder)
@@ -53,7 +52,7 @@ def ray_cluster() -> Iterator[Path]:
 
 
 def _start_ray(folder: Path, *, attempts: int = 3) -> None:
-    """Start the cluster; on a machine that is busy with other things a node may miss Ray's fixed 30 s, so it is tried again."""
+    """Start the cluster; on a busy machine a node may need more than Ray's fixed 30 s, so it is tried again."""
     import ray
 
     for left in reversed(range(attempts)):
@@ -67,7 +66,7 @@ def _start_ray(folder: Path, *, attempts: int = 3) -> None:
                 log_to_driver=False,
                 _temp_dir=str(folder),
             )
-        except Exception:  # Ray raises this very class
+        except Exception:  # the class that Ray raises
             ray.shutdown()
             if not left:
                 raise
@@ -77,7 +76,7 @@ def _start_ray(folder: Path, *, attempts: int = 3) -> None:
 
 @pytest.fixture(scope="session")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Return a maker of untrained networks for views of 64 x 64 px, which answer about even odds everywhere."""
+    """Return a maker of untrained networks for views of 64 x 64 px, whose maps are near 0.5 everywhere."""
     import torch
 
     from system.methods import METHODS
@@ -102,7 +101,7 @@ def checkpoint(untrained: Callable[..., Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
-    """An S3 server in a process of its own: deltalake holds the interpreter while it waits for an answer."""
+    """Run an S3 server in a process of its own: deltalake blocks the interpreter while it waits for an answer."""
     port = _free_port()
     yield from _served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port=port)
 
@@ -170,7 +169,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def ray_environment() -> Iterator[Mapping[str, str]]:
-    """Give the environment in which a test starts a driver of its own, whose cluster must not meet the session's."""
+    """Give the environment in which a test starts a driver of its own, with a cluster apart from the session's."""
     folder = short_temporary_folder()
     changes = {
         "HOME": str(folder),

@@ -4,17 +4,18 @@ import importlib.metadata
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
-from system.run.stage import PACKAGES
+from system.run.code import PACKAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
-def owners():
+def owners() -> Mapping[str, list[str]]:
     """Which distributions claim which top-level name."""
     try:
         importlib.metadata.version("mammoloop")
@@ -24,39 +25,39 @@ def owners():
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_package_name_belongs_to_our_distribution_alone(owners, name):
+def test_package_name_belongs_to_our_distribution_alone(owners: Mapping[str, list[str]], name: str) -> None:
     assert set(owners.get(name, [])) == {"mammoloop"}
 
 
-def test_installed_distribution_brings_no_other_package(owners):
+def test_installed_distribution_brings_no_other_package(owners: Mapping[str, list[str]]) -> None:
     assert {name for name, found in owners.items() if "mammoloop" in found} == set(PACKAGES)
 
 
 @pytest.mark.parametrize("name", PACKAGES)
-def test_package_is_imported_from_this_checkout(name):
+def test_package_is_imported_from_this_checkout(name: str) -> None:
     module = __import__(name)
     assert Path(module.__path__[0]).resolve() == ROOT / name
 
 
-def test_no_file_of_ours_is_named_like_a_standard_module():
+def test_no_file_of_ours_is_named_like_a_standard_module() -> None:
     ours = {
         path.stem if path.is_file() else path.name for path in ROOT.iterdir() if path.suffix == ".py" or path.is_dir()
     }
     assert not ours & sys.stdlib_module_names
 
 
-def test_no_homeless_modules():
+def test_no_homeless_modules() -> None:
     homeless = {"utils", "util", "common", "helpers", "core", "misc"}
     found = [path.relative_to(ROOT) for name in PACKAGES for path in (ROOT / name).rglob("*") if path.stem in homeless]
     assert found == []
 
 
-def test_test_files_have_unique_names():
+def test_test_files_have_unique_names() -> None:
     names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
     assert sorted({name for name in names if names.count(name) > 1}) == []
 
 
-def tree_of_readme():
+def tree_of_readme() -> Iterator[str]:
     """The modules named in the README's tree, as paths."""
     tree = (ROOT / "README.md").read_text(encoding="utf8").split("## The tree")[1].split("```")[1]
     folders: list[str] = []
@@ -67,19 +68,20 @@ def tree_of_readme():
             yield "".join(folders)
 
 
-def test_readme_names_every_module_and_no_other():
+def test_readme_names_every_module_and_no_other() -> None:
     modules = {
         str(path.relative_to(ROOT)) for name in (*PACKAGES, "benchmarks") for path in (ROOT / name).rglob("*.py")
     }
     assert set(tree_of_readme()) == {name for name in modules if not name.endswith("__init__.py")}
 
 
-def test_version_in_changelog_is_the_packages():
+def test_version_in_changelog_is_the_packages() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]["version"]
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf8")
 
 
-def test_command_line_imports_no_heavy_library():
-    code = "import pipelines.__main__, sys; print(*sorted({'torch', 'ray', 'transformers', 'timm', 'matplotlib'} & set(sys.modules)))"
+def test_command_line_imports_no_heavy_library() -> None:
+    heavy = {"torch", "ray", "transformers", "timm", "matplotlib"}
+    code = f"import pipelines.cli.main, sys; print(*sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

@@ -8,7 +8,8 @@ from pipelines.cli.options import Changes, ConfigFile, Preset, resolved
 def config(preset: Preset = "workstation", config_file: ConfigFile = None, changes: Changes = None) -> None:
     """Print the resolved configuration as YAML; every key can be given to --set or in a --config file.
 
-    Keys under `resources` may differ when a run is started again; all others, but for `ingest`, are its recipe and must stay.
+    Keys under `resources` may differ when a run is started again; all others, but for `ingest`, are its recipe and
+    must stay.
 
     Example: `mammoloop config --preset demo --set rounds.num_rounds=3`
     """

@@ -17,7 +17,9 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a run's systems on a split: sensitivities with intervals, and by view, breast density, source and lesion size.
+    """Measure a run's systems on a split: sensitivities with intervals, also by part.
+
+    Parts are view, breast density, source and lesion size.
 
     Example: `mammoloop evaluate --run demo/run --split test --json test.json`
     """

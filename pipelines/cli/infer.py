@@ -18,8 +18,8 @@ def infer(
 ) -> None:
     """Do one round's inference over the weak images, with the run's own settings, and print what it came to.
 
-    The loop does so itself; alone it serves to do this part on other machines (--set resources.…), or to see how fast it is.
-    Killed, it goes on where it was.
+    The loop does so itself; alone it serves to do this part on other machines (--set resources.…), or to see how fast
+    it is. Killed, it goes on where it was.
 
     Example: `mammoloop infer --run run --round 1 --set resources.infer.num_predictors=8`
     """

@@ -47,7 +47,10 @@ app.command()(reproduce.reproduce)
 
 
 def main() -> None:
-    """Run the command; a mistake that the user can mend ends with exit code 2 and its text, everything else with its traceback."""
+    """Run the command.
+
+    A mistake that the user can mend ends with exit code 2 and its text, everything else with its traceback.
+    """
     try:
         app()
     except Exception as error:

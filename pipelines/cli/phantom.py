@@ -18,6 +18,8 @@ def phantom(
 
     Example: `mammoloop phantom --exams 50 --seed 3 --size 640x512 --out phantom`
     """
+    from pydantic import ValidationError
+
     from pipelines.experiments.phantom import run
     from system.errors import UserError
     from system.phantom import PhantomConfig
@@ -26,5 +28,9 @@ def phantom(
     rows, times, cols = size.partition("x")
     if not times or not rows.isdigit() or not cols.isdigit():
         raise UserError(f"--size {size!r} is no size; write rows x columns, e.g. 320x256")
-    config = PhantomConfig(height_px=int(rows), width_px=int(cols))
+    try:
+        config = PhantomConfig(height_px=int(rows), width_px=int(cols))
+    except ValidationError as error:
+        mistakes = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise UserError(f"--size {size!r}: {mistakes}") from None
     run(out, num_exams=exams, seed=seed, config=config, quiet=quiet)

@@ -28,10 +28,13 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     changes: Changes = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for masses in a folder of mammograms: candidates.csv, candidates.coco.json (source pixels), images.csv, overlays/.
+    """Look for masses in a folder of mammograms: tables, COCO JSON and pictures.
 
-    Left and right breast of one study and view are looked at together. DICOM files carry their breast and view; PNG and PGM files
-    are listed in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs one line with the reason.
+    Writes candidates.csv and candidates.coco.json (source pixels), images.csv and overlays/.
+
+    Left and right breast of one study and view are looked at together. DICOM files carry their breast and view; PNG
+    and PGM files are listed in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs
+    one line with the reason.
 
     Example: `mammoloop predict --checkpoint demo/run/round_02/checkpoint --images films --out found --preset demo`
     """

@@ -40,7 +40,9 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
     changes: Changes = None,
     quiet: Quiet = False,
 ) -> None:
-    """Read quarantined files again, after a disk was mounted or a setting changed; the archive keeps no names, so name their folder.
+    """Read quarantined files again, after a disk was mounted or a setting changed.
+
+    The archive keeps no file names, so name the folder.
 
     Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
     """

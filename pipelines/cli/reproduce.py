@@ -24,8 +24,8 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
 ) -> None:
     """Train the grid of one of the paper's tables on an archive, and print our numbers beside the paper's.
 
-    Cells run side by side where the cluster has room. Killed and started again with the same arguments, it goes on cell by cell;
-    tables made in one --out share what they have in common.
+    Cells run side by side where the cluster has room. Killed and started again with the same arguments, it goes on
+    cell by cell; tables made in one --out share what they have in common.
 
     Example: `mammoloop reproduce table3 --preset demo --out table3`, two cores, under an hour
     """

@@ -10,7 +10,8 @@ from pipelines.cli.options import ArchiveUri, Quiet, Run, set_up_logging
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Export images for review; import verdicts.\n\nExample: `mammoloop review export --run run --round 1 --out review`",
+    help="Export images for review; import verdicts.\n\n"
+    "Example: `mammoloop review export --run run --round 1 --out review`",
 )
 
 
@@ -28,7 +29,8 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
 ) -> None:
     """Write the images a radiologist should judge next: queue.csv to fill in, pictures, overlays, COCO JSON.
 
-    In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the picture's pixels.
+    In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the
+    picture's pixels.
 
     Example: `mammoloop review export --run run --round 1 --out review --size 50`
     """
@@ -51,7 +53,9 @@ def import_verdicts(
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Take verdicts into the archive: they beat every label, and an outlined mass teaches like an annotated one from the next round on.
+    """Take verdicts into the archive: they beat every label.
+
+    From the next round on an outlined mass teaches like an annotated one.
 
     Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
     """

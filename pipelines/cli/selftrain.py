@@ -13,8 +13,8 @@ def selftrain(
 ) -> None:
     """Run the loop on an archive: label, train, then infer, mine, retrain and evaluate round after round.
 
-    Killed and started again with the same arguments, it goes on after the last finished stage. Keys under `resources` may differ then:
-    a run begun on twelve GPUs goes on with eight.
+    Killed and started again with the same arguments, it goes on after the last finished stage. Keys under `resources`
+    may differ then: a run begun on twelve GPUs goes on with eight.
 
     Example: `mammoloop selftrain --preset demo --archive archive --out run --set rounds.num_rounds=1`
     """

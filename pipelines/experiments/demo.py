@@ -35,7 +35,7 @@ def run(out: Path, *, config: DemoConfig, quiet: bool) -> None:
 
 
 def make_archive(out: Path, *, config: DemoConfig, quiet: bool) -> str:
-    """Write `out`/phantom and `out`/archive unless they are there, and return the archive's place; needs a running Ray."""
+    """Write `out`/phantom and `out`/archive unless they are there; return the archive's place. Needs a running Ray."""
     source, archive, exams = out / "phantom", str(out / "archive"), config.demo
 
     def write(_: Path) -> Written[ExamsResult]:

@@ -1,6 +1,7 @@
-"""Reproduce a table of the paper: train its grid cell by cell, side by side where there is room; our numbers beside the printed ones.
+"""Reproduce a table of the paper: train its grid cell by cell; print our numbers beside the paper's.
 
-A cell is a run of the loop in a folder of its own, so a killed reproduction goes on where it was. What cells have in common is done once
+A cell is a run of the loop in a folder of its own, so a killed reproduction goes on where it was. What cells have in
+common is done once
 and taken over: the labels by all, Stage 1 by those of one share of the fully labelled data and one seed.
 """
 
@@ -65,11 +66,11 @@ class Cell:
 
 
 def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -> None:
-    """Train what is missing of a table, print it, and write `name`.json and for a figure `name`.svg; needs a running Ray.
+    """Train what is missing of a table, print it, and write `name`.json, for a figure `name`.svg. Needs a running Ray.
 
     name: table2, or a key of published.TABLES
-    Raises UserError when the folder holds a reproduction of other settings or the config has no round, CellsFailed when cells failed:
-    the others are kept, and the same arguments try those again.
+    Raises UserError when the folder holds a reproduction of other settings or the config has no round, CellsFailed
+    when cells failed: the others are kept, and the same arguments try those again.
     """
     if name != "table2" and not config.rounds.num_rounds:
         raise UserError("rounds.num_rounds=0 leaves no weak data to reproduce a table with: set at least 1")
@@ -162,7 +163,8 @@ def _train(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: int) 
             log.info("%s: %s", cell.folder.name, _last_line(cell.folder / _LOG))
     if failed:
         raise CellsFailed(
-            f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}; see their {_LOG}, and start again to retry them"
+            f"{len(failed)} of {len(cells)} cells failed: {', '.join(failed)}; see their {_LOG}, "
+            "and start again to retry them"
         )
 
 
@@ -221,8 +223,10 @@ def _show(  # noqa: PLR0913 - a table, and what fills it
     ]
     caption = (
         f"Ours, with the paper's in brackets. Mean over seeds {', '.join(map(str, seeds))}; "
-        f"{len(counts[0][0].patients)} patients, {counts[0][0].lesions.sum()} lesions in {counts[0][0].images.sum()} images. "
-        f"95 % intervals resample patients {config.froc.bootstrap} times. Gain: over the row without weak data, paired. "
+        f"{len(counts[0][0].patients)} patients, {counts[0][0].lesions.sum()} lesions "
+        f"in {counts[0][0].images.sum()} images. "
+        f"95 % intervals resample patients {config.froc.bootstrap} times. "
+        "Gain: over the row without weak data, paired. "
         "More steps: the model without weak data, trained for as many more steps as the rounds took."
     )
     console().print(reproduction_table(table.title, table.headings, rows, fppi=config.froc.fppi, caption=caption))
@@ -280,7 +284,7 @@ def _series(row: Row, seeds: list[PatientCounts], *, config: RunConfig) -> FrocS
     once = np.ones((1, len(seeds[0].patients)))
     mean = np.mean([resampled_sensitivity(counts, weights=once, fppi=grid.tolist())[0] for counts in seeds], axis=0)
     return FrocSeries(
-        ", ".join(f"{label} {what}" for label, what in zip(row.labels, ("labelled", "weak"), strict=True)),
+        ", ".join(f"{label} {what}" for label, what in zip(row.labels, ("annotated", "weak"), strict=True)),
         grid.tolist(),
         mean.tolist(),
     )

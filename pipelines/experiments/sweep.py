@@ -1,7 +1,10 @@
-"""Sweep: retrain on the frozen pools of one finished round, once per setting of a tune space, and rank the settings on validation.
+"""Sweep: retrain on the frozen pools of one finished round, once per setting of a tune space.
 
-Ray Tune decides what is tried next and how many trials run at once; what a trial did lies in its own stages under `trials/`, named by
-its settings. So a sweep that was killed is started again with the same arguments: finished trials are read, half-done ones go on.
+The settings are ranked on validation.
+
+Ray Tune decides what is tried next and how many trials run at once; what a trial did lies in its own stages under
+`trials/`, named by its settings. So a sweep that was killed is started again with the same arguments: finished trials
+are read, half-done ones go on.
 """
 
 import json
@@ -79,7 +82,7 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     num_trials: int = 0,
     round_number: int = 1,
 ) -> list[Trial]:
-    """Try the settings, print the ranking, write results.csv, results.json and best.yaml; returns the trials, best first.
+    """Try the settings, print the ranking, write results and best.yaml; return the trials, best first.
 
     source: folder of a finished run
     num_trials: of a search; 0 = the space's own number
@@ -101,7 +104,7 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
 
 
 def perform(inputs: SweepInputs, settings: Setting) -> float:
-    """Retrain with one setting and measure it on validation; returns the mean sensitivity. Runs in a Ray task of its own."""
+    """Retrain with one setting and measure it on validation; return the mean sensitivity. Runs in a Ray task."""
     config, system = _with(inputs.config, settings), trial_system(inputs.out, settings)
     retrain.run(
         _job(inputs, config),
@@ -123,7 +126,8 @@ def _inputs(source: RunFolder, archive_uri: str, out: Path, *, config: RunConfig
     pools = source.round(round_number).pools
     if not source.archive_pin.finished or not pools.finished:
         raise UserError(
-            f"run {source.name} has no finished pools of round {round_number}: finish it with `mammoloop selftrain` first"
+            f"run {source.name} has no finished pools of round {round_number}: "
+            "finish it with `mammoloop selftrain` first"
         )
     for p0 in config.rounds.p0.values(config.rounds.train.num_epochs):
         pools.result().pool_of(p0)
@@ -197,8 +201,9 @@ def _tune(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
 def _trainable(inputs: SweepInputs) -> Any:
     """Return the function that Tune calls per trial.
 
-    The work is a task outside Tune's placement group, where trainer and predictors find the CPUs and GPUs they ask for; the trial
-    itself only waits. It must ask for something, and takes a little memory: a CPU's smallest part would make a full machine too small.
+    The work is a task outside Tune's placement group, where trainer and predictors find the CPUs and GPUs they ask
+    for; the trial itself only waits. It must ask for something, and takes a little memory: a CPU's smallest part
+    would make a full machine too small.
     """
     outside = ray.remote(perform).options(num_cpus=0, scheduling_strategy="SPREAD")
 
@@ -218,7 +223,7 @@ class _TrialLog(tune.Callback):
     def __init__(self, num_trials: int) -> None:
         self.num_trials, self.num_done = num_trials, 0
 
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002 - Tune's words
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self.num_done += 1
         settings = trial.config.get("settings", trial.config)
         log.info(
@@ -229,7 +234,10 @@ class _TrialLog(tune.Callback):
 def make_searcher(
     space: Search, *, done: Sequence[Trial], unfinished: Sequence[dict[str, float]], seed: int
 ) -> OptunaSearch:
-    """Return a search that knows the finished trials, goes on with the unfinished, then tries the known starts, then draws."""
+    """Return a search over the ranges, which goes on where the finished trials ended.
+
+    It tries the unfinished trials first, then the space's known starts, then draws.
+    """
     finished = {trial_name(trial.settings) for trial in done}
     waiting = {
         trial_name(point): dict(point) for point in [*unfinished, *space.first] if trial_name(point) not in finished

@@ -1,4 +1,7 @@
-"""What the trials of a sweep left on disk: one folder per setting, named by it; read back, ranked, shown and written as tables."""
+"""What the trials of a sweep left on disk: read back, ranked, shown and written as tables.
+
+Each setting has a folder of its own, named by it.
+"""
 
 import csv
 import hashlib
@@ -95,7 +98,7 @@ def results_table(trials: list[Trial], *, failed: int) -> Table:
 
 
 def write_results(out: Path, trials: list[Trial], *, best: RunConfig) -> None:
-    """Write the ranking for machines (results.json, results.csv), and the configuration with the best settings (best.yaml)."""
+    """Write the ranking for machines (results.json, results.csv), and the best configuration (best.yaml)."""
     rows = [
         {**trial.settings, "mean": trial.mean, "low": trial.interval[0], "high": trial.interval[1]}
         | {f"sensitivity_at_{fppi}": value for fppi, value in trial.sensitivity.items()}

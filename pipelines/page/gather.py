@@ -40,7 +40,7 @@ NUM_BAND_POINTS = 116
 
 
 def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path:
-    """Print the tables and write the page; returns its path. archive_uri: where the archive lies now, if it was moved."""
+    """Print the tables and write the page; return its path. archive_uri: where the archive lies, if it was moved."""
     archive = run.archive(uri=archive_uri)
     data = gather(run, archive=archive, config=config)
     page = write_page(data, run.path / "page" / "index.html")

@@ -58,7 +58,7 @@ def run(config: "RunConfig", *, out: Path = Path()) -> list[Check]:
         _disk(out),
         _gpus(config),
         *_weights(config),
-        _crf(config),
+        check_crf(config),
     ]
 
 
@@ -162,7 +162,8 @@ def _shared_memory() -> Check:
     place = Path("/dev/shm")  # noqa: S108 - the kernel's name for it
     if not place.is_dir():
         return Check("shared memory", Level.OK, "this system has no /dev/shm")
-    remedy = "in a container mount a larger /dev/shm (docker --shm-size, an emptyDir of medium Memory): Ray's object store lives there"
+    remedy = "in a container mount a larger /dev/shm (docker --shm-size, an emptyDir of medium Memory): "
+    remedy += "Ray's object store lives there"
     total = shutil.disk_usage(place).total
     return check_bytes("shared memory", free=total, needed=0, comfortable=COMFORTABLE_SHM_BYTES, remedy=remedy)
 
@@ -254,7 +255,8 @@ def _in_hub_cache(hub_id: str) -> bool:
         return False
 
 
-def _crf(config: "RunConfig") -> Check:
+def check_crf(config: "RunConfig") -> Check:
+    """Look for the package of the CRF's backend."""
     if importlib.util.find_spec("pydensecrf") is not None:
         return Check("pydensecrf", Level.OK, "installed")
     if config.infer.refine.backend == "pydensecrf":

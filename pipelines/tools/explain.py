@@ -24,8 +24,9 @@ def run(
 ) -> Explanation:
     """Print why an image was judged and pooled as it was, and draw it.
 
-    picture: PNG, by default explain/IMAGE.png in the run's folder. Of a held-out image it shows the last system's candidates.
-    Raises UserError for an image that the run's archive does not have, NotFinished for a run that has not come to its archive.
+    picture: PNG, by default explain/IMAGE.png in the run's folder. Of a held-out image it shows the last system's
+    candidates. Raises UserError for an image that the run's archive does not have, NotFinished for a run that has not
+    come to its archive.
     """
     here = RunFolder(folder.resolve())
     config, archive = here.config(), here.archive(uri=archive_uri)
@@ -92,7 +93,8 @@ def _image_table(image: ImageFacts) -> Table:
 
 def _system_table(system: SystemView) -> Table:
     title = (
-        f"{system.title}: candidates from {system.candidate_threshold:.3g} on, of at least {system.min_candidate_px} px; "
+        f"{system.title}: candidates from {system.candidate_threshold:.3g} on, "
+        f"of at least {system.min_candidate_px} px; "
         f"masks from {system.mask_threshold:.3g} on"
     )
     table = Table(title=title, title_justify="left")

@@ -70,7 +70,10 @@ def _remarks(result: BoxResult) -> list[str]:
 
 
 def _write_outcomes(path: Path, boxes: BoxSet, result: BoxResult) -> None:
-    """Write what became of every candidate, in the order given; lesion: its number among those of the image, from 0, -1 for none."""
+    """Write what became of every candidate, in the order given.
+
+    lesion: its number among those of the image, from 0; -1 for none
+    """
     names = {int(outcome): name for outcome, name in OUTCOMES.items()}
     columns = (
         [boxes.image_id[index] for index in boxes.candidate_image.tolist()],

@@ -1,7 +1,8 @@
-"""Predict: run a checkpoint over a folder of views that nobody has labelled; what is found comes out in the pixels of the files.
+"""Predict: run a checkpoint over a folder of views without truth; candidates come out in the pixels of the files.
 
-The views pass through an archive of their own under `work/`, so that what cannot be read, is laterally wrong or comes twice is told apart
-as everywhere else; it is removed at the end. A predict that was killed is started again with the same words.
+The views pass through an archive of their own under `work/`, so that what cannot be read, is laterally wrong or comes
+twice is told apart as everywhere else; it is removed at the end. A predict that was killed is started again with the
+same words.
 """
 
 import json
@@ -173,7 +174,7 @@ def _digest(pairs: pa.Table, detector: Detector) -> str:
 
 
 def _partners(pairs: pa.Table, views: list[SourceView]) -> dict[str, int]:
-    """Return, by image_id, the number of the view that each image was looked at beside; those that were alone are left out."""
+    """Return, by image_id, the number of the view that each image was looked at beside, if there was one."""
     numbers = {view.key: view.number for view in views if view.key}
     couples = [(row["left_id"], row["right_id"]) for row in pairs.to_pylist() if row["left_id"] and row["right_id"]]
     return {one: numbers[other] for left, right in couples for one, other in ((left, right), (right, left))}

@@ -59,7 +59,7 @@ class Queued:
 
 
 def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[str, int]:
-    """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; returns how many came for which reason.
+    """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; count them by reason.
 
     Images that were judged already are left out. Pictures, boxes and overlays are canonical views: chest wall left.
     Raises NotFinished when the round was not inferred, UserError when `out` holds a queue.
@@ -82,15 +82,17 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[st
 def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = None) -> VerdictImport:
     """Write a filled-in queue.csv into the archive's `verdicts`; the same file again changes nothing.
 
-    coco: the annotations as edited by the radiologist; their polygons, else boxes, outline the masses, before boxes in the sheet
-    Raises UserError for a mistake in the sheet, with its line, and for images that the archive does not have.
+    coco: the annotations as edited by the radiologist; their polygons, else boxes, outline the masses, before boxes
+    in the sheet Raises UserError for a mistake in the sheet, with its line, and for images that the archive does not
+    have.
     """
     archive, judgements = Archive.open(archive_uri), read_sheet(sheet)
     images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
     shapes = {row["image_id"]: (row["rows"], row["cols"]) for row in images}
     if unknown := sum(judgement.image_id not in shapes for judgement in judgements):
         raise UserError(
-            f"{sheet.name} judges {unknown} images that this archive does not have: name the archive it was exported from"
+            f"{sheet.name} judges {unknown} images that this archive does not have: "
+            "name the archive it was exported from"
         )
     drawn = _annotations(coco) if coco else {}
     at = datetime.fromtimestamp(
@@ -164,7 +166,7 @@ def _line(queued: Queued) -> list[str | float]:
 
 
 def _annotations(coco: Path) -> dict[str, list[Annotation]]:
-    """Return a COCO file's annotations by picture, without those that carry a score: they are still the network's own."""
+    """Return a COCO file's annotations by picture, without those with a score: these are the network's."""
     try:
         data = json.loads(coco.read_text(encoding="utf8"))
         names = {image["id"]: image["file_name"] for image in data["images"]}

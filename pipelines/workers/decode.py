@@ -1,4 +1,7 @@
-"""Decode: the pixels of pairs, read in Ray tasks. Kept apart from the networks, so that its workers start in a second and stay small."""
+"""Decode: the pixels of pairs, read in Ray tasks.
+
+Kept apart from the networks, so that its workers start in a second and stay small.
+"""
 
 import time
 
@@ -11,7 +14,8 @@ from system.archive import Archive
 def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
     """Read the pixels of pairs; what cannot be read becomes text in `error`.
 
-    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null), error and read_s
+    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null),
+    error and read_s
     """
     rows = batch.to_pylist()
     pixels: dict[str, list[bytes | None]] = {"left": [], "right": []}

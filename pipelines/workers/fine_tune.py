@@ -87,7 +87,7 @@ def _build(reports: list[Sections], source: str, setting: _Setting) -> None:
 
 
 def _fine_tune_one(reports: list[Sections], setting: _Setting, fold: int, column: int) -> tuple[np.ndarray, int]:
-    """Fine-tune one model and save it; return its margins for the annotated reports it did not see, [K] float32, and its epoch."""
+    """Fine-tune and save one model; return its margins for the reports it did not see, [K] float32, and its epoch."""
     from system.reports.encoder import load_classifier
     from system.reports.finetune import FineTuneJob, fit, predict_margins
     from system.reports.tokens import load_tokenizer
@@ -111,7 +111,7 @@ def _fine_tune_one(reports: list[Sections], setting: _Setting, fold: int, column
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread, so that sums are taken in the same order on every machine, and put the worker back as it was."""
+    """Compute on one thread, so that sums have the same order on every machine; restore the worker afterwards."""
     import torch
 
     before = torch.get_num_threads()

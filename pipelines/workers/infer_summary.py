@@ -43,7 +43,7 @@ class InferProgress:
 
 
 def images_per_s(facts: Sequence[ShardFacts]) -> float:
-    """Return the rate between the first shard's beginning and the last one's end, so without the start of the actors."""
+    """Return the rate between the first shard's beginning and the last one's end, without the actors' start."""
     if not facts:
         return 0.0
     duration_s = max(shard.ended_s for shard in facts) - min(shard.began_s for shard in facts)
@@ -51,7 +51,7 @@ def images_per_s(facts: Sequence[ShardFacts]) -> float:
 
 
 def wait_share(facts: Sequence[ShardFacts]) -> float:
-    """Return the share of their time that predictors had nothing to do, 0 to 1: from an actor's first shard to its last one's end."""
+    """Return the share of their time that predictors had nothing to do, 0 to 1, between their first and last shard."""
     spans: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for shard in facts:
         spans[shard.actor].append((shard.began_s, shard.ended_s))

@@ -42,8 +42,8 @@ _ROW = TypeAdapter(EpochRow)
 def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group.
 
-    settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line per epoch;
-    `events`, the folder of TensorBoard's file
+    settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line
+    per epoch; `events`, the folder of TensorBoard's file
     """
     job = TrainJob.model_validate(settings["job"])
     resources = TrainResources.model_validate(settings["resources"])
@@ -54,7 +54,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     worker = Worker(job, resources, archive, _make_learner(job), rank=rank, num_workers=num_workers)
     if job.train.synced_norms and job.train.batch_size % num_workers:
         raise UserError(
-            f"train.synced_norms: {num_workers} workers cannot share {job.train.batch_size} images evenly; change train.batch_size"
+            f"train.synced_norms: {num_workers} workers cannot share {job.train.batch_size} images evenly; "
+            "change train.batch_size"
         )
     images, masks = archive.table("images"), archive.table("masks")
     position, rows = worker.resume()
@@ -120,7 +121,7 @@ class Worker:
             self.keep(before.in_epoch(tally), rows)
 
     def keep(self, position: TrainingPosition, rows: list[EpochRow]) -> None:
-        """Hand a checkpoint to Ray; rank 0 writes it. Every worker must call this: it is where they wait for each other."""
+        """Hand a checkpoint to Ray; rank 0 writes it. Every worker must call this: they wait for each other here."""
         metrics = {"epoch": position.epoch, "step": position.step}
         if self.rank:
             ray.train.report(metrics)

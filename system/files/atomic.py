@@ -1,8 +1,8 @@
-"""Write files so that a reader sees nothing, the old file or the whole new one, also after a power cut."""
+"""Write files so that other processes see the old file or the whole new one, also after a power cut."""
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,10 +10,11 @@ PARTIAL = ".part"  # ending of a file that is still being written
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Generator[Path]:
     """Give a path beside `path` to write to; at the end of the block that file, synced to disk, becomes `path`.
 
-    Several writers may do so at once: each has a name of its own, and the last one's file stays. A block that raises leaves nothing.
+    Several writers may do so at once: each has a name of its own, and the last one's file stays. A block that raises
+    leaves the old file and nothing else.
     """
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:
@@ -38,9 +39,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def create(path: Path, data: bytes, *, mode: int = 0o644) -> bool:
-    """Write a whole file unless one is there, and return whether it was written: of several writers at once, one is first.
+    """Write a whole file unless one is there, and return whether it was written: of several writers, one is first.
 
-    mode: permission bits. Written aside, synced, then linked to its name, which fails where the name is taken.
+    It is written under another name, synced, then linked to its own, which fails where that is taken.
+
+    mode: permission bits
     """
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     try:

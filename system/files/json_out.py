@@ -1,8 +1,8 @@
-"""Plain values and records as JSON that every program reads: null stands for NaN, which JSON does not know."""
+"""Plain values and records as JSON that every program reads: null stands for NaN, which JSON does not have."""
 
 import json
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, TypeAdapter
 
@@ -13,13 +13,13 @@ Ends = tuple[Measured, Measured]
 """The low and the high end of a 95 % interval; both NaN where there is none."""
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     """Return plain values and records (dataclasses, pydantic models) as JSON."""
-    plain = TypeAdapter(Any).dump_python(value, mode="json")
+    plain = TypeAdapter(object).dump_python(value, mode="json")
     return json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> object:
     match value:
         case dict():
             return {key: _without_nan(each) for key, each in value.items()}

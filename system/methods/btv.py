@@ -32,7 +32,7 @@ class BTV:
                 f"checkpoint {checkpoint.name} holds method {card.method!r}, expected {self.name!r}: "
                 "set the method that it was made with"
             )
-        model = BilateralTwoViewNet(NetConfig(**card.net).model_copy(update={"pretrained": False}))
+        model = BilateralTwoViewNet(NetConfig(**card.net).changed(pretrained=False))
         try:
             model.load_state_dict(read_weights(checkpoint))
         except RuntimeError as error:

@@ -1,16 +1,17 @@
-"""How good a detector is: FROC, its intervals, and image-level measures. May import archive, refine, imaging and records.
+"""How good a detector is: FROC with its intervals, measures of whole images, and comparisons of systems.
 
 config.py          the rules of the evaluation, as settings and as sentences
-matching.py        map + truth -> candidates, lesions, IoU; which candidate finds which lesion
-froc.py            outcomes -> curve, sensitivity at so many false positives per image
+matching.py        which candidate finds which lesion: overlap, and the greedy assignment
+froc.py            outcomes -> curve, sensitivity at a number of false positives per image
 bootstrap.py       95 % intervals by resampling patients; two systems on the same patients
 rethreshold.py     the second mode: the map is cut anew at every operating point
-floor.py           where a candidate begins, chosen on validation
+examination.py     what the FROC needs of one image's map and truth
+summary.py         a curve and its intervals as a record
 comparison.py      several systems side by side, several seeds together
-boxes.py           the same for boxes of any system
+boxes.py           the FROC of any system's boxes
 boxes_in.py        its three CSV files
-classification.py  image-level ROC measures, their paired comparison; CorLoc, Dice
-subgroups.py       the same for a part of the images or lesions
+classification.py  ROC measures of whole images, their paired comparison; CorLoc, Dice
+subgroups.py       the evaluation of a part of the images or lesions
 """
 
 from system.metrics.bootstrap import PatientCounts

@@ -1,13 +1,16 @@
 """95 % intervals by resampling patients.
 
-A patient is drawn with all her images, so the images' dependence stays in. Resamples are weights (how often each patient was
-drawn): the curve of a resample is the weighted sum of per-patient counts, and no candidate is matched or sorted twice.
+A patient is drawn with all their images, so the dependence between images stays in. A resample is a weight per
+patient (how often each was drawn). The curve of a resample is the weighted sum of the patients' counts, so no
+candidate is matched or sorted twice.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from system.errors import UserError
@@ -23,11 +26,10 @@ class PatientCounts:
     """What each patient adds to the curve from one operating point to the next."""
 
     patients: tuple[str, ...]  # [P] sorted ids
-    images: np.ndarray  # [P] int64, evaluated images
-    lesions: np.ndarray  # [P] int64
-    found: (
-        sparse.csr_array
-    )  # [T, P] lesions that come in with an operating point; negative where a re-cut map loses one
+    images: NDArray[np.int64]  # [P] evaluated images
+    lesions: NDArray[np.int64]  # [P]
+    # [T, P] lesions that come in with an operating point; negative where a map that is cut anew loses one.
+    found: sparse.csr_array
     false: sparse.csr_array  # [T, P] false positives, likewise
 
 
@@ -37,7 +39,7 @@ class Interval:
 
     low: float  # NaN when no resample holds a lesion
     high: float
-    num_resamples: int  # those that hold a lesion: the others say nothing
+    num_resamples: int  # those that hold a lesion: without one there is no sensitivity
 
     def pair(self) -> tuple[float, float]:
         """The two ends."""
@@ -49,8 +51,8 @@ def count_by_patient(
 ) -> PatientCounts:
     """Return the counts of a score sweep.
 
-    Operating points are the distinct scores of true positives: between two of them only false positives come in, and the best
-    sensitivity at a given FPPI is never there.
+    Operating points are the distinct scores of true positives: between two of them only false positives come in, and
+    the best sensitivity at a given FPPI is never there.
 
     image_patient: [num_images] the patient of each image
     """
@@ -71,18 +73,20 @@ def count_by_patient(
     )
 
 
-def draw_weights(num_patients: int, *, num_resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each patient is drawn in each resample: [R, P] float64, each row sums to P."""
+def draw_weights(num_patients: int, *, num_resamples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return how often each patient is drawn in each resample: [R, P], each row sums to P."""
     even = np.full(num_patients, 1 / num_patients)
     return rng.multinomial(num_patients, even, size=num_resamples).astype(np.float64)
 
 
-def resampled_sensitivity(counts: PatientCounts, *, weights: np.ndarray, fppi: Sequence[float]) -> np.ndarray:
-    """Return the sensitivity at each operating point under each resample: [R, len(fppi)] float64, NaN without a lesion.
+def resampled_sensitivity(
+    counts: PatientCounts, *, weights: NDArray[np.float64], fppi: Sequence[float]
+) -> NDArray[np.float64]:
+    """Return the sensitivity at each operating point under each resample: [R, len(fppi)], NaN without a lesion.
 
-    weights: [R, P] float64, how often each patient was drawn
+    weights: [R, P], how often each patient was drawn
     """
-    num_points = len(counts.found.indptr) - 1
+    num_points = counts.found.shape[0]
     step = max(1, _CELLS_AT_ONCE // max(1, num_points))
     return np.concatenate(
         [_sensitivity(counts, weights=weights[at : at + step], fppi=fppi) for at in range(0, len(weights), step)]
@@ -101,21 +105,25 @@ def intervals(
 def paired_difference(
     first: PatientCounts, second: PatientCounts, *, config: FrocConfig, rng: np.random.Generator
 ) -> Interval:
-    """Return the interval of second minus first in mean sensitivity, both seen on the same resamples of the same patients."""
+    """Return the interval of second minus first in mean sensitivity, both on the same resamples of the same patients.
+
+    Raises UserError where patients or lesions differ.
+    """
     if first.patients != second.patients or not np.array_equal(first.lesions, second.lesions):
         raise UserError(
-            f"a paired comparison needs the same patients and lesions on both sides: found {len(first.patients)} patients with "
-            f"{first.lesions.sum()} lesions and {len(second.patients)} with {second.lesions.sum()}; evaluate both on one split and rule set"
+            "a paired comparison needs the same patients and lesions on both sides: "
+            f"found {len(first.patients)} patients with {first.lesions.sum()} lesions "
+            f"and {len(second.patients)} with {second.lesions.sum()}; evaluate both on one split and rule set"
         )
     weights = draw_weights(len(first.patients), num_resamples=config.bootstrap, rng=rng)
     mean = [resampled_sensitivity(counts, weights=weights, fppi=config.fppi).mean(axis=1) for counts in (first, second)]
     return percentile_interval(mean[1] - mean[0])
 
 
-def percentile_interval(drawn: np.ndarray) -> Interval:
-    """Return the 2.5th and 97.5th percentile of what the resamples gave, those without a lesion left out.
+def percentile_interval(drawn: NDArray[np.float64]) -> Interval:
+    """Return the 2.5th and 97.5th percentile of the resamples' values, those without a lesion left out.
 
-    drawn: [R] float64, NaN without a lesion
+    drawn: [R], NaN without a lesion
     """
     usable = drawn[~np.isnan(drawn)]
     if not len(usable):
@@ -124,16 +132,21 @@ def percentile_interval(drawn: np.ndarray) -> Interval:
     return Interval(float(low), float(high), len(usable))
 
 
-def _sensitivity(counts: PatientCounts, *, weights: np.ndarray, fppi: Sequence[float]) -> np.ndarray:
+def _sensitivity(counts: PatientCounts, *, weights: NDArray[np.float64], fppi: Sequence[float]) -> NDArray[np.float64]:
     """Return resampled_sensitivity for as many resamples as fit in memory."""
-    found = np.cumsum(counts.found @ weights.T, axis=0)  # [T, R]
-    per_image = np.cumsum(counts.false @ weights.T, axis=0) / (weights @ counts.images)
+    found = np.cumsum(_weighted(counts.found, weights), axis=0)  # [T, R]
+    per_image = np.cumsum(_weighted(counts.false, weights), axis=0) / (weights @ counts.images)
     best = [np.where(per_image <= x, found, 0.0).max(axis=0, initial=0.0) for x in fppi]
     lesions = weights @ counts.lesions
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(lesions > 0, np.stack(best) / lesions, np.nan).T
 
 
-def _tally(point: np.ndarray, patient: np.ndarray, *, shape: tuple[int, int]) -> sparse.csr_array:
+def _weighted(counts: sparse.csr_array, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the counts at each operating point under each resample: [T, R]. counts: [T, P];  weights: [R, P]."""
+    return cast("NDArray[np.float64]", counts @ weights.T)  # scipy gives its products no type
+
+
+def _tally(point: NDArray[np.int64], patient: NDArray[np.int64], *, shape: tuple[int, int]) -> sparse.csr_array:
     """Count events by operating point and patient; an event named twice counts twice."""
     return sparse.csr_array((np.ones(len(point)), (point, patient)), shape=shape)

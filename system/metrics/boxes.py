@@ -1,9 +1,13 @@
-"""FROC of boxes: any system's candidates against any truth, without maps; the rules are those of maps (METHODS 1.7)."""
+"""FROC of boxes: any system's candidates against any truth, without maps.
+
+The rules are those of maps (docs/method.md, Evaluation).
+"""
 
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.metrics.bootstrap import count_by_patient
@@ -13,24 +17,31 @@ from system.metrics.matching import Detections, Match, Outcome, match
 from system.metrics.summary import CurvePoints, FrocSummary, points, summarise
 
 How = Literal["iou", "iom", "centre"]
-"""What makes a hit: intersection over union above a limit, intersection over the smaller of the two at or above it (seed 001), or the
-candidate's centre inside the lesion's box."""
+"""What makes a hit.
+
+iou: intersection over union, above a limit
+iom: intersection over the smaller of the two, at or above a limit (Bakalo et al. 2021)
+centre: the candidate's centre lies inside the lesion's box
+"""
 LIMITS: dict[str, float] = {"iou": 0.2, "iom": 0.5, "centre": 0.0}
 OUTCOMES = {Outcome.TRUE_POSITIVE: "TP", Outcome.FALSE_POSITIVE: "FP", Outcome.DUPLICATE: "duplicate"}
 
 
 @dataclass(frozen=True, slots=True)
 class BoxSet:
-    """Images, their lesions and a system's candidates; boxes are x0, y0, x1, y1, half open, in any unit that both share."""
+    """Images, their lesions and a system's candidates.
+
+    Boxes are x0, y0, x1, y1, half open, in any unit that lesions and candidates share.
+    """
 
     image_id: tuple[str, ...]  # [I], each once
     patient: tuple[str, ...]  # [I]
     breast: tuple[str, ...]  # [I], or empty: not known
-    lesion_image: np.ndarray  # [M] int64, 0 to I - 1
-    lesion_box: np.ndarray  # [M, 4] float64
-    candidate_image: np.ndarray  # [N] int64, 0 to I - 1
-    candidate_box: np.ndarray  # [N, 4] float64
-    score: np.ndarray  # [N] float64, 0 to 1
+    lesion_image: NDArray[np.int64]  # [M] 0 to I - 1
+    lesion_box: NDArray[np.float64]  # [M, 4]
+    candidate_image: NDArray[np.int64]  # [N] 0 to I - 1
+    candidate_box: NDArray[np.float64]  # [N, 4]
+    score: NDArray[np.float64]  # [N] 0 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +55,30 @@ class BoxRules:
 
 @dataclass(frozen=True, slots=True)
 class BoxResult:
-    """What an evaluation of boxes comes to."""
+    """The result of an evaluation of boxes."""
 
     rules: tuple[str, ...]  # sentences
-    counts: dict[str, int]  # num_tp, num_fp, num_duplicate, num_images, num_patients, num_lesions
+    # num_tp, num_fp, num_duplicate, num_images, num_patients, num_lesions; per breast also num_breasts_with_lesion.
+    counts: dict[str, int]
     froc: FrocSummary
     curve: CurvePoints
     matched: Match  # of every candidate
-    lesion: np.ndarray  # [N] int64, number of that lesion among those of its image from 0, -1 for none
+    lesion: NDArray[np.int64]  # [N] number of that lesion among those of its image from 0, -1 for none
 
 
 def evaluate_boxes(boxes: BoxSet, *, rules: BoxRules, config: FrocConfig) -> BoxResult:
-    """Return the FROC of candidates. config: its duplicates, fppi, bootstrap and seed count. Raises ValueError as `per_breast` does."""
+    """Return the FROC of candidates. Raises UserError as `per_breast` does.
+
+    config: its duplicates, fppi, bootstrap and seed are used, the rest belongs to maps
+    """
     detections = overlapping(boxes, how=rules.how)
-    limit = np.nextafter(rules.limit, -1) if rules.how == "iom" else rules.limit  # `match` asks for more than the limit
+    # A hit of `match` is above the limit, strictly.
+    limit = np.nextafter(rules.limit, -1) if rules.how == "iom" else rules.limit
     matched = match(detections, iou=float(limit))
     counted, outcome = per_breast(detections, matched, boxes) if rules.per == "breast" else (detections, matched)
     curve = froc_curve(counted, outcome, config=config)
     by_patient = count_by_patient(counted, outcome, image_patient=boxes.patient, config=config)
-    counts = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == kind)) for kind, name in OUTCOMES.items()}
+    counts = {f"num_{name.lower()}": int(np.count_nonzero(matched.outcome == one)) for one, name in OUTCOMES.items()}
     counts |= {
         "num_images": len(boxes.image_id),
         "num_patients": len(set(boxes.patient)),
@@ -81,13 +97,16 @@ def evaluate_boxes(boxes: BoxSet, *, rules: BoxRules, config: FrocConfig) -> Box
 
 
 def overlapping(boxes: BoxSet, *, how: How) -> Detections:
-    """Return the candidates and lesions with the overlap of each pair that has one: IoU, IoM, or IoU where the centre lies inside."""
+    """Return the candidates and lesions with the overlap of each pair that has one.
+
+    how: the overlap is the IoU, the IoM, or the IoU of pairs in which the candidate's centre lies inside the lesion's box
+    """
     order = np.argsort(boxes.lesion_image, kind="stable")
     of_image = boxes.lesion_image[order]
     first = np.searchsorted(of_image, boxes.candidate_image, side="left")
     count = np.searchsorted(of_image, boxes.candidate_image, side="right") - first
     candidate = np.repeat(np.arange(len(boxes.score)), count)
-    place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)  # 0, 1, … within each candidate
+    place = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)  # 0, 1, … within each candidate
     lesion = order[np.repeat(first, count) + place]
     value = _overlap(boxes.candidate_box[candidate], boxes.lesion_box[lesion], how=how)
     kept = value > 0
@@ -105,11 +124,13 @@ def overlapping(boxes: BoxSet, *, how: How) -> Detections:
 def per_breast(detections: Detections, matched: Match, boxes: BoxSet) -> tuple[Detections, Match]:
     """Return the same with a breast in place of its lesions: found with the first of them, whichever view shows it.
 
-    A hit on a further lesion of a found breast counts neither way. Raises ValueError where breasts are not known, or one is two patients'.
+    A hit on a further lesion of a found breast counts neither way. Raises UserError where breasts are not known, or
+    where one belongs to two patients.
     """
     if not boxes.breast:
         raise UserError(
-            "sensitivity per breast needs a column breast_id in the images: study and side, the same in all views of a breast"
+            "sensitivity per breast needs a column breast_id in the images: study and side, the same in all views of a "
+            "breast"
         )
     if len(set(zip(boxes.breast, boxes.patient, strict=True))) != len(set(boxes.breast)):
         raise UserError("a breast_id belongs to two patients: make it unique over all patients, e.g. by the study")
@@ -143,8 +164,8 @@ def sentences(rules: BoxRules, *, config: FrocConfig) -> list[str]:
     ]
 
 
-def _overlap(first: np.ndarray, second: np.ndarray, *, how: How) -> np.ndarray:
-    """first, second: [K, 4]; returns [K] float64, 0 to 1."""
+def _overlap(first: NDArray[np.float64], second: NDArray[np.float64], *, how: How) -> NDArray[np.float64]:
+    """Return the overlap of each pair of boxes: [K], 0 to 1. first, second: [K, 4]."""
     low, high = np.maximum(first[:, :2], second[:, :2]), np.minimum(first[:, 2:], second[:, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=1)
     areas = [np.prod(box[:, 2:] - box[:, :2], axis=1) for box in (first, second)]
@@ -158,8 +179,11 @@ def _overlap(first: np.ndarray, second: np.ndarray, *, how: How) -> np.ndarray:
     return np.where(inside, iou, 0.0)
 
 
-def _number_in_image(lesion: np.ndarray, lesion_image: np.ndarray) -> np.ndarray:
-    """Return each lesion's number among those of its image, in the order given; lesion: [N] int64, -1 for none."""
+def _number_in_image(lesion: NDArray[np.int64], lesion_image: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return each lesion's number among those of its image, in the order given: [N], -1 for none.
+
+    lesion: [N] place among all lesions, -1 for none;  lesion_image: [M]
+    """
     order = np.argsort(lesion_image, kind="stable")
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order)) - np.searchsorted(lesion_image[order], lesion_image[order])

@@ -23,11 +23,9 @@ class CrfParams(Settings):
 
     def scaled(self, factor: float) -> "CrfParams":
         """Return the parameters for images `factor` times as large: lengths scale, gray levels and weights stay."""
-        return self.model_copy(
-            update={
-                "smoothness_sigma_px": self.smoothness_sigma_px * factor,
-                "position_sigma_px": self.position_sigma_px * factor,
-            }
+        return self.changed(
+            smoothness_sigma_px=self.smoothness_sigma_px * factor,
+            position_sigma_px=self.position_sigma_px * factor,
         )
 
 

@@ -81,14 +81,14 @@ def collate(samples: list[Sample]) -> dict[str, Tensor]:
     }
 
 
-def make_loader(reader: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> Iterable[dict[str, Tensor]]:
+def make_loader(dataset: SampleReader, batches: list[np.ndarray], *, num_workers: int) -> Iterable[dict[str, Tensor]]:
     """Return a loader over one worker's share of the batches, in their order.
 
     batches: rows of the index, one array per batch
     num_workers: processes that decode beside the caller; 0 = decode in this process
     """
     return DataLoader(
-        reader,
+        dataset,
         batch_sampler=[batch.tolist() for batch in batches],
         collate_fn=collate,
         num_workers=num_workers,

@@ -1,6 +1,6 @@
-"""Which samples make which mini-batch: seeded, 1 positive to 5 negatives, the same for any number of workers.
+"""Which samples make which mini-batch: seeded, and the same for any number of workers.
 
-(Tang et al. 2021, section 4.2.)
+Every batch has 1 positive to 5 negatives (Tang et al. 2021, section 4.2).
 """
 
 import logging
@@ -25,7 +25,7 @@ class BatchPlan:
     batch_size: int  # over all workers
     negatives_per_positive: int
     num_steps: int  # 0 = as many as show every positive once
-    seed: tuple[int, ...]  # run, stage and epoch
+    seed: tuple[int, ...]  # of the training, and the epoch
 
     def steps(self) -> int:
         """Return the number of mini-batches."""
@@ -77,7 +77,7 @@ class BatchPlan:
 def sample_seeds(seed: tuple[int, ...], *, batch_size: int) -> np.ndarray:
     """Return a seed for each sample of a mini-batch, [batch_size] int64.
 
-    seed: run, stage, epoch and step
+    seed: of the training, the epoch and the step
     """
     return np.random.default_rng(seed).integers(np.iinfo(np.int64).max, size=batch_size)
 

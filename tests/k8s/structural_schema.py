@@ -1,4 +1,4 @@
-"""Validate a custom resource as the API server does: defaults first, then types, and no key that the schema does not know.
+"""Validate a custom resource as the API server does: defaults first, then types, and no key that the schema lacks.
 
 Rules written in CEL (x-kubernetes-validations) are not evaluated; the tests assert those that concern us one by one.
 """
@@ -16,7 +16,11 @@ def errors(document: dict[str, Any], schema: Schema) -> list[str]:
     checked = copy.deepcopy(document)
     apply_defaults(checked, schema)
     closed = close(schema)
-    closed["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    closed["properties"] |= {
+        "apiVersion": {"type": "string"},
+        "kind": {"type": "string"},
+        "metadata": {"type": "object"},
+    }
     found = jsonschema.Draft7Validator(closed).iter_errors(checked)
     return sorted(f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in found)
 
@@ -42,7 +46,11 @@ def close(schema: Schema) -> Schema:
     """Return a plain JSON schema: objects refuse unknown keys unless they preserve them, int-or-string takes both."""
     if schema.get("x-kubernetes-int-or-string"):
         return {"anyOf": [{"type": "integer"}, {"type": "string"}]}
-    closed = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-") and key not in ("default", "format")}
+    closed = {
+        key: value
+        for key, value in schema.items()
+        if not key.startswith("x-kubernetes-") and key not in ("default", "format")
+    }
     if "properties" in schema:
         closed["properties"] = {name: close(below) for name, below in schema["properties"].items()}
     if isinstance(schema.get("items"), dict):

@@ -1,3 +1,7 @@
+"""The validator of custom resources, on small schemas."""
+
+from typing import Any
+
 import pytest
 
 from tests.k8s.structural_schema import errors
@@ -13,7 +17,10 @@ SCHEMA = {
                 "port": {"x-kubernetes-int-or-string": True},
                 "labels": {"type": "object", "additionalProperties": {"type": "string"}},
                 "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-                "groups": {"type": "array", "items": {"type": "object", "required": ["min"], "properties": {"min": {"default": 0}}}},
+                "groups": {
+                    "type": "array",
+                    "items": {"type": "object", "required": ["min"], "properties": {"min": {"default": 0}}},
+                },
             },
         }
     },
@@ -31,7 +38,7 @@ SCHEMA = {
         {"groups": [{}, {"min": 2}]},
     ],
 )
-def test_what_the_schema_allows_passes(spec):
+def test_what_the_schema_allows_passes(spec: dict[str, Any]) -> None:
     assert errors({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "n"}, "spec": spec}, SCHEMA) == []
 
 
@@ -45,10 +52,10 @@ def test_what_the_schema_allows_passes(spec):
         ({"groups": [{"max": 2}]}, "'max' was unexpected"),
     ],
 )
-def test_what_the_schema_does_not_allow_is_named(spec, message):
+def test_what_the_schema_does_not_allow_is_named(spec: dict[str, Any], message: str) -> None:
     (found,) = errors({"spec": spec}, SCHEMA)
     assert message in found
 
 
-def test_unknown_key_at_the_top_is_an_error():
+def test_unknown_key_at_the_top_is_an_error() -> None:
     assert errors({"spec": {}, "specs": {}}, SCHEMA) != []

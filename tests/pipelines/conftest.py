@@ -1,11 +1,11 @@
-"""What the tests of the pipelines share: a tiny archive, and a hand that kills a worker."""
+"""What the tests of the pipelines share: tiny archives, one finished run, and a way to kill a worker."""
 
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +15,63 @@ import pytest
 
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.config import resolve
 from system.imaging import ImagingConfig
+from system.phantom import write_phantom
+from system.presets import demo
 from system.records import Split, image_key
+from system.run.folder import RunFolder
+from tests.pipelines.fixture_types import FinishedRun, Killing, MakeArchive
 
 SIZE = 64
-"""Rows and columns of the tiny archive's views."""
+"""Rows and columns of the tiny archives' views."""
 
-_TINY = """
-demo: {num_exams: 36, seed: 3, phantom: {height_px: 96, width_px: 96, contrast_low: 0.6, contrast_high: 0.9, diameter_mm_low: 20},
-       split: {strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
-ingest: {imaging: {height_px: 64, width_px: 64}}
-reports: {epochs: 1, small: {hidden_size: 16, num_layers: 1}}
+_PHANTOM = "{height_px: 96, width_px: 96, contrast_low: 0.6, contrast_high: 0.9, diameter_mm_low: 20}"
+_TINY = f"""
+demo:
+  num_exams: 36
+  seed: 3
+  phantom: {_PHANTOM}
+  split: {{strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
+ingest: {{imaging: {{height_px: {SIZE}, width_px: {SIZE}}}}}
+reports: {{epochs: 1, small: {{hidden_size: 16, num_layers: 1}}}}
 strong_share: 1.0
-stage1: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
-net: {prior: 0.3}
+stage1: {{num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}}
+net: {{prior: 0.3}}
 rounds:
   num_rounds: 1
   control: false
-  p0: {start: 0.55, every_epochs: 1, step: 0.05}
-  train: {num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}
-froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
-infer: {batch_pairs: 4, precision: fp32, decode_cpus: 2.0, refine: {min_candidate_px: 4, mask_threshold: 0.25}}
+  p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
+  train: {{num_epochs: 3, steps_per_epoch: 4, batch_size: 6, precision: fp32}}
+froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}
+infer: {{batch_pairs: 4, precision: fp32, refine: {{min_candidate_px: 4, mask_threshold: 0.25}}}}
+resources: {{infer: {{decode_cpus: 2.0}}}}
 """
 """A run of the whole loop in a minute, which learns nothing."""
 
-MakeArchive = Callable[[Path, Mapping[str, Split]], Archive]
-Killing = Callable[..., AbstractContextManager[None]]
+_FINISHED = f"""
+demo: {{num_exams: 24, seed: 3, phantom: {_PHANTOM}}}
+ingest:
+  imaging: {{height_px: {SIZE}, width_px: {SIZE}}}
+  fixed_key: finished run
+  files_per_task: 48
+  split: {{strong: 0.4, weak: 0.3, validation: 0.1, test: 0.2}}
+reports: {{epochs: 1, num_folds: 2, max_tokens: 48, small: {{hidden_size: 8, num_heads: 2, num_layers: 1}}}}
+strong_share: 1.0
+stage1: {{num_epochs: 2, steps_per_epoch: 1, batch_size: 4, precision: fp32}}
+net: {{prior: 0.3}}
+rounds:
+  num_rounds: 2
+  control: true
+  p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
+  train: {{num_epochs: 2, steps_per_epoch: 1, batch_size: 4, precision: fp32}}
+froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}
+infer: {{batch_pairs: 8, precision: fp32, refine: {{min_candidate_px: 4}}}}
+resources:
+  train: {{cpus: 1, checkpoint_steps: 0}}
+  infer: {{predictor_cpus: 1.0, decode_cpus: 4.0}}
+"""
+"""The finished run: no step more than it takes to go through every stage."""
 
 
 @pytest.fixture
@@ -52,13 +83,27 @@ def tiny_settings(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_archive() -> MakeArchive:
-    """Return a maker of archives: the MLO views of these women, with a mass in each left breast; masks but for the weak."""
+def finished_run(ray_cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """Return a whole run, done once for the session in its Ray cluster. Read it, never write into it."""
+    from pipelines import ingest, selftrain
 
-    def make(folder: Path, women: Mapping[str, Split]) -> Archive:
+    config = resolve(demo(), text=_FINISHED)
+    place, exams = tmp_path_factory.mktemp("finished"), config.demo
+    archive_uri = str(place / "archive")
+    write_phantom(place / "phantom", num_exams=exams.num_exams, seed=exams.seed, config=exams.phantom)
+    ingest.run(place / "phantom", archive_uri, layout="phantom", config=config.ingest)
+    selftrain.run(archive_uri, place / "run", config=config)
+    return FinishedRun(RunFolder(place / "run"), archive_uri, config.of_run())
+
+
+@pytest.fixture(scope="session")
+def make_archive() -> MakeArchive:
+    """Return a maker of archives: both MLO views of each patient, a mass in the left one; no masks of weak patients."""
+
+    def make(folder: Path, patients: Mapping[str, Split]) -> Archive:
         archive = Archive.create(str(folder), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
         rng = np.random.default_rng(3)
-        rows = [_image_row(archive, name, side, split, rng=rng) for name, split in women.items() for side in "LR"]
+        rows = [_image_row(archive, name, side, split, rng=rng) for name, split in patients.items() for side in "LR"]
         archive.upsert("images", pa.Table.from_pylist([row for row, _ in rows], schema=SCHEMAS["images"]))
         masks = [mask for row, mask in rows if row["split"] != Split.WEAK]
         archive.upsert("masks", pa.Table.from_pylist(masks, schema=SCHEMAS["masks"]))
@@ -70,6 +115,7 @@ def make_archive() -> MakeArchive:
 def _image_row(
     archive: Archive, patient: str, side: str, split: Split, *, rng: np.random.Generator
 ) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a view's row of `images` and its row of `masks`."""
     pixels = np.zeros((SIZE, SIZE), np.uint16)
     pixels[4:60, :40] = rng.integers(5000, 30000, (56, 40))
     mask = np.zeros((SIZE, SIZE), bool)
@@ -77,14 +123,12 @@ def _image_row(
         mask[20:32, 10:22] = True
         pixels[mask] = 60000
     image_id = f"{patient}{side}"
-    row = {
+    image = {
         "image_id": image_id,
         "image_key": image_key(image_id),
         "patient_id": patient,
         "study_id": f"study-{patient}",
         "side": side,
-    }
-    row |= {
         "view": "MLO",
         "rows": SIZE,
         "cols": SIZE,
@@ -92,6 +136,7 @@ def _image_row(
         "geometry": "",
         "source": "test",
         "split": str(split),
+        "pixel_sha": archive.put_pixels(pixels),
     }
     masked = {
         "image_id": image_id,
@@ -99,12 +144,12 @@ def _image_row(
         "num_lesions": int(mask.any()),
         "area_px": int(mask.sum()),
     }
-    return row | {"pixel_sha": archive.put_pixels(pixels)}, masked
+    return image, masked
 
 
 @pytest.fixture(scope="session")
 def killing(ray_cluster: Path) -> Killing:
-    """Return a context in which the first worker of an actor's class is killed, as the kernel does when memory is short.
+    """Return a context in which the first worker of an actor's class is killed, as the kernel does if memory is short.
 
     A worker of the session's own cluster: others on the machine are not ours to kill.
     """
@@ -113,7 +158,7 @@ def killing(ray_cluster: Path) -> Killing:
     def kill(
         actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0
     ) -> Iterator[None]:
-        """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets the process's id."""
+        """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets its id."""
         over = threading.Event()
 
         def watch() -> None:
@@ -136,7 +181,7 @@ def killing(ray_cluster: Path) -> Killing:
 
 
 def _workers(actor: str, cluster: Path) -> list[int]:
-    """Return the processes under the cluster's raylet that have worked for the actor, once they are past its `__init__`."""
+    """Return the processes under the cluster's raylet that have worked for the actor, once they are past `__init__`."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

@@ -1,34 +1,46 @@
+"""Inference through Ray: one row an image, the same bytes whatever is killed and whatever the resources are."""
+
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from actors.predictor import Predictor, PredictorConfig
+from actors.shard_predictor import ShardFacts
 from pipelines import infer
 from pipelines.workers.decode import decode_pairs
 from system.archive import Archive
-from system.schemas import PAIRS
-from system.schemas import PREDICTIONS
-from system.imaging import ImagingConfig
+from system.errors import UserError
+from system.imaging import ImagingConfig, decode_png
 from system.records import image_key
 from system.refine import CrfParams, InferConfig, RefineConfig
+from system.resources import InferResources
+from system.run.results import InferResult
 from system.run.stage import Stage
+from system.schemas import PAIRS, PREDICTIONS
+from tests.pipelines.fixture_types import Killing
 
 SIZE = 64
+IMAGE_BYTES = 2 * SIZE * SIZE
 PATIENCE_S = 180
 CONFIG = InferConfig(
     batch_pairs=2,
     refine=RefineConfig(params=CrfParams().scaled(0.1), candidate_threshold=0.02, min_candidate_px=4),
     precision="fp32",
-    predictor_cpus=0.5,
-    decode_cpus=0.25,
 )
+RESOURCES = InferResources(predictor_cpus=0.5, decode_cpus=0.25)
+SHARDED = RESOURCES.changed(shard_bytes=1)  # one batch a shard
+NUM_SHARDS, NUM_IMAGES = 20, 79  # of `many`
 
 
 DRIVER = """
@@ -38,28 +50,36 @@ import pyarrow.parquet as pq
 import ray
 from pipelines import infer
 from system.refine import InferConfig
+from system.resources import InferResources
+from system.run.results import InferResult
 from system.run.stage import Stage
 
-pairs, archive, checkpoint, run, config = sys.argv[1:]
+pairs, archive, checkpoint, run, config, resources = sys.argv[1:]
 ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=100 * 1024**2)
-infer.run(pq.read_table(pairs), archive_uri=archive, checkpoint=Path(checkpoint), config=InferConfig.model_validate_json(config),
-          stage=Stage(Path(run), "predictions"), mask_threshold=0.4, keep_maps="all")
+infer.whole_maps(
+    pq.read_table(pairs),
+    archive_uri=archive,
+    checkpoint=Path(checkpoint),
+    config=InferConfig.model_validate_json(config),
+    resources=InferResources.model_validate_json(resources),
+    stage=Stage(Path(run), "predictions", InferResult),
+)
 """
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory):
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     return Archive.create(str(tmp_path_factory.mktemp("archive")), imaging=ImagingConfig(height_px=SIZE, width_px=SIZE))
 
 
-def put(archive, seed):
+def put(archive: Archive, seed: int) -> str:
     pixels = np.zeros((SIZE, SIZE), dtype=np.uint16)
     pixels[4:60, :40] = np.random.default_rng(seed).integers(5000, 60000, (56, 40))
     return archive.put_pixels(pixels)
 
 
-def pair(archive, number, *, right=True):
-    row = {
+def pair(archive: Archive, number: int, *, right: bool = True) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "pair_key": image_key(f"pair{number}"),
         "study_id": f"study{number}",
         "patient_id": f"patient{number}",
@@ -72,16 +92,26 @@ def pair(archive, number, *, right=True):
     return row
 
 
-def table(rows):
+def table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=PAIRS)
 
 
-def damage(archive, sha):
+def damage(archive: Archive, sha: str) -> None:
     path = Path(archive.uri) / "pixels" / sha[:2] / f"{sha}.png"
     path.write_bytes(path.read_bytes()[:60])
 
 
-def test_decoding_gives_the_stored_pixels_and_nothing_for_a_missing_breast(archive):
+def predictions_of(run: Path, name: str = "predictions") -> Stage[InferResult]:
+    return Stage(run, name, InferResult)
+
+
+def all_rows(stage: Stage[InferResult]) -> pa.Table:
+    """Return all rows of a finished stage, by image_key."""
+    tables = [pq.ParquetFile(path).read() for path in stage.paths()]
+    return pa.concat_tables([PREDICTIONS.empty_table(), *tables]).sort_by("image_key")
+
+
+def test_decoding_gives_the_stored_pixels_and_nothing_for_a_missing_breast(archive: Archive) -> None:
     row = pair(archive, 1, right=False)
     decoded = decode_pairs(table([row]), archive=archive).to_pylist()[0]
     assert decoded["left_pixels"] == archive.pixels(row["left_sha"]).tobytes()
@@ -89,7 +119,7 @@ def test_decoding_gives_the_stored_pixels_and_nothing_for_a_missing_breast(archi
     assert decoded["error"] is None
 
 
-def test_what_cannot_be_read_is_named_by_side_and_code(archive):
+def test_what_cannot_be_read_is_named_by_side_and_code(archive: Archive) -> None:
     absent, damaged, other = pair(archive, 20), pair(archive, 21), pair(archive, 22)
     absent["left_sha"] = "0" * 64
     damage(archive, damaged["right_sha"])
@@ -103,92 +133,206 @@ def test_what_cannot_be_read_is_named_by_side_and_code(archive):
     assert decoded["left_pixels"].null_count == decoded["right_pixels"].null_count == 3
 
 
-def test_shards_hold_whole_batches_of_pairs_in_order_of_their_keys(archive):
+def test_shards_hold_whole_batches_of_pairs_in_order_of_their_keys(archive: Archive) -> None:
     pairs = table([pair(archive, number) for number in (3, 1, 2)])
-    shards = infer.split_shards(pairs, image_bytes=2 * SIZE * SIZE, config=CONFIG)
+    padded = infer.pad_pairs(pairs, batch_pairs=CONFIG.batch_pairs)
+    shards = infer.cut_shards(padded, size=size_of_shards(len(padded), RESOURCES))
     assert [len(shard) for shard in shards] == [2, 2]
+    assert [shard["shard"].to_pylist() for shard in shards] == [[0, 0], [1, 1]]
+    assert [shard["shard_rows"].to_pylist() for shard in shards] == [[2, 2], [2, 2]]
     keys = pa.concat_tables(shards)["pair_key"].to_pylist()
     assert keys[:3] == sorted(pairs["pair_key"].to_pylist())
     assert shards[-1]["left_id"].to_pylist()[-1] == ""
 
 
-def test_shards_stay_below_their_bytes(archive):
+def size_of_shards(num_pairs: int, resources: InferResources) -> int:
+    return infer.shard_size(num_pairs, batch_pairs=CONFIG.batch_pairs, image_bytes=IMAGE_BYTES, resources=resources)
+
+
+def test_shards_stay_below_their_bytes(archive: Archive) -> None:
     pairs = table([pair(archive, 1) | {"pair_key": number} for number in range(400)])
-    image_bytes = 2 * SIZE * SIZE
-    config = CONFIG.model_copy(update={"shard_bytes": 8 * image_bytes})  # 4 pairs
-    assert {len(shard) for shard in infer.split_shards(pairs, image_bytes=image_bytes, config=config)} == {4}
-    assert {len(shard) for shard in infer.split_shards(pairs, image_bytes=image_bytes, config=CONFIG)} == {50}
+    padded = infer.pad_pairs(pairs, batch_pairs=CONFIG.batch_pairs)
+    for resources, num_pairs in ((RESOURCES.changed(shard_bytes=8 * IMAGE_BYTES), 4), (RESOURCES, 50)):
+        shards = infer.cut_shards(padded, size=size_of_shards(len(padded), resources))
+        assert {len(shard) for shard in shards} == {num_pairs}
 
 
-def test_a_checkpoint_of_another_size_is_refused_before_anything_runs(archive, checkpoint, tmp_path):
+def test_a_checkpoint_of_another_size_is_refused_before_anything_runs(
+    archive: Archive, checkpoint: Path, tmp_path: Path
+) -> None:
     larger = Archive.create(str(tmp_path / "larger"), imaging=ImagingConfig(height_px=96, width_px=64))
-    with pytest.raises(ValueError, match="trained on 64 x 64 px, the archive keeps 96 x 64"):
-        infer_into(Stage(tmp_path, "predictions"), table([pair(archive, 1)]), archive=larger, checkpoint=checkpoint)
+    with pytest.raises(UserError, match="trained on 64 x 64 px, the archive keeps 96 x 64"):
+        infer_into(predictions_of(tmp_path), table([pair(archive, 1)]), archive=larger, checkpoint=checkpoint)
 
 
-def infer_into(stage, pairs, *, archive, checkpoint, config=CONFIG):
-    return infer.run(
-        pairs,
-        archive_uri=archive.uri,
-        checkpoint=checkpoint,
-        config=config,
-        stage=stage,
-        mask_threshold=0.4,
-        keep_maps="all",
+def infer_into(
+    stage: Stage[InferResult],
+    pairs: pa.Table,
+    *,
+    archive: Archive,
+    checkpoint: Path,
+    resources: InferResources = RESOURCES,
+) -> InferResult:
+    return infer.whole_maps(
+        pairs, archive_uri=archive.uri, checkpoint=checkpoint, config=CONFIG, resources=resources, stage=stage
     )
 
 
-@pytest.mark.ray
-def test_every_image_gets_one_row_and_a_corrupt_file_costs_its_pair_only(ray_cluster, archive, checkpoint, tmp_path):
-    rows = [pair(archive, number) for number in range(30, 35)] + [pair(archive, 35, right=False)]
-    sound = Stage(tmp_path, "sound")
-    infer_into(sound, table(rows), archive=archive, checkpoint=checkpoint)
-    damage(archive, rows[2]["left_sha"])
-    stage = Stage(tmp_path, "predictions")
-    manifest = infer_into(stage, table(rows[::-1]), archive=archive, checkpoint=checkpoint)
-
-    expected = {row["image_id"]: row for row in infer.read_predictions(sound).to_pylist()}
-    found = infer.read_predictions(stage)
-    assert found.schema == PREDICTIONS
-    assert found["image_key"].to_pylist() == sorted(image_key(name) for name in expected)
-    bad = {row["image_id"]: row["error"] for row in found.to_pylist() if row["error"]}
-    assert bad == {"left32": "left breast: pixels_damaged", "right32": "left breast: pixels_damaged"}
-    assert all(row == expected[row["image_id"]] for row in found.to_pylist() if not row["error"])
-    assert (manifest.rows, manifest.metrics["errors"]) == (11, 2)
-    assert manifest.metrics["images_per_s"] > 0
-    assert sorted(manifest.files) == [f"part_{number:06d}.parquet" for number in range(len(manifest.files))]
-    assert infer_into(stage, table(rows), archive=archive, checkpoint=checkpoint) == manifest  # done is done
-
-
-def test_no_pairs_give_a_finished_stage_without_rows(archive, checkpoint, tmp_path):
-    stage = Stage(tmp_path, "predictions")
-    assert infer_into(stage, PAIRS.empty_table(), archive=archive, checkpoint=checkpoint).rows == 0
-    assert infer.read_predictions(stage).schema == PREDICTIONS
-
-
 @pytest.fixture(scope="module")
-def many(archive, tmp_path_factory):
-    """Forty pairs in twenty shards."""
+def many(archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty pairs in twenty shards; one pair lacks its right breast."""
     path = tmp_path_factory.mktemp("pairs") / "pairs.parquet"
-    pq.write_table(table([pair(archive, number) for number in range(100, 140)]), path)
+    pq.write_table(table([pair(archive, number, right=number != 105) for number in range(100, 140)]), path)
     return path
 
 
-SHARDED = CONFIG.model_copy(update={"shard_bytes": 1})
-
-
 @pytest.fixture(scope="module")
-def calm(ray_cluster, archive, checkpoint, many, tmp_path_factory):
-    stage = Stage(tmp_path_factory.mktemp("calm"), "predictions")
-    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+def calm(
+    ray_cluster: Path, archive: Archive, checkpoint: Path, many: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Stage[InferResult]:
+    """These pairs, inferred by one predictor in one go."""
+    stage = predictions_of(tmp_path_factory.mktemp("calm"))
+    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=SHARDED)
     return stage
 
 
 @pytest.mark.ray
-def test_killing_a_predictor_midway_changes_no_byte(calm, archive, checkpoint, many, tmp_path, killing):
-    stage, killed = Stage(tmp_path, "predictions"), []
+def test_every_image_gets_one_row_and_a_corrupt_file_costs_its_pair_only(
+    calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
+) -> None:
+    archive = Archive.open(str(shutil.copytree(archive.uri, tmp_path / "archive")))
+    rows = pq.read_table(many).to_pylist()
+    damage(archive, rows[2]["left_sha"])
+    stage = predictions_of(tmp_path)
+    result = infer_into(stage, table(rows[::-1]), archive=archive, checkpoint=checkpoint)
+
+    expected = {row["image_id"]: row for row in all_rows(calm).to_pylist()}
+    assert expected.keys() == images_of(table(rows))
+    found = all_rows(stage)
+    assert found.schema == PREDICTIONS
+    assert found["image_key"].to_pylist() == sorted(image_key(name) for name in expected)
+    bad = {row["image_id"]: row["error"] for row in found.to_pylist() if row["error"]}
+    assert bad == {"left102": "left breast: pixels_damaged", "right102": "left breast: pixels_damaged"}
+    assert all(row == expected[row["image_id"]] for row in found.to_pylist() if not row["error"])
+    assert (result.num_images, result.num_errors) == (NUM_IMAGES, 2)
+    assert result.images_per_s > 0
+    manifest = stage.manifest()
+    assert manifest is not None
+    assert list(manifest.files) == [f"part_{number:06d}.parquet" for number in range(len(manifest.files))]
+    assert manifest.result == result
+    assert infer_into(stage, table(rows), archive=archive, checkpoint=checkpoint) == result  # done is done
+
+
+def test_no_pairs_give_a_finished_stage_without_rows(archive: Archive, checkpoint: Path, tmp_path: Path) -> None:
+    stage = predictions_of(tmp_path)
+    assert infer_into(stage, PAIRS.empty_table(), archive=archive, checkpoint=checkpoint).num_images == 0
+    assert stage.finished
+    assert all_rows(stage).schema == PREDICTIONS
+
+
+@pytest.mark.ray
+def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_the_config(
+    calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
+) -> None:
+    pairs = pq.read_table(many).sort_by("pair_key").slice(0, 8)
+    whole = {row["image_key"]: row for row in all_rows(calm).to_pylist() if row["image_id"] in images_of(pairs)}
+    threshold = float(np.median([row["peak"] for row in whole.values()]))  # so that half of the images can have a mask
+    stage = predictions_of(tmp_path)
+    result = infer.for_mining(
+        pairs,
+        archive_uri=archive.uri,
+        checkpoint=checkpoint,
+        config=CONFIG,
+        resources=RESOURCES,
+        mask_threshold=threshold,
+        stage=stage,
+    )
+    rows = {row["image_key"]: row for row in all_rows(stage).to_pylist()}
+    assert rows.keys() == whole.keys()
+    masked = {key for key, row in rows.items() if row["mask_area_px"]}
+    assert 0 < len(masked) == result.num_masked < len(rows)
+    assert {key for key, row in rows.items() if row["map_png"]} == masked
+    assert {decode_png(rows[key]["map_png"]).dtype for key in masked} == {np.dtype(np.uint8)}
+    assert {decode_png(row["map_png"]).dtype for row in whole.values()} == {np.dtype(np.uint16)}
+
+    with_crf, without = (
+        masks_of(pairs, refine, mask_threshold=threshold, archive=archive, checkpoint=checkpoint)
+        for refine in (CONFIG.refine, CONFIG.refine.changed(backend="none"))
+    )
+    assert {key: row["mask_png"] for key, row in rows.items()} == with_crf != without
+    manifest = stage.manifest()
+    assert manifest is not None
+    assert manifest.settings["refine"] == CONFIG.refine.model_dump(mode="json")
+    assert manifest.settings["mask_threshold"] == threshold
+
+
+def images_of(pairs: pa.Table) -> set[str]:
+    return {*pairs["left_id"].to_pylist(), *pairs["right_id"].to_pylist()} - {""}
+
+
+def masks_of(
+    pairs: pa.Table, refine: RefineConfig, *, mask_threshold: float, archive: Archive, checkpoint: Path
+) -> dict[int, bytes | None]:
+    """Return image_key -> mask_png as a predictor in this process gives it."""
+    settings = PredictorConfig(
+        height_px=SIZE,
+        width_px=SIZE,
+        batch_pairs=CONFIG.batch_pairs,
+        mask_threshold=mask_threshold,
+        precision="fp32",
+        refine=refine,
+    )
+    decoded = decode_pairs(infer.pad_pairs(pairs, batch_pairs=CONFIG.batch_pairs), archive=archive)
+    batch = {name: np.array(decoded[name].to_pylist(), dtype=object) for name in decoded.column_names}
+    rows = Predictor(str(checkpoint), settings.model_dump(mode="json"))(batch).to_pylist()
+    return {row["image_key"]: row["mask_png"] for row in rows}
+
+
+@pytest.mark.ray
+def test_an_inference_begun_with_twelve_predictors_is_taken_up_again_with_one_and_no_shard_is_done_again(
+    calm: Stage[InferResult],
+    archive: Archive,
+    checkpoint: Path,
+    many: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With one predictor from the beginning there would be 7 shards in place of 20, under the same names."""
+    twelve, one = RESOURCES.changed(num_predictors=12), RESOURCES.changed(num_predictors=1)
+    stage, pairs = predictions_of(tmp_path), pq.read_table(many)
+    done = [f"part_{number:06d}.parquet" for number in (0, 1, 2, 7, 19)]
+
+    def stop_early(shards: list[pa.Table], folder: Path, **_: object) -> Iterator[ShardFacts]:
+        """Write what the predictors have written when the driver dies."""
+        assert len(shards) == NUM_SHARDS
+        for name in done:
+            shutil.copyfile(calm.path(name), folder / name)
+        raise RuntimeError("the driver died")
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(infer, "_stream", stop_early)
+        with pytest.raises(RuntimeError, match="the driver died"):
+            infer_into(stage, pairs, archive=archive, checkpoint=checkpoint, resources=twelve)
+    assert not stage.finished
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in written(stage)}
+    assert list(before) == done
+
+    result = infer_into(stage, pairs, archive=archive, checkpoint=checkpoint, resources=one)
+    after = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in stage.paths()}
+    assert {name: after[name] for name in done} == before
+    assert result.num_earlier_shards == len(done)
+    assert contents(stage) == contents(calm)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_killing_a_predictor_midway_changes_no_byte(
+    calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path, killing: Killing
+) -> None:
+    stage, killed = predictions_of(tmp_path), []
     with killing("(ShardPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
-        infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+        infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=SHARDED)
         assert killed, "no predictor was killed while there was work"
     assert contents(stage) == contents(calm)
 
@@ -196,54 +340,65 @@ def test_killing_a_predictor_midway_changes_no_byte(calm, archive, checkpoint, m
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_killed_driver_goes_on_with_the_shards_that_are_missing(
-    calm, archive, checkpoint, many, tmp_path, ray_environment
-):
-    stage = Stage(tmp_path, "predictions")
-    command = [sys.executable, "-c", DRIVER, many, archive.uri, checkpoint, tmp_path, SHARDED.model_dump_json()]
-    driver = subprocess.Popen([str(word) for word in command], env=dict(ray_environment))
+    calm: Stage[InferResult],
+    archive: Archive,
+    checkpoint: Path,
+    many: Path,
+    tmp_path: Path,
+    ray_environment: Mapping[str, str],
+) -> None:
+    stage = predictions_of(tmp_path)
+    settings = [CONFIG.model_dump_json(), SHARDED.model_dump_json()]
+    command = [sys.executable, "-c", DRIVER, many, archive.uri, checkpoint, tmp_path, *settings]
+    driver = subprocess.Popen([str(part) for part in command], env=dict(ray_environment))
     kill_when(driver, lambda: len(written(stage)) >= 3)
     before = {path.name: path.stat().st_mtime_ns for path in written(stage)}
     assert stage.manifest() is None
 
-    manifest = infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=SHARDED)
+    result = infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=SHARDED)
     assert contents(stage) == contents(calm)
     assert {path.name: path.stat().st_mtime_ns for path in stage.paths() if path.name in before} == before
-    assert manifest.metrics["shards_from_earlier_starts"] == len(before) < 20
-    assert manifest.metrics["images"] == 80
+    assert result.num_earlier_shards == len(before) < NUM_SHARDS
+    assert result.num_images == NUM_IMAGES
 
 
 @pytest.mark.ray
-def test_two_calls_at_once_and_a_growing_pool_give_the_same_bytes(calm, archive, checkpoint, many, tmp_path):
-    config = SHARDED.model_copy(update={"calls_at_once": 2, "max_predictors": 2})
-    stage = Stage(tmp_path, "predictions")
-    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, config=config)
+def test_two_calls_at_once_and_a_growing_pool_give_the_same_bytes(
+    calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
+) -> None:
+    resources = SHARDED.changed(calls_at_once=2, max_predictors=2)
+    stage = predictions_of(tmp_path)
+    infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=resources)
     assert contents(stage) == contents(calm)
 
 
 @pytest.mark.ray
-def test_gpus_that_no_node_has_are_refused_instead_of_waited_for(ray_cluster, archive, checkpoint, tmp_path):
-    config = CONFIG.model_copy(update={"predictor_gpus": 0.5})
+@pytest.mark.usefixtures("ray_cluster")
+def test_gpus_that_no_node_has_are_refused_instead_of_waited_for(
+    archive: Archive, checkpoint: Path, tmp_path: Path
+) -> None:
     with pytest.raises(
-        ValueError, match=r"infer\.predictor_gpus is 0\.5, but no node of the cluster has a GPU: set it to 0"
+        UserError,
+        match=r"resources\.infer\.predictor_gpus is 0\.5, but no node of the cluster has a GPU: set it to 0",
     ):
         infer_into(
-            Stage(tmp_path, "predictions"),
+            predictions_of(tmp_path),
             table([pair(archive, 1)]),
             archive=archive,
             checkpoint=checkpoint,
-            config=config,
+            resources=RESOURCES.changed(predictor_gpus=0.5),
         )
 
 
-def written(stage):
+def written(stage: Stage[InferResult]) -> list[Path]:
     return sorted(stage.folder.glob("attempt_*/part_*.parquet"))
 
 
-def contents(stage):
+def contents(stage: Stage[InferResult]) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in stage.paths()}
 
 
-def kill_when(driver, condition):
+def kill_when(driver: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert driver.poll() is None, "the driver ended before it could be killed"

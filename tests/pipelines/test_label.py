@@ -1,3 +1,5 @@
+"""Labelling through Ray: models fine-tuned once, every report labelled, and only what is new read again."""
+
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,31 +9,36 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import label
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.errors import UserError
 from system.imaging import ImagingConfig
 from system.phantom.reports import write_report
 from system.phantom.truth import BreastTruth, MassShape, MassTruth
 from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
 from system.reports.annotated import read_reports
+from system.resources import ReportResources
+from system.run.results import LabelResult
 from system.run.stage import Stage
+from tests.pipelines.fixture_types import Killing
 
 # Ray Data sets its own deprecated options when it copies its context.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:ray.data.context", "ignore::UserWarning:ray.data.context"
 )
 
-NUM_LABELLED, NUM_WEAK = 18, 7
+NUM_ANNOTATED, NUM_WEAK = 18, 7
 WORKING_S = 0.3  # that a labeler works before it is killed
 SIDELESS = "Mass. BI-RADS 5."
 TINY = ReportConfig.small_encoder(
     small=SmallEncoderConfig(hidden_size=8, num_heads=2, num_layers=1),
     epochs=1,
     max_tokens=48,
-    fits_at_once=1,
     label_batch_size=4,
 )
+RESOURCES = ReportResources(fits_at_once=1)
 
 
 def report_row(study: str, index: int, *, version: int = 1, status: str = "final") -> dict[str, Any]:
@@ -52,7 +59,7 @@ def image_row(study: str, side: str, split: str) -> dict[str, Any]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
     made = Archive.create(str(tmp_path_factory.mktemp("label") / "archive"), imaging=ImagingConfig())
     strong, weak = (
-        [f"strong{index:02d}" for index in range(NUM_LABELLED)],
+        [f"strong{index:02d}" for index in range(NUM_ANNOTATED)],
         [f"weak{index}" for index in range(NUM_WEAK)],
     )
     images = [image_row(study, side, "strong") for study in strong for side in "LR"] + [
@@ -79,12 +86,10 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 
 
 @pytest.fixture(scope="module")
-def stage(ray_cluster: Path, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """The archive labelled once; teaching takes the time of these tests."""
-    from pipelines import label
-
+def stage(ray_cluster: Path, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Stage[LabelResult]:
+    """The archive labelled once; fine-tuning takes the time of these tests."""
     out = tmp_path_factory.mktemp("labelled")
-    label.run(archive.uri, config=TINY, stage=label.following(out))
+    label.run(archive.uri, config=TINY, resources=RESOURCES, stage=label.following(out))
     found = label.latest(out)
     assert found
     return found
@@ -92,16 +97,18 @@ def stage(ray_cluster: Path, archive: Archive, tmp_path_factory: pytest.TempPath
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none(archive, stage):
-    from pipelines import label
-
-    manifest = label.manifest_of(stage)
+def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none(
+    archive: Archive, stage: Stage[LabelResult]
+) -> None:
+    manifest = stage.manifest()
+    assert manifest is not None
+    result = manifest.result
 
     labels = labels_of(archive)
     assert np.isnan(labels.loc[("withdrawn", "L"), "p_mass"])
     assert labels.loc["no side", "p_mass"].isna().tolist() == [True, True]
     labels = labels.drop(("withdrawn", "L")).drop("no side")
-    studies = {f"strong{index:02d}" for index in range(NUM_LABELLED)} | {f"weak{index}" for index in range(NUM_WEAK)}
+    studies = {f"strong{index:02d}" for index in range(NUM_ANNOTATED)} | {f"weak{index}" for index in range(NUM_WEAK)}
     assert set(labels.index) == {(study, side) for study in studies for side in "LR"}
     assert labels["p_mass"].between(0, 1).all()
     assert labels.loc["weak0", "model"].str.endswith("/mean").all()
@@ -112,63 +119,63 @@ def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none
     truth = held_out.set_index(["study_id", "side"])["truth"]
     assert truth[("strong00", "R")] == 1
     assert truth[("strong00", "L")] == 0
-    assert manifest.metrics["left"]["num_breasts"] == NUM_LABELLED
-    assert manifest.metrics["left"]["rules"]["accuracy"] == 1
-    assert set(manifest.metrics["right"]["by_language"]) == {"en", "zh"}
-    assert manifest.metrics["no_side"] == 1
+    assert result.sides["left"].models.num_breasts == NUM_ANNOTATED
+    assert result.sides["left"].rules.accuracy == 1
+    assert set(result.sides["right"].by_language) == {"en", "zh"}
+    assert result.num_no_side == 1
     kept = [name for name in manifest.files if name.endswith("model.safetensors")]
     assert len(kept) == 7  # six models and what they started from
     assert not [name for name in manifest.files if name.endswith((".bin", ".pt", ".pkl"))]
 
     before = archive.versions()["labels"]
-    assert label.run(archive.uri, config=TINY, stage=stage) == manifest
+    assert label.run(archive.uri, config=TINY, resources=RESOURCES, stage=stage) == result
     assert archive.versions()["labels"] == before
 
 
-def labels_of(archive: Archive):
+def refresh(archive: Archive, stage: Stage[LabelResult]) -> label.LabelRefresh:
+    return label.refresh(archive.uri, config=TINY, resources=RESOURCES, stage=stage)
+
+
+def labels_of(archive: Archive) -> Any:
+    """Return the table as a DataFrame by study and side; pandas' types do not know what its `loc` gives."""
     return archive.table("labels").to_pandas().set_index(["study_id", "side"]).sort_index()
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_only_what_is_new_or_changed_is_read_again_and_a_taught_report_by_its_folds_model_alone(
-    archive, stage, tmp_path
-):
-    from pipelines import label
-
+def test_only_what_is_new_or_changed_is_read_again_and_a_report_of_the_fine_tuning_by_its_folds_model_alone(
+    archive: Archive, stage: Stage[LabelResult], tmp_path: Path
+) -> None:
     archive = Archive.open(str(shutil.copytree(archive.uri, tmp_path / "archive")))
     before = labels_of(archive)
-    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.LabelRefresh(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+    assert refresh(archive, stage) == label.LabelRefresh(0, NUM_ANNOTATED + NUM_WEAK + 1, 0)
     assert labels_of(archive).equals(before)
 
-    same_words = {
-        key: archive.table("reports").to_pylist()[0][key] for key in ("study_id", "description", "impression")
-    }
+    same_text = {key: archive.table("reports").to_pylist()[0][key] for key in ("study_id", "description", "impression")}
     new = [
         report_row("weak0", 3, version=2),  # another text
         report_row("weak1", 0, version=2, status="withdrawn"),
         report_row("tonight", 2),
-        report_row(same_words["study_id"], 0, version=2) | same_words,  # a report that taught, sent again as it was
+        report_row(same_text["study_id"], 0, version=2)
+        | same_text,  # a report of the fine-tuning, sent again as it was
     ]
     archive.upsert("reports", pa.Table.from_pylist(new, schema=SCHEMAS["reports"]))
-    assert label.refresh(archive.uri, config=TINY, stage=stage).num_read == 3
+    assert refresh(archive, stage).num_labelled == 3
     after = labels_of(archive)
     assert after.loc["weak1", "p_mass"].isna().all()
     assert after.loc["tonight", "p_mass"].between(0, 1).all()
     assert (after.loc["weak0", "p_mass"] != before.loc["weak0", "p_mass"]).all()
-    assert after.loc[same_words["study_id"], "p_mass"].to_numpy() == pytest.approx(
-        before.loc[same_words["study_id"], "p_mass"].to_numpy(), abs=1e-6
+    assert after.loc[same_text["study_id"], "p_mass"].to_numpy() == pytest.approx(
+        before.loc[same_text["study_id"], "p_mass"].to_numpy(), abs=1e-6
     )
-    untouched = before.drop(["weak0", "weak1", same_words["study_id"]])
+    untouched = before.drop(["weak0", "weak1", same_text["study_id"]])
     assert after.loc[untouched.index].equals(untouched)
-    assert label.refresh(archive.uri, config=TINY, stage=stage) == label.LabelRefresh(0, NUM_LABELLED + NUM_WEAK + 1, 0)
+    assert refresh(archive, stage) == label.LabelRefresh(0, NUM_ANNOTATED + NUM_WEAK + 1, 0)
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_killing_a_labeler_midway_changes_no_label(stage, killing):
-    from pipelines import label
-
+def test_killing_a_labeler_midway_changes_no_label(stage: Stage[LabelResult], killing: Killing) -> None:
     models = stage.path("report_models.json").parent.resolve()
     reports = read_reports(
         pa.Table.from_pylist([report_row(f"r{at:04d}", at) for at in range(600)], schema=SCHEMAS["reports"]),
@@ -176,20 +183,24 @@ def test_killing_a_labeler_midway_changes_no_label(stage, killing):
     )
     rows = label.to_rows(reports, np.arange(600), np.full(600, -1, np.int8))
 
-    calm = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
-    killed = []
+    labeling = label.Labeling(models, stage.result().models, TINY, RESOURCES)
+    calm = pa.concat_tables(label.read_by_labelers(rows, labeling)).sort_by("study_id")
+    killed: list[int] = []
     with killing("(Labeler)", into=killed, after_s=WORKING_S):
-        disturbed = pa.concat_tables(label.ask_labelers(rows, models=models, config=TINY)).sort_by("study_id")
+        disturbed = pa.concat_tables(label.read_by_labelers(rows, labeling)).sort_by("study_id")
         assert killed, "no labeler was killed while there was work"
     assert disturbed.equals(calm)
 
 
 @pytest.mark.ray
 def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named(
-    ray_cluster, archive, tmp_path, monkeypatch
-):
-    from pipelines import label
-
+    ray_cluster: Path, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match=r"^reports\.encoder: hfl/chinese-roberta-wwm-ext is no local folder"):
-        label.run(archive.uri, config=ReportConfig(), stage=Stage(tmp_path / "run", "labels"))
+    with pytest.raises(UserError, match=r"^reports\.encoder: hfl/chinese-roberta-wwm-ext is no local folder"):
+        label.run(
+            archive.uri,
+            config=ReportConfig(),
+            resources=RESOURCES,
+            stage=Stage(tmp_path / "run", "labels", LabelResult),
+        )

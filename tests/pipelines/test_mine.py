@@ -1,3 +1,5 @@
+"""Mining through its actor: pools and what moved, whatever is killed and whichever driver was replaced."""
+
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,12 +11,16 @@ import ray
 
 from actors.miner import Miner
 from pipelines import mine
+from pipelines.workers.infer_summary import summarise
 from system.archive.tables import SCHEMAS
-from system.schemas import PREDICTIONS
-from system.mining import P0Schedule, Shard, labels_since, read_pool, verdicts_of
+from system.errors import UserError
+from system.mining import P0Schedule, QuadrantCounts, Shard, labels_since, read_pool, verdicts_of
+from system.mining.columns_in import read_columns
 from system.mining.journal import Superseded
 from system.records import Quadrant, image_key
-from system.run.stage import Stage
+from system.run.results import InferResult, Pool, PoolsResult
+from system.run.stage import Stage, Written
+from system.schemas import PREDICTIONS
 
 SIDES = ("L", "R")
 VIEWS = ("CC", "MLO")
@@ -45,34 +51,46 @@ def make_labels(p_mass: Mapping[tuple[str, str], float | None]) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMAS["labels"])
 
 
+def predictions_of(run: Path, name: str = "predictions") -> Stage[InferResult]:
+    return Stage(run, name, InferResult)
+
+
+def pools_of(run: Path, name: str = "pools") -> Stage[PoolsResult]:
+    return Stage(run, name, PoolsResult)
+
+
 def write_predictions(
-    stage: Stage, images: pa.Table, *, masked: set[str], failed: frozenset[str] = frozenset(), num_files: int = 2
+    stage: Stage[InferResult],
+    images: pa.Table,
+    *,
+    masked: set[str],
+    failed: frozenset[str] = frozenset(),
+    num_files: int = 2,
 ) -> None:
-    facts = []
+    rows = []
     for image in images.to_pylist():
         name = image["image_id"]
         png = name.encode() if name in masked else None
-        fact = {column: image[column] for column in ("image_key", "image_id", "study_id", "side", "view")}
-        fact |= {"score": 0.7, "mask_area_px": 9 if png else 0, "map_png": png, "mask_png": png}
+        row = {column: image[column] for column in ("image_key", "image_id", "study_id", "side", "view")}
+        row |= {"score": 0.7, "mask_area_px": 9 if png else 0, "map_png": png, "mask_png": png}
         if name in failed:
-            fact |= {"score": None, "mask_area_px": None, "error": "truncated"}
-        facts.append(dict.fromkeys(PREDICTIONS.names) | fact)
+            row |= {"score": None, "mask_area_px": None, "error": "truncated"}
+        rows.append(dict.fromkeys(PREDICTIONS.names) | row)
 
-    def write(attempt: Path) -> tuple[list[Path], dict]:
-        files = []
-        for number in range(num_files):
-            files.append(attempt / f"part_{number}.parquet")
-            pq.write_table(pa.Table.from_pylist(facts[number::num_files], schema=PREDICTIONS), files[-1])
-        return files, {"rows": len(facts)}
+    def write(attempt: Path) -> Written[InferResult]:
+        files = [attempt / f"part_{number}.parquet" for number in range(num_files)]
+        for number, path in enumerate(files):
+            pq.write_table(pa.Table.from_pylist(rows[number::num_files], schema=PREDICTIONS), path)
+        return Written(summarise(files, [], began_s=0, ended_s=0), files=files)
 
     stage.once(write)
 
 
 def test_a_breasts_label_goes_to_both_its_views_and_failed_images_are_left_out(tmp_path: Path) -> None:
     images = make_images(2)
-    stage = Stage(tmp_path, "round_01/predictions")
+    stage = predictions_of(tmp_path)
     write_predictions(stage, images, masked={"s0LCC"}, failed=frozenset({"s0RCC", "s0RMLO"}), num_files=1)
-    columns, num_errors = mine.read_columns(
+    columns, num_errors = read_columns(
         stage.paths()[0], labels=make_labels({("s0", "L"): 0.99, ("s1", "R"): 0.02}), images=images
     )
     assert num_errors == 2
@@ -86,35 +104,35 @@ def test_a_breasts_label_goes_to_both_its_views_and_failed_images_are_left_out(t
 
 def test_a_file_of_failures_only_gives_no_rows(tmp_path: Path) -> None:
     images = make_images(1)
-    stage = Stage(tmp_path, "predictions")
+    stage = predictions_of(tmp_path)
     write_predictions(stage, images, masked=set(), failed=frozenset(images.column("image_id").to_pylist()), num_files=1)
-    columns, num_errors = mine.read_columns(stage.paths()[0], labels=make_labels({}), images=images)
+    columns, num_errors = read_columns(stage.paths()[0], labels=make_labels({}), images=images)
     assert (len(columns), num_errors) == (0, 4)
     assert columns.keys.dtype == np.int64
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_an_image_held_out_must_not_teach(tmp_path: Path, split: str) -> None:
-    stage = Stage(tmp_path, "predictions")
+    stage = predictions_of(tmp_path)
     write_predictions(stage, make_images(1), masked=set(), num_files=1)
-    with pytest.raises(ValueError, match="4 predicted images are held out for validation or test and must not teach"):
-        mine.read_columns(stage.paths()[0], labels=make_labels({}), images=make_images(1, split=split))
+    with pytest.raises(UserError, match="4 predicted images are held out for validation or test and must not teach"):
+        read_columns(stage.paths()[0], labels=make_labels({}), images=make_images(1, split=split))
 
 
 def test_an_image_unknown_to_the_archive_is_refused(tmp_path: Path) -> None:
-    stage = Stage(tmp_path, "predictions")
+    stage = predictions_of(tmp_path)
     write_predictions(stage, make_images(2), masked=set(), num_files=1)
-    with pytest.raises(ValueError, match="4 predicted images are not in the archive's version of this run"):
-        mine.read_columns(stage.paths()[0], labels=make_labels({}), images=make_images(1))
+    with pytest.raises(UserError, match="4 predicted images are not in the archive's version of this run"):
+        read_columns(stage.paths()[0], labels=make_labels({}), images=make_images(1))
 
 
 def test_a_breast_labelled_twice_is_refused(tmp_path: Path) -> None:
     images = make_images(1)
-    stage = Stage(tmp_path, "predictions")
+    stage = predictions_of(tmp_path)
     write_predictions(stage, images, masked=set(), num_files=1)
     labels = pa.concat_tables([make_labels({("s0", "L"): 0.9}), make_labels({("s0", "L"): 0.1})])
-    with pytest.raises(ValueError, match="labels name 1 breasts twice"):
-        mine.read_columns(stage.paths()[0], labels=labels, images=images)
+    with pytest.raises(UserError, match="labels name 1 breasts twice"):
+        read_columns(stage.paths()[0], labels=labels, images=images)
 
 
 LABELS = {("s0", "L"): 0.99, ("s0", "R"): 0.01, ("s1", "L"): 0.90, ("s1", "R"): 0.60}  # s2 has no report
@@ -122,74 +140,83 @@ LABELS = {("s0", "L"): 0.99, ("s0", "R"): 0.01, ("s1", "L"): 0.90, ("s1", "R"): 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_two_rounds_write_their_pools_and_say_what_moved(tmp_path: Path) -> None:
-    images, schedule = make_images(3), P0Schedule()
+def test_two_rounds_write_their_pools_and_what_moved(tmp_path: Path) -> None:
+    images = make_images(3)
     truth = pa.table(
         {"image_key": images["image_key"], "has_mass": [name == "s0LCC" for name in images["image_id"].to_pylist()]}
     )
+    results = []
     for number, masked in [(1, {"s0LCC", "s0RCC", "s1LMLO"}), (2, {"s0LCC", "s0LMLO"})]:
-        predictions = Stage(tmp_path, f"round_{number:02d}/predictions")
+        predictions = predictions_of(tmp_path, f"round_{number:02d}/predictions")
         write_predictions(predictions, images, masked=masked, failed=frozenset({"s1RCC", "s1RMLO"}))
-        manifest = mine.run(
+        stage = pools_of(tmp_path, f"round_{number:02d}/pools")
+        result = mine.run(
             predictions,
-            labels=make_labels(LABELS),
-            images=images,
-            schedule=schedule,
-            num_epochs=10,
-            stage=Stage(tmp_path, f"round_{number:02d}/pools"),
-            round=number,
-            truth=truth,
+            mine.Inputs(labels=make_labels(LABELS), images=images, truth=truth),
+            p0=P0Schedule().values(10),
+            round_number=number,
+            stage=stage,
         )
-        assert manifest.files == ["outlined.parquet", "pool_p0_0.85.arrow", "pool_p0_0.95.arrow"]
-        assert (manifest.rows, manifest.metrics["errors"], manifest.metrics["unlabelled"]) == (10, 2, 4)
+        manifest = stage.manifest()
+        assert manifest is not None
+        assert manifest.files == ("outlined.parquet", "pool_step_1.arrow", "pool_step_2.arrow")
+        assert (result.round, result.num_images, result.num_errors, result.num_unlabelled) == (number, 10, 2, 4)
+        assert [(pool.step, pool.p0, pool.file) for pool in result.pools] == [
+            (1, 0.95, "pool_step_1.arrow"),
+            (2, 0.85, "pool_step_2.arrow"),
+        ]
+        results.append(stage.result())  # as it is read back
 
-    first, second = (Stage(tmp_path, f"round_{number:02d}/pools").manifest() for number in (1, 2))
-    assert first is not None
-    assert second is not None
-    assert first.metrics["counts"] == {
-        "0.95": {"UNUSED": 6, "TP": 1, "FP": 1, "FN": 1, "TN": 1},
-        "0.85": {"UNUSED": 4, "TP": 2, "FP": 1, "FN": 2, "TN": 1},
+    first, second = results
+    assert [pool.counts for pool in first.pools] == [
+        QuadrantCounts(unused=6, tp=1, fp=1, fn=1, tn=1),
+        QuadrantCounts(unused=4, tp=2, fp=1, fn=2, tn=1),
+    ]
+    assert [pool.moved for pool in first.pools] == [{}, {}]
+    assert [pool.moved for pool in second.pools] == [
+        {"FN>TP": 1, "FP>TN": 1},
+        {"FN>TP": 1, "FP>TN": 1, "TP>FN": 1},
+    ]
+    assert [pool.reasons for pool in second.pools] == [{"map": 2}, {"map": 3}]
+    assert purity_of(second.pools[0]) == {
+        "TP": (2, 0.5),
+        "FP": (0, pytest.approx(float("nan"), nan_ok=True)),
+        "FN": (0, pytest.approx(float("nan"), nan_ok=True)),
     }
-    assert first.metrics["moved"] == {"0.95": {}, "0.85": {}}
-    assert second.metrics["moved"] == {"0.95": {"FN>TP": 1, "FP>TN": 1}, "0.85": {"FN>TP": 1, "FP>TN": 1, "TP>FN": 1}}
-    assert second.metrics["reasons"] == {"0.95": {"map": 2}, "0.85": {"map": 3}}
-    assert second.metrics["purity"]["0.95"] == {
-        "TP": {"share": 0.5, "known": 2},
-        "FP": {"share": None, "known": 0},
-        "FN": {"share": None, "known": 0},
-    }
-    pool = read_pool(Stage(tmp_path, "round_01/pools").path("pool_p0_0.85.arrow")).to_pandas().set_index("image_id")
+    stage = pools_of(tmp_path, "round_01/pools")
+    pool = read_pool(stage.path("pool_step_2.arrow")).to_pandas().set_index("image_id")
     assert pool["map_png"].dropna().to_dict() == {"s0LCC": b"s0LCC", "s1LMLO": b"s1LMLO"}
+
+
+def purity_of(pool: Pool) -> dict[str, tuple[int, float]]:
+    return {found.quadrant: (found.num_known, found.share) for found in pool.purity}
 
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("ray_cluster")
-def test_a_withdrawn_report_and_a_readers_verdict_change_the_pools_of_the_round_in_which_they_come(
+def test_a_withdrawn_report_and_a_radiologists_verdict_change_the_pools_of_the_round_in_which_they_come(
     tmp_path: Path,
 ) -> None:
-    images, predictions = make_images(2), Stage(tmp_path, "predictions")
+    images, predictions = make_images(2), predictions_of(tmp_path)
     write_predictions(predictions, images, masked={"s0LCC", "s0LMLO"})
-    before, now = (make_labels(LABELS | {("s0", "L"): y}) for y in (0.99, None))
-    said = dict.fromkeys(SCHEMAS["verdicts"].names, "") | {
+    before, now = (make_labels(LABELS | {("s0", "L"): p_mass}) for p_mass in (0.99, None))
+    verdict = dict.fromkeys(SCHEMAS["verdicts"].names, "") | {
         "image_id": "s0LCC",
         "verdict": "mass",
         "at": "2026-01-01T00:00:00Z",
     }
-    verdicts = pa.Table.from_pylist([said], schema=SCHEMAS["verdicts"])
-    later = [labels_since(before, now, images, round_number=1), verdicts_of(verdicts, images, round_number=1)]
-    stage = Stage(tmp_path, "pools")
-    manifest = mine.run(
+    verdicts = pa.Table.from_pylist([verdict], schema=SCHEMAS["verdicts"])
+    updates = [labels_since(before, now, images, round_number=1), verdicts_of(verdicts, images, round_number=1)]
+    stage = pools_of(tmp_path)
+    result = mine.run(
         predictions,
-        labels=before,
-        images=images,
-        schedule=P0Schedule(),
-        num_epochs=1,
+        mine.Inputs(labels=before, images=images, updates=updates),
+        p0=P0Schedule().values(1),
+        round_number=1,
         stage=stage,
-        round=1,
-        later=later,
     )
-    assert (manifest.metrics["later_labels"], manifest.metrics["later_verdicts"]) == (2, 1)
-    pool = read_pool(stage.path("pool_p0_0.95.arrow")).to_pandas().set_index("image_id")
+    assert result.num_updates == {"label": 2, "verdict": 1}
+    pool = read_pool(stage.path("pool_step_1.arrow")).to_pandas().set_index("image_id")
     assert "s0LMLO" not in pool.index
     assert (pool.loc["s0LCC", "p_mass"], pool.loc["s0LCC", "quadrant"]) == (1.0, Quadrant.TP)
 
@@ -198,7 +225,7 @@ def test_a_withdrawn_report_and_a_readers_verdict_change_the_pools_of_the_round_
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp_path: Path) -> None:
     images = make_images(6)
-    predictions = Stage(tmp_path, "predictions")
+    predictions = predictions_of(tmp_path)
     masked = set(images.column("image_id").to_pylist()[::3])
     write_predictions(predictions, images, masked=masked, num_files=6)
     labels = make_labels(
@@ -209,7 +236,7 @@ def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp
         }
     )
     shards = [
-        Shard(1, number, 1, str(path.relative_to(tmp_path)), mine.read_columns(path, labels=labels, images=images)[0])
+        Shard(1, number, 1, str(path.relative_to(tmp_path)), read_columns(path, labels=labels, images=images)[0])
         for number, path in enumerate(predictions.paths())
     ]
     clean = Miner(str(tmp_path / "clean"))
@@ -236,17 +263,18 @@ def test_a_miner_killed_between_shards_gives_the_pools_of_an_undisturbed_one(tmp
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_driver_that_was_replaced_is_refused_and_leaves_the_miner_to_the_other(tmp_path: Path) -> None:
     images = make_images(2)
-    write_predictions(Stage(tmp_path, "predictions"), images, masked=set(), num_files=1)
-    (path,) = Stage(tmp_path, "predictions").paths()
-    columns, _ = mine.read_columns(path, labels=make_labels({}), images=images)
+    stage = predictions_of(tmp_path)
+    write_predictions(stage, images, masked=set(), num_files=1)
+    (path,) = stage.paths()
+    columns, _ = read_columns(path, labels=make_labels({}), images=images)
     shard = Shard(1, 0, 1, str(path.relative_to(tmp_path)), columns)
     with mine.miner_of(tmp_path) as (miner, _):
         with pytest.raises(Superseded, match="driver 2 of this run was replaced by driver 3"):
-            speak_when_replaced(tmp_path, shard)
+            go_on_when_replaced(tmp_path, shard)
         assert ray.get(miner.offer.remote(shard, driver=3))
 
 
-def speak_when_replaced(run: Path, shard: Shard) -> None:
+def go_on_when_replaced(run: Path, shard: Shard) -> None:
     """Claim a run, lose it to another driver, and go on."""
     with mine.miner_of(run) as (miner, driver):
         ray.get(miner.claim.remote())

@@ -10,28 +10,31 @@ from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
 from system.archive import Archive
-from system.config import ClusterConfig
 from system.losses import LossConfig
 from system.nets import NetConfig
 from system.records import Split
+from system.resources import TrainResources
+from system.run.results import TrainResult
 from system.run.stage import Stage
 from system.training.config import TrainConfig
+from system.training.job import TrainJob
+from tests.pipelines.fixture_types import Killing, MakeArchive
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-WOMEN = dict.fromkeys("abcdef", Split.STRONG)
+PATIENTS = dict.fromkeys("abcdef", Split.STRONG)
 FP32 = {"batch_size": 6, "negatives_per_positive": 2, "learning_rate": 1e-3, "class_factor": 1.0, "precision": "fp32"}
 KEPT = "ray/checkpoint_*/progress.json"
-HEARD_OF_S = 2.5  # Ray asks its workers about checkpoints once a second
-ONE, TWO = (ClusterConfig(num_train_workers=number, train_cpus=1, train_gpus=0) for number in (1, 2))
+REGISTERED_S = 2.5  # Ray looks for its workers' checkpoints once a second
+ONE, TWO = (TrainResources(num_workers=number, cpus=1, gpus=0) for number in (1, 2))
 
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory, make_archive):
-    return make_archive(tmp_path_factory.mktemp("train-archive"), WOMEN)
+def archive(tmp_path_factory: pytest.TempPathFactory, make_archive: MakeArchive) -> Archive:
+    return make_archive(tmp_path_factory.mktemp("train-archive"), PATIENTS)
 
 
-def job(archive: Archive, settings: Mapping[str, Any]) -> train.TrainJob:
-    return train.TrainJob(
+def job(archive: Archive, settings: Mapping[str, Any]) -> TrainJob:
+    return TrainJob(
         name="test",
         archive_uri=archive.uri,
         archive_versions=archive.versions(),
@@ -45,7 +48,10 @@ def job(archive: Archive, settings: Mapping[str, Any]) -> train.TrainJob:
 
 
 def scalars(events: Path) -> dict[tuple[str, int], float]:
-    """Return what TensorBoard would draw. A record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum."""
+    """Return what TensorBoard would draw.
+
+    A record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum.
+    """
     found = {}
     for path in events.glob("events.*"):
         content, start = path.read_bytes(), 0
@@ -57,52 +63,60 @@ def scalars(events: Path) -> dict[tuple[str, int], float]:
     return found
 
 
-def weights(stage: Stage) -> bytes:
+def checkpoint_of(run: Path) -> Stage[TrainResult]:
+    return Stage(run, "stage1/checkpoint", TrainResult)
+
+
+def weights(stage: Stage[TrainResult]) -> bytes:
     return stage.path("model.safetensors").read_bytes()
 
 
-def test_two_workers_take_the_steps_of_one(ray_cluster, archive, tmp_path):
+@pytest.mark.usefixtures("ray_cluster")
+def test_two_workers_take_the_steps_of_one(archive: Archive, tmp_path: Path) -> None:
     """An epoch of one step, so that the file of epochs holds the loss of each step; the rates of stage 1, warmed up.
 
-    In float64 they differ by 1e-8 throughout. In float32 Adam's first steps are as long for the smallest gradients as for
-    the largest, rounding errors included.
+    In float64 they differ by 1e-8 throughout. In float32 Adam's first steps are as long for the smallest gradients as
+    for the largest, rounding errors included.
     """
     settings = {"num_epochs": 20, "steps_per_epoch": 1, "learning_rate": 1e-4, "warmup_steps": 20, "class_factor": 0.0}
     settings |= {"synced_norms": True}
     losses = {}
-    for name, cluster in (("one", ONE), ("two", TWO)):
-        stage = Stage(tmp_path / name, "stage1/checkpoint")
-        train.run(job(archive, settings), cluster=cluster, stage=stage)
-        losses[name] = [row["losses"]["total"] for row in train.epoch_rows(stage)]
+    for name, resources in (("one", ONE), ("two", TWO)):
+        stage = checkpoint_of(tmp_path / name)
+        result = train.run(job(archive, settings), resources=resources, stage=stage)
+        assert (result.num_epochs, result.num_steps) == (20, 20)
+        losses[name] = [row.losses["total"] for row in train.epoch_rows(stage)]
     assert len(losses["one"]) == 20
     assert losses["two"] == pytest.approx(losses["one"], abs=1e-4)
     assert losses["one"][-1] < 0.95 * losses["one"][0]
 
 
-def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_one(ray_cluster, archive, tmp_path):
-    stage = Stage(tmp_path / "run", "stage1/checkpoint")
-    elastic = ClusterConfig(
-        num_train_workers=2, min_train_workers=1, train_cpus=5, train_gpus=0
-    )  # of the test cluster's 8
-    train.run(job(archive, {"num_epochs": 2, "steps_per_epoch": 1}), cluster=elastic, stage=stage)
-    assert [row["workers"] for row in train.epoch_rows(stage)] == [1, 1]
+@pytest.mark.usefixtures("ray_cluster")
+def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_one(
+    archive: Archive, tmp_path: Path
+) -> None:
+    stage = checkpoint_of(tmp_path / "run")
+    elastic = TrainResources(num_workers=2, min_workers=1, cpus=5, gpus=0)  # of the test cluster's 8
+    train.run(job(archive, {"num_epochs": 2, "steps_per_epoch": 1}), resources=elastic, stage=stage)
+    rows = train.epoch_rows(stage)
+    assert [row.workers for row in rows] == [1, 1]
     drawn = scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
-    assert [drawn["losses/total", epoch] for epoch in (1, 2)] == pytest.approx(
-        [row["losses"]["total"] for row in train.epoch_rows(stage)]
-    )
-    assert drawn["samples/STRONG_MASS", 2] == len(WOMEN)
+    assert [drawn["losses/total", epoch] for epoch in (1, 2)] == pytest.approx([row.losses["total"] for row in rows])
+    assert drawn["samples/STRONG_MASS", 2] == len(PATIENTS)
 
 
-def test_a_worker_killed_in_mid_epoch_changes_no_weight(ray_cluster, archive, tmp_path, killing):
-    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 60, "checkpoint_steps": 6})
-    calm, disturbed = Stage(tmp_path / "calm", "stage1/checkpoint"), Stage(tmp_path / "disturbed", "stage1/checkpoint")
-    train.run(wanted, cluster=ONE, stage=calm)
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_worker_killed_in_mid_epoch_changes_no_weight(archive: Archive, tmp_path: Path, killing: Killing) -> None:
+    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 60})
+    often = ONE.changed(checkpoint_steps=6)
+    calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
+    train.run(wanted, resources=often, stage=calm)
 
     killed: list[int] = []
     storage = disturbed.folder / "train"
-    with killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=HEARD_OF_S):
-        train.run(wanted, cluster=ONE, stage=disturbed)
+    with killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=REGISTERED_S):
+        train.run(wanted, resources=often, stage=disturbed)
         assert killed, "no worker was killed while it trained"
-    assert train.epoch_rows(disturbed)[0]["resumed_at_step"] > 0
+    assert train.epoch_rows(disturbed)[0].resumed_at_step > 0
     assert weights(disturbed) == weights(calm)
-    assert [row["losses"] for row in train.epoch_rows(disturbed)] == [row["losses"] for row in train.epoch_rows(calm)]
+    assert [row.losses for row in train.epoch_rows(disturbed)] == [row.losses for row in train.epoch_rows(calm)]

@@ -7,7 +7,7 @@ import pytest
 from system.config import resolve
 from system.methods import METHODS
 from system.presets import PRESETS
-from tune_spaces import SPACES, Grid, Search, find
+from tune_spaces import SPACES, Grid, Search, Setting, Space, find
 from tune_spaces.btv import PAPER_CHOICE, PAPER_GRID
 
 EVERY_SPACE = [
@@ -15,7 +15,7 @@ EVERY_SPACE = [
 ]
 
 
-def settings_of(space):
+def settings_of(space: Space) -> list[Setting]:
     """Every point of a grid; the corners and the known starts of a search."""
     if isinstance(space, Grid):
         return list(space.points)
@@ -23,40 +23,40 @@ def settings_of(space):
     return [lows, highs, *space.first]
 
 
-def test_paper_grid_is_the_nine_settings_of_the_paper():
+def test_paper_grid_is_the_nine_settings_of_the_paper() -> None:
     pairs = {(point["loss.alpha"], point["loss.gamma"]) for point in PAPER_GRID}
     assert pairs == {(0.25, 1), (0.25, 2), (0.25, 5), (0.5, 1), (0.5, 2), (0.5, 5), (0.75, 1), (0.75, 2), (0.75, 5)}
     assert len(PAPER_GRID) == 9
 
 
 @pytest.mark.parametrize("space", EVERY_SPACE)
-def test_every_setting_is_one_the_configuration_accepts(space):
+def test_every_setting_is_one_the_configuration_accepts(space: Space) -> None:
     for setting in settings_of(space):
         config = resolve(PRESETS["paper"](), settings=[f"{key}={value}" for key, value in setting.items()])
         assert {key: attrgetter(key)(config) for key in setting} == setting
 
 
 @pytest.mark.parametrize("space", [space for space in EVERY_SPACE if isinstance(space.values[0], Search)])
-def test_known_starts_lie_inside_their_ranges_and_name_every_key(space):
+def test_known_starts_lie_inside_their_ranges_and_name_every_key(space: Search) -> None:
     for setting in space.first:
         assert set(setting) == set(space.ranges)
         assert all(space.ranges[key].low <= value <= space.ranges[key].high for key, value in setting.items())
 
 
-def test_paper_choice_is_what_the_paper_preset_trains_with():
+def test_paper_choice_is_what_the_paper_preset_trains_with() -> None:
     loss = PRESETS["paper"]().loss.model_dump()
     assert {key: loss[key.removeprefix("loss.")] for key in PAPER_CHOICE} == PAPER_CHOICE
 
 
-def test_every_method_with_spaces_exists():
+def test_every_method_with_spaces_exists() -> None:
     assert set(SPACES) <= set(METHODS)
 
 
-def test_unknown_space_is_refused_with_those_there_are():
+def test_unknown_space_is_refused_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="no tune space 'papergrid'; choose one of paper_grid, loss, wide"):
         find("btv", "papergrid")
 
 
-def test_unknown_method_is_refused():
+def test_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="method 'lem' has no tune spaces"):
         find("lem", "paper_grid")

@@ -1,3 +1,5 @@
+"""The command line as a whole: every command, the help, the configuration, and how mistakes end."""
+
 import re
 import subprocess
 import sys
@@ -7,31 +9,20 @@ import pytest
 import typer
 import yaml
 
-from pipelines.__main__ import app, main
+from pipelines.cli import options
+from pipelines.cli.main import app
+from system.archive.layouts import LAYOUTS
 from system.config import RunConfig, resolve
 from system.presets import PRESETS
+from tests.pipelines.cli.calling import Mammoloop
 
+ROOT = Path(__file__).resolve().parents[3]
 COMMANDS = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 HEAVY = ("torch", "ray", "timm", "transformers", "matplotlib", "pyarrow", "pandas")
 
 
-@pytest.fixture
-def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Return the command as one calls it: words in, (exit code, output, errors) out."""
-
-    def call(*words: str) -> tuple[object, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mammoloop", *words])
-        monkeypatch.setenv("TERMINAL_WIDTH", "300")
-        with pytest.raises(SystemExit) as end:
-            main()
-        printed = capsys.readouterr()
-        return end.value.code, printed.out, printed.err
-
-    return call
-
-
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_shows_an_example_of_itself(mammoloop, command: str) -> None:
+def test_every_command_shows_an_example_of_itself(mammoloop: Mammoloop, command: str) -> None:
     code, out, _ = mammoloop(command, "--help")
     assert code == 0
     assert re.search(
@@ -39,29 +30,43 @@ def test_every_command_shows_an_example_of_itself(mammoloop, command: str) -> No
     )
 
 
-def test_help_names_every_command(mammoloop) -> None:
+def test_help_names_every_command(mammoloop: Mammoloop) -> None:
     code, out, _ = mammoloop("--help")
     assert code == 0
-    assert {"demo", "phantom", "ingest", "label", "selftrain", "sweep", "doctor", "config"} <= set(COMMANDS)
+    assert {"demo", "phantom", "ingest", "label", "selftrain", "explain", "sweep", "doctor", "config"} <= set(COMMANDS)
     assert all(command in out for command in COMMANDS)
 
 
+def test_every_command_has_a_file_of_its_name() -> None:
+    files = {path.stem for path in (ROOT / "pipelines" / "cli").glob("*.py")}
+    assert files - {"__init__", "main", "mistake", "options"} == set(COMMANDS)
+
+
 def test_help_loads_nothing_heavy() -> None:
-    code = f"import sys, pipelines.__main__; print([name for name in {HEAVY} if name in sys.modules])"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
+    code = f"import sys, pipelines.cli.main; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_config_prints_what_can_be_read_back(mammoloop) -> None:
+def test_the_names_in_the_options_are_those_of_the_tables() -> None:
+    assert list(options.PRESET_NAMES) == list(PRESETS)
+    assert list(options.LAYOUT_NAMES) == list(LAYOUTS)
+
+
+def test_config_prints_what_can_be_read_back(mammoloop: Mammoloop) -> None:
     code, out, _ = mammoloop("config", "--preset", "demo", "--set", "rounds.num_rounds=3")
     assert code == 0
-    found = resolve(RunConfig(), text=out)
+    found = resolve(PRESETS["demo"](), text=out)
     assert found == resolve(PRESETS["demo"](), settings=["rounds.num_rounds=3"])
     assert found.rounds.num_rounds == 3
 
 
-def test_config_lays_the_file_over_the_preset_and_settings_over_both(mammoloop, tmp_path: Path) -> None:
+def test_config_of_a_preset_without_synthetic_exams_is_that_of_a_run(mammoloop: Mammoloop) -> None:
+    _, out, _ = mammoloop("config", "--preset", "paper")
+    assert resolve(RunConfig(), text=out) == PRESETS["paper"]()
+
+
+def test_config_lays_the_file_over_the_preset_and_settings_over_both(mammoloop: Mammoloop, tmp_path: Path) -> None:
     file = tmp_path / "own.yaml"
     file.write_text("seed: 5\nstage1:\n  batch_size: 12\n")
     code, out, _ = mammoloop(
@@ -73,13 +78,13 @@ def test_config_lays_the_file_over_the_preset_and_settings_over_both(mammoloop, 
     assert found["net"]["backbone"] == "hrnet_w48"
 
 
-def test_an_unknown_preset_ends_with_2_and_names_those_there_are(mammoloop) -> None:
+def test_an_unknown_preset_ends_with_2_and_names_those_there_are(mammoloop: Mammoloop) -> None:
     code, _, err = mammoloop("config", "--preset", "papers")
     assert code == 2
     assert "'papers' is no preset; choose one of demo, workstation, paper, cluster" in err
 
 
-def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop) -> None:
+def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop: Mammoloop) -> None:
     code, out, err = mammoloop("config", "--set", "stage1.batch_sise=6", "--set", "seed=-1")
     assert (code, out) == (2, "")
     assert err.startswith("mammoloop: ")
@@ -88,7 +93,7 @@ def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop) ->
     assert "Traceback" not in err
 
 
-def test_a_config_file_that_is_not_there_is_refused(mammoloop, tmp_path: Path) -> None:
+def test_a_config_file_that_is_not_there_is_refused(mammoloop: Mammoloop, tmp_path: Path) -> None:
     code, _, err = mammoloop("config", "--config", str(tmp_path / "none.yaml"))
     assert code == 2
     assert "none.yaml" in err
@@ -96,14 +101,14 @@ def test_a_config_file_that_is_not_there_is_refused(mammoloop, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("size", ["320", "320*256", "x256", "320x", "320x256x3", "-320x256", "wide"])
-def test_a_size_that_is_none_is_refused_with_an_example(mammoloop, tmp_path: Path, size: str) -> None:
+def test_a_size_that_is_none_is_refused_with_an_example(mammoloop: Mammoloop, tmp_path: Path, size: str) -> None:
     code, _, err = mammoloop("phantom", "--out", str(tmp_path / "out"), "--size", size)
     assert code == 2
     assert f"'{size}' is no size; write rows x columns, e.g. 320x256" in err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_size_out_of_range_is_refused(mammoloop, tmp_path: Path) -> None:
+def test_a_size_out_of_range_is_refused(mammoloop: Mammoloop, tmp_path: Path) -> None:
     code, _, err = mammoloop("phantom", "--out", str(tmp_path / "out"), "--size", "10x256")
     assert code == 2
     assert "height_px" in err
@@ -113,7 +118,7 @@ def test_a_size_out_of_range_is_refused(mammoloop, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [["ingest", "--archive", "a", "--source", "no-such-folder"], ["phantom"], ["no-such-command"]]
 )
-def test_other_mistakes_of_the_user_end_with_2_as_well(mammoloop, words: list[str]) -> None:
+def test_other_mistakes_of_the_user_end_with_2_as_well(mammoloop: Mammoloop, words: list[str]) -> None:
     code, _, err = mammoloop(*words)
     assert code == 2
     assert "Traceback" not in err

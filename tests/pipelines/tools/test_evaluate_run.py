@@ -1,23 +1,24 @@
-"""`mammoloop evaluate` on a run put together by hand: two women to test, one for validation."""
+"""`mammoloop evaluate` on a run put together by hand: two patients to test, one for validation."""
 
 import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from pipelines.selftrain import SUPERVISED, System, Thresholds, config_of, evaluate_on, reopen
+from pipelines.selftrain import evaluate_on
 from pipelines.tools import evaluate_run as breakdown
 from system.archive import Archive
-from system.archive.tables import SCHEMAS
-from system.schemas import PREDICTIONS
-from system.config import as_yaml, resolve
+from system.config import resolve
+from system.errors import NotFinished
 from system.imaging import ImagingConfig, encode_png
-from system.presets import PRESETS
+from system.metrics.subgroups import GroupRow
+from system.presets import demo
 from system.records import Split, image_key
-from system.run.stage import Stage
+from system.run.folder import RunFolder
+from system.run.results import Thresholds
+from system.run.stage import Written
+from tests.pipelines.tools.by_hand import fill, infer_by_hand
 
 ROWS = COLS = 64
 SPACING_MM = 0.5
@@ -37,7 +38,7 @@ def square(size: int) -> np.ndarray:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(tmp_path: Path) -> RunFolder:
     archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig(height_px=ROWS, width_px=COLS))
     images = [
         {
@@ -52,62 +53,47 @@ def run(tmp_path: Path) -> Path:
         for name, (view, density, split, _, _) in IMAGES.items()
     ]
     masks = [{"image_id": name, "mask_sha": archive.put_pixels(square(size))} for name, (*_, size, _) in IMAGES.items()]
-    archive.upsert("images", pa.Table.from_pylist(images, schema=SCHEMAS["images"]))
-    archive.upsert("masks", pa.Table.from_pylist(masks, schema=SCHEMAS["masks"]))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    config = resolve(
-        PRESETS["demo"](), settings=["froc.bootstrap=20", "froc.min_lesion_px=4", "froc.min_candidate_px=4"]
-    )
-    (folder / "config.yaml").write_text(as_yaml(config), encoding="utf8")
-    Stage(folder, "archive").once(
-        lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}})
-    )
-
-    def predictions(attempt: Path):
-        rows = [
-            {
-                "image_id": name,
-                "image_key": image_key(name),
-                "p_image": 0.1 + 0.8 * found,
-                "peak": 0.9 * found,
-                "error": None,
-            }
-            | {"map_png": encode_png((square(size)[::4, ::4] * found * 60000).astype(np.uint16))}
-            for name, (*_, size, found) in IMAGES.items()
-        ]
-        pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTIONS), attempt / "part.parquet")
-        return [attempt / "part.parquet"], {"rows": len(rows)}
-
-    Stage(folder, "stage1/held_out").once(predictions)
-    chosen = Thresholds(0.5, "by hand", 0.2, "by hand")
-    Stage(folder, "stage1/thresholds").once(lambda _: ([], {"metrics": vars(chosen)}))
+    fill(archive, images=images, masks=masks)
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed(
+        resolve(demo(), settings=["froc.bootstrap=20", "froc.min_lesion_px=4", "froc.min_candidate_px=4"])
+    ):
+        folder.pin(archive.uri)
+    rows = [
+        {
+            "image_id": name,
+            "image_key": image_key(name),
+            "p_image": 0.1 + 0.8 * found,
+            "peak": 0.9 * found,
+            "error": None,
+        }
+        | {"map_png": encode_png((square(size)[::4, ::4] * found * 60000).astype(np.uint16))}
+        for name, (*_, size, found) in IMAGES.items()
+    ]
+    infer_by_hand(folder.stage1.held_out, rows)
+    folder.stage1.thresholds.once(lambda _: Written(Thresholds(0.5, "by hand", 0.2, "by hand")))
     return folder
 
 
 @pytest.fixture
-def measured(run: Path) -> Path:
+def measured(run: RunFolder) -> RunFolder:
     """The run after its own evaluation on test."""
-    here = reopen(run, config_of(run))
-    checkpoint, held_out, froc = (here.stage(f"stage1/{name}") for name in ("checkpoint", "held_out", "froc"))
-    evaluate_on(
-        here, System(SUPERVISED, checkpoint, held_out, froc, Thresholds(0.5, "by hand", 0.2, "by hand")), Split.TEST
-    )
+    evaluate_on(run.stage1, Split.TEST, archive=run.archive(), config=run.config())
     return run
 
 
-def groups_of(result: dict) -> dict[str, dict]:
-    return {f"{row['kind']} {row['name']}": row for row in result["supervised"]["groups"]}
+def groups_of(found: breakdown.RunMeasures) -> dict[str, GroupRow]:
+    return {f"{row.kind} {row.name}": row for row in found.systems["supervised"].groups}
 
 
-def test_each_part_is_counted_alone(measured: Path, capsys: pytest.CaptureFixture[str]):
-    groups = groups_of(breakdown.run(measured, split="test"))
+def test_each_part_is_counted_alone(measured: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = groups_of(breakdown.run(measured.path, split="test"))
     shown = capsys.readouterr().out
     assert list(groups) == [
         *("view CC", "view MLO", "density b", "density not known", "source made"),
         *("lesion size from 20 mm", "lesion size under 10 mm"),
     ]
-    counted = {name: (row["num_images"], row["num_lesions"], row["mean"]) for name, row in groups.items()}
+    counted = {name: (row.num_images, row.num_lesions, row.mean) for name, row in groups.items()}
     assert counted["view CC"] == (2, 1, 1.0)
     assert counted["view MLO"] == (1, 1, 0.0)
     assert counted["density b"] == (2, 2, 0.5)
@@ -115,25 +101,29 @@ def test_each_part_is_counted_alone(measured: Path, capsys: pytest.CaptureFixtur
     assert counted["lesion size from 20 mm"] == (3, 1, 0.0)
     assert "lesion size: under 10 mm" in shown
     assert "CorLoc" in shown
+    assert "auroc gain, classification branch" in shown
 
 
-def test_image_level_measures_are_given_for_both_scores(measured: Path):
-    found = breakdown.run(measured, split="test")["supervised"]
-    metrics = found["metrics"]
-    assert np.isnan(found["gains"]["auroc gain, classification branch"])  # it is what others are compared with
-    assert metrics["image_level"]["p_image"]["auroc"] == 0.75
-    assert metrics["corloc"] == 0.5
-    assert 0.3 < metrics["dice"] < 0.5  # one of two masses covered but for the map's coarse edge
+def test_image_level_measures_are_given_for_both_scores(measured: RunFolder) -> None:
+    found = breakdown.run(measured.path, split="test").systems["supervised"]
+    assert np.isnan(found.gains["p_image"].auroc)  # it is what others are compared with
+    assert found.result.image_level["p_image"].auroc == 0.75
+    assert found.result.corloc == 0.5
+    assert 0.3 < found.result.dice < 0.5  # one of two masses covered but for the map's coarse edge
 
 
-def test_another_split_is_evaluated_when_it_is_asked_for_and_everything_is_written(measured: Path, tmp_path: Path):
-    breakdown.run(measured, split="validation", json_file=tmp_path / "out.json")
+def test_another_split_is_evaluated_when_it_is_asked_for_and_everything_is_written(
+    measured: RunFolder, tmp_path: Path
+) -> None:
+    breakdown.run(measured.path, split="validation", json_file=tmp_path / "out.json")
     written = json.loads((tmp_path / "out.json").read_text(encoding="utf8"))
-    assert (written["split"], written["systems"]["supervised"]["metrics"]["num_images"]) == ("validation", 1)
-    assert written["systems"]["supervised"]["mean"] == 1.0
-    assert Stage(measured, "stage1/froc_validation").manifest() is not None
+    system = written["systems"]["supervised"]
+    assert (written["split"], system["result"]["counts"]["num_images"]) == ("validation", 1)
+    assert system["headline"]["mean"] == 1.0
+    assert system["gains"]["p_image"] == {"auroc": None, "interval": [None, None]}
+    assert measured.stage1.froc(Split.VALIDATION).finished
 
 
-def test_a_run_that_measured_nothing_yet_says_so(run: Path):
-    with pytest.raises(FileNotFoundError, match="run has no system that is trained and measured yet"):
-        breakdown.run(run, split="test")
+def test_a_run_that_measured_nothing_yet_is_refused(run: RunFolder) -> None:
+    with pytest.raises(NotFinished, match="run has no system that is trained and measured yet"):
+        breakdown.run(run.path, split="test")

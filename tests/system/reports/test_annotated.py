@@ -37,8 +37,8 @@ def reports(*rows: tuple[str, int, str, str]) -> pa.Table:
 def images(*rows: tuple[str, str, str, str]) -> pa.Table:
     filled = [
         {
-            name: (0 if pa.types.is_integer(kind) else 0.0 if pa.types.is_floating(kind) else "")
-            for name, kind in columns
+            name: (0 if pa.types.is_integer(type_) else 0.0 if pa.types.is_floating(type_) else "")
+            for name, type_ in columns
         }
         | {
             "image_id": f"{study}-{side}-{view}",

@@ -70,14 +70,14 @@ def test_with_empty_masks_fp_train_the_mask_too_and_count_in_the_weak_mask_term(
 
 
 def test_masks_come_from_truth_for_strong_samples_and_from_the_map_for_tp() -> None:
-    reader = SampleReader(index_of(), pixels, cache_images=0)
+    dataset = SampleReader(index_of(), pixels, cache_images=0)
     np.testing.assert_array_equal(
-        reader[ROW[SampleRole.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4]
+        dataset[ROW[SampleRole.STRONG_MASS]]["mask"], [[1, 0.5, 0, 0], [1, 0.5, 0, 0], [0] * 4, [0] * 4]
     )
-    np.testing.assert_allclose(reader[ROW[SampleRole.TP]]["mask"], np.arange(16).reshape(4, 4) / 15, rtol=1e-6)
+    np.testing.assert_allclose(dataset[ROW[SampleRole.TP]]["mask"], np.arange(16).reshape(4, 4) / 15, rtol=1e-6)
     for role in (SampleRole.STRONG_FREE, SampleRole.FP, SampleRole.FN):
-        assert not reader[ROW[role]]["mask"].any()
-        assert reader[ROW[role]]["mask"].shape == (4, 4)
+        assert not dataset[ROW[role]]["mask"].any()
+        assert dataset[ROW[role]]["mask"].shape == (4, 4)
 
 
 def test_a_map_kept_in_16_bits_means_the_same_as_one_in_8() -> None:
@@ -87,39 +87,39 @@ def test_a_map_kept_in_16_bits_means_the_same_as_one_in_8() -> None:
 
 
 def test_the_other_breast_is_read_and_a_missing_one_is_zeros() -> None:
-    reader = SampleReader(index_of(), pixels, cache_images=0)
-    assert (reader[0]["main"] == 100).all()
-    assert (reader[0]["auxiliary"] == 200).all()
-    assert not reader[1]["auxiliary"].any()
-    assert reader[1]["auxiliary"].shape == (SIZE, SIZE)
+    dataset = SampleReader(index_of(), pixels, cache_images=0)
+    assert (dataset[0]["main"] == 100).all()
+    assert (dataset[0]["auxiliary"] == 200).all()
+    assert not dataset[1]["auxiliary"].any()
+    assert dataset[1]["auxiliary"].shape == (SIZE, SIZE)
 
 
 def test_a_kept_view_is_read_once() -> None:
-    asked: list[str] = []
+    read_shas: list[str] = []
 
     def read(sha: str) -> np.ndarray:
-        asked.append(sha)
+        read_shas.append(sha)
         return pixels(sha)
 
-    reader = SampleReader(index_of(), read, cache_images=8)
+    dataset = SampleReader(index_of(), read, cache_images=8)
     for _ in range(3):
-        reader[1]
-    assert asked == ["101"]
+        dataset[1]
+    assert read_shas == ["101"]
 
 
 @pytest.mark.parametrize("cache_images", [0, 8])
-def test_a_reader_can_go_to_a_loaders_process(cache_images: int) -> None:
-    reader = SampleReader(index_of(), pixels, cache_images=cache_images)
-    reader[0]
-    arrived = pickle.loads(pickle.dumps(reader))
-    assert len(arrived) == len(reader)
-    np.testing.assert_array_equal(arrived[2]["main"], reader[2]["main"])
+def test_the_dataset_can_go_to_a_loaders_process(cache_images: int) -> None:
+    dataset = SampleReader(index_of(), pixels, cache_images=cache_images)
+    dataset[0]
+    arrived = pickle.loads(pickle.dumps(dataset))
+    assert len(arrived) == len(dataset)
+    np.testing.assert_array_equal(arrived[2]["main"], dataset[2]["main"])
 
 
 def test_a_loader_gives_the_batches_in_their_order() -> None:
-    reader = SampleReader(index_of(count=10), pixels, cache_images=0)
+    dataset = SampleReader(index_of(count=10), pixels, cache_images=0)
     batches = [np.array([3, 0]), np.array([9, 9]), np.array([1, 4])]
-    found = [stacked["main"][:, 0, 0].tolist() for stacked in make_loader(reader, batches, num_workers=0)]
+    found = [stacked["main"][:, 0, 0].tolist() for stacked in make_loader(dataset, batches, num_workers=0)]
     assert found == [[103, 100], [109, 109], [101, 104]]
 
 
@@ -127,8 +127,8 @@ def test_a_loader_gives_the_batches_in_their_order() -> None:
 @pytest.mark.parametrize("cache_images", [0, 8])
 def test_a_loader_with_a_process_of_its_own_gives_the_same(cache_images: int) -> None:
     batches = [np.array([3, 0]), np.array([2, 1])]
-    reader = SampleReader(index_of(), pixels, cache_images=cache_images)
-    alone, beside = (list(make_loader(reader, batches, num_workers=number)) for number in (0, 1))
+    dataset = SampleReader(index_of(), pixels, cache_images=cache_images)
+    alone, beside = (list(make_loader(dataset, batches, num_workers=number)) for number in (0, 1))
     assert len(alone) == len(beside) == 2
     for first, second in zip(alone, beside, strict=True):
         assert first.keys() == second.keys()

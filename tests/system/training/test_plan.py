@@ -23,23 +23,20 @@ MASSES = ("aL", "bL", "cL", "uL")  # images with a mask; that of a weak patient 
 
 
 @pytest.fixture
-def images() -> pa.Table:
-    """Return one view of both breasts of every patient, named patient and side."""
+def tables() -> dict[str, pa.Table]:
+    """Return the archive's images and masks: one view of both breasts of every patient, named patient and side."""
     empty = dict.fromkeys(SCHEMAS["images"].names)
-    rows = [
+    images = [
         empty
         | {"image_id": f"{patient}{side}", "image_key": image_key(f"{patient}{side}"), "patient_id": patient}
         | {"study_id": patient, "side": side, "view": "MLO", "split": split, "pixel_sha": f"sha-{patient}{side}"}
         for patient, split in SPLITS.items()
         for side in "LR"
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMAS["images"])
-
-
-@pytest.fixture
-def masks() -> pa.Table:
-    rows = [{"image_id": name, "mask_sha": f"mask-{name}", "num_lesions": 1, "area_px": 9} for name in MASSES]
-    return pa.Table.from_pylist(rows, schema=SCHEMAS["masks"])
+    masks = [{"image_id": name, "mask_sha": f"mask-{name}", "num_lesions": 1, "area_px": 9} for name in MASSES]
+    return {
+        name: pa.Table.from_pylist(rows, schema=SCHEMAS[name]) for name, rows in (("images", images), ("masks", masks))
+    }
 
 
 def write_pool(path: Path, **members: tuple[Quadrant, float]) -> str:
@@ -67,28 +64,28 @@ def num_weak(index: SampleIndex) -> int:
 
 
 def test_without_pools_an_epoch_trains_on_all_strong_images_alone(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table
+    make_job: MakeJob, tables: dict[str, pa.Table]
 ) -> None:
-    index = epoch_index(make_job(), 0, images=images, masks=masks)
+    index = epoch_index(make_job(), 0, **tables)
     assert index.counts() == {"STRONG_MASS": 3, "STRONG_FREE": 9, "TP": 0, "FP": 0, "FN": 0}
     assert index.mask_sha[place(index, "aL")] == "mask-aL"
     assert index.auxiliary_sha[place(index, "aL")] == "sha-aR"
 
 
 def test_a_share_of_the_strong_patients_is_kept_with_and_without_mass(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table
+    make_job: MakeJob, tables: dict[str, pa.Table]
 ) -> None:
-    index = epoch_index(make_job(strong_share=1 / 3), 0, images=images, masks=masks)
+    index = epoch_index(make_job(strong_share=1 / 3), 0, **tables)
     assert index.counts() == {"STRONG_MASS": 1, "STRONG_FREE": 3, "TP": 0, "FP": 0, "FN": 0}  # of 3 patients each, one
 
 
 def test_an_outlined_weak_image_trains_like_an_annotated_one(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table, tmp_path: Path
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
     outlined = tmp_path / "outlined.parquet"
     pq.write_table(pa.table({"image_key": [image_key("vL")], "mask_sha": ["mask-outlined"]}, schema=OUTLINED), outlined)
-    without = epoch_index(make_job(), 0, images=images, masks=masks)
-    index = epoch_index(make_job(outlined=str(outlined)), 0, images=images, masks=masks)
+    without = epoch_index(make_job(), 0, **tables)
+    index = epoch_index(make_job(outlined=str(outlined)), 0, **tables)
     assert len(index) == len(without) + 1
     row = place(index, "vL")
     assert (index.role[row], index.p_mass[row], index.mask_sha[row]) == (SampleRole.STRONG_MASS, 1.0, "mask-outlined")
@@ -96,12 +93,12 @@ def test_an_outlined_weak_image_trains_like_an_annotated_one(
 
 
 def test_each_epoch_trains_on_the_pool_of_its_own_p0(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table, tmp_path: Path
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
     first = write_pool(tmp_path / "1.arrow", uL=(Quadrant.TP, 0.97))
     second = write_pool(tmp_path / "2.arrow", uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FN, 0.9))
     job = make_job(pools={1: EpochPool(file=first, p0=0.95), 2: EpochPool(file=second, p0=0.85)})
-    epochs = [epoch_index(job, epoch, images=images, masks=masks) for epoch in range(3)]
+    epochs = [epoch_index(job, epoch, **tables) for epoch in range(3)]
     assert [num_weak(index) for index in epochs] == [0, 1, 3]
     assert [index.counts()["STRONG_MASS"] for index in epochs] == [3, 3, 3]
     last = epochs[2]
@@ -111,44 +108,41 @@ def test_each_epoch_trains_on_the_pool_of_its_own_p0(
 
 
 @pytest.mark.parametrize(
-    ("loss", "map_png", "p_mass", "fp_has_mask"),
+    ("loss", "p_mass", "masks"),
     [
-        (LossConfig(), b"map", [0.97, 0.1], False),
-        (LossConfig(mask_labels="hard", report_labels="hard", empty_masks=True), b"mask", [1.0, 0.0], True),
+        (LossConfig(), [0.97, 0.1], (b"map", False)),
+        (LossConfig(mask_labels="hard", report_labels="hard", empty_masks=True), [1.0, 0.0], (b"mask", True)),
     ],
 )
 def test_the_losses_settings_choose_the_labels_of_the_pool(
     make_job: MakeJob,
-    images: pa.Table,
-    masks: pa.Table,
+    tables: dict[str, pa.Table],
     tmp_path: Path,
     loss: LossConfig,
-    map_png: bytes,
     p_mass: list[float],
-    fp_has_mask: bool,
+    masks: tuple[bytes, bool],
 ) -> None:
+    """masks: what a TP's mask is read from, and whether an FP trains an empty one."""
     pool = write_pool(tmp_path / "1.arrow", uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1))
     job = make_job(loss=loss, pools={0: EpochPool(file=pool, p0=0.75)})
-    index = epoch_index(job, 0, images=images, masks=masks)
+    index = epoch_index(job, 0, **tables)
     rows = [place(index, name) for name in ("uL", "vL")]
-    assert index.map_png[rows[0]] == map_png
     assert index.p_mass[rows].tolist() == pytest.approx(p_mass)
-    assert index.has_mask()[rows].tolist() == [True, fp_has_mask]
+    assert index.has_mask()[rows[0]]
+    assert (index.map_png[rows[0]], bool(index.has_mask()[rows[1]])) == masks
 
 
-def test_a_pool_with_a_strong_image_is_refused(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table, tmp_path: Path
-) -> None:
+def test_a_pool_with_a_strong_image_is_refused(make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "1.arrow", aL=(Quadrant.TP, 0.97))
     with pytest.raises(UserError, match="1 images are strong and mined at once"):
-        epoch_index(make_job(pools={0: EpochPool(file=pool, p0=0.95)}), 0, images=images, masks=masks)
+        epoch_index(make_job(pools={0: EpochPool(file=pool, p0=0.95)}), 0, **tables)
 
 
 def test_an_epochs_batches_have_the_size_and_the_ratio_of_the_job(
-    make_job: MakeJob, images: pa.Table, masks: pa.Table
+    make_job: MakeJob, tables: dict[str, pa.Table]
 ) -> None:
     job = make_job()
-    index = epoch_index(job, 0, images=images, masks=masks)
+    index = epoch_index(job, 0, **tables)
     batches = plan_epoch(job, index, 0).batches()
     assert batches.shape == (2, 6)  # 2 positives a batch show all 3 positives in 2 steps
     assert [int(np.isin(batch, index.positives()).sum()) for batch in batches] == [2, 2]
@@ -156,8 +150,8 @@ def test_an_epochs_batches_have_the_size_and_the_ratio_of_the_job(
     assert plan_epoch(longer, index, 0).batches().shape == (7, 6)
 
 
-def test_batches_follow_from_the_jobs_seed_and_the_epoch(make_job: MakeJob, images: pa.Table, masks: pa.Table) -> None:
-    index = epoch_index(make_job(), 0, images=images, masks=masks)
+def test_batches_follow_from_the_jobs_seed_and_the_epoch(make_job: MakeJob, tables: dict[str, pa.Table]) -> None:
+    index = epoch_index(make_job(), 0, **tables)
     first, again, other_epoch, other_seed = (
         plan_epoch(make_job(seed=seed), index, epoch).batches() for seed, epoch in ((4, 0), (4, 0), (4, 1), (5, 0))
     )

@@ -1,0 +1,192 @@
+"""How the command ends: a user's mistake with exit 2 and one message, a fault of ours with exit 1 and its traceback."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.cli import main as command_line
+from system.errors import NotFinished, UserError
+from tests.pipelines.cli.calling import Mammoloop
+
+MISTAKE = "no archive at nowhere: run `mammoloop ingest` first"
+ONE_LINE = f"mammoloop: {MISTAKE}\n"
+
+# A whole process, with a command of its own that fails.
+FAILING = """
+import typer
+from pipelines.cli import main
+from system.errors import UserError
+
+main.app = typer.Typer(pretty_exceptions_enable=False)
+
+@main.app.command()
+def fail() -> None:
+    raise {error}
+
+main.main()
+"""
+
+
+def run(error: str) -> subprocess.CompletedProcess[str]:
+    """Start a process whose command raises the error."""
+    return subprocess.run(
+        [sys.executable, "-c", FAILING.format(error=error)], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_a_mistake_of_the_user_ends_with_2_and_one_line() -> None:
+    done = run(f"UserError({MISTAKE!r})")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", ONE_LINE)
+
+
+def test_a_value_error_of_ours_keeps_its_traceback_and_exit_1() -> None:
+    done = run("ValueError('shapes differ')")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Traceback (most recent call last)")
+    assert done.stderr.splitlines()[-1] == "ValueError: shapes differ"
+    assert "mammoloop:" not in done.stderr
+
+
+def test_a_run_that_is_not_there_ends_with_2(mammoloop: Mammoloop, tmp_path: Path) -> None:
+    called = mammoloop("evaluate", "--run", str(tmp_path))
+    assert called.code == 2
+    assert called.err == (
+        f"mammoloop: {tmp_path.name} holds no run: it has no config.yaml; start one with `mammoloop selftrain`\n"
+    )
+
+
+def caused_by_a_mistake() -> None:
+    """Fail by a fault of ours, while a mistake of the user is handled."""
+    try:
+        raise UserError(MISTAKE)
+    except UserError as mistake:
+        raise ValueError("shapes differ") from mistake
+
+
+def test_a_fault_of_ours_stays_one_though_a_mistake_caused_it(
+    mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray")  # with Ray loaded, the error is searched for what it carries
+    monkeypatch.setattr(command_line, "app", caused_by_a_mistake)
+    with pytest.raises(ValueError, match="shapes differ") as fault:
+        mammoloop()
+    assert not isinstance(fault.value, UserError)
+
+
+def mistaken(*_: object) -> None:
+    raise NotFinished(MISTAKE)
+
+
+def at_fault(*_: object) -> None:
+    raise ValueError("shapes differ")
+
+
+class Mistaken:
+    """An actor that is never there."""
+
+    def __init__(self) -> None:
+        mistaken()
+
+    def work(self) -> None:
+        """Do nothing."""
+
+
+class AtFault:
+    """An actor that is never there, by a fault of ours while it handles a mistake."""
+
+    def __init__(self) -> None:
+        caused_by_a_mistake()
+
+    def work(self) -> None:
+        """Do nothing."""
+
+
+def in_a_task(work: Callable[..., None]) -> None:
+    import ray
+
+    ray.get(ray.remote(num_cpus=0)(work).remote())
+
+
+def in_a_task_of_a_task(work: Callable[..., None]) -> None:
+    in_a_task(lambda: in_a_task(work))
+
+
+def in_a_constructor(actor: type[Mistaken | AtFault]) -> None:
+    import ray
+
+    remote: Any = ray.remote(num_cpus=0)(actor)
+    ray.get(remote.remote().work.remote())
+
+
+def in_ray_data(work: Callable[..., None]) -> None:
+    import ray.data
+
+    ray.data.range(1).map_batches(work).materialize()
+
+
+def in_training(work: Callable[..., None], storage: Path) -> None:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.data_parallel_trainer import DataParallelTrainer
+
+    scaling = ScalingConfig(num_workers=1, resources_per_worker={"CPU": 1})
+    storage_config = RunConfig(name="ray", storage_path=str(storage))
+    DataParallelTrainer(work, train_loop_config={}, scaling_config=scaling, run_config=storage_config).fit()
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda: in_a_task(mistaken), id="task"),
+        pytest.param(lambda: in_a_task_of_a_task(mistaken), id="task of a task"),
+        pytest.param(lambda: in_a_constructor(Mistaken), id="constructor"),
+    ],
+)
+def test_a_mistake_that_comes_back_through_ray_is_one_line(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(command_line, "app", work)
+    called = mammoloop()
+    assert (called.code, called.out, called.err) == (2, "", ONE_LINE)
+
+
+@pytest.mark.ray
+def test_a_mistake_of_a_training_worker_ends_with_2_and_its_own_text(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(command_line, "app", lambda: in_training(mistaken, tmp_path))
+    called = mammoloop()
+    assert called.code == 2
+    assert called.err == ONE_LINE
+
+
+@pytest.mark.ray
+def test_a_mistake_in_ray_data_ends_with_2_and_its_own_text(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command_line, "app", lambda: in_ray_data(mistaken))
+    called = mammoloop()
+    assert called.code == 2
+    assert called.err.endswith(ONE_LINE)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(lambda: in_a_task(at_fault), id="task"),
+        pytest.param(lambda: in_a_task(caused_by_a_mistake), id="task that handles a mistake"),
+        pytest.param(lambda: in_a_constructor(AtFault), id="constructor that handles a mistake"),
+    ],
+)
+def test_a_fault_of_ours_that_comes_back_through_ray_keeps_its_traceback(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(command_line, "app", work)
+    with pytest.raises(Exception, match="ValueError: shapes differ") as fault:
+        mammoloop()
+    assert "line" in str(fault.value)  # of the remote traceback
