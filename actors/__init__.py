@@ -1,1 +1,1 @@
-"""Plain classes that hold state between messages or models between batches; pipelines/ makes them remote. May import system."""
+"""Plain classes that hold state between messages, or models between batches; pipelines/ makes them remote."""

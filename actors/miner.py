@@ -1,12 +1,15 @@
-"""The miner of a run: takes predictions shard by shard, answers with pools, survives its own death.
+"""The miner of a run: collects predictions shard by shard, gives the pools, and can be restarted without loss.
 
-A plain class; pipelines/mine.py makes it a named, detached actor. What it knows is in system/mining, what it must not lose in the journal.
+A plain class; pipelines/mine.py makes it a named, detached actor. The rules are in system/mining; every message that
+the miner accepted is in its journal.
 
-One actor holds some 25 bytes an image (benchmarks/miner.py), so hundreds of millions. Past that, several can share a run: every message is
-split by a hash of the study, so that both breasts and all views of an examination stay together, each actor has a journal of its own,
-counts add up and a pool is the list of their files. Nothing here looks beyond one image, so no actor needs another's rows.
+One actor holds some 25 bytes an image (benchmarks/miner.py), so hundreds of millions of images. Beyond that, several
+could share a run: every message is split by a hash of the study, so that both breasts and all views of an examination
+stay together; each actor has a journal of its own; counts add up, and a pool is the list of their files. All code here
+looks at one image at a time, so no actor needs another's rows.
 
-Two drivers can't both feed a run: each claims it and speaks under the number it was given, and all but the last number are refused.
+Two drivers cannot both send to one miner: each claims the run and sends under the number that it got, and all numbers
+but the last are refused.
 """
 
 import logging
@@ -38,10 +41,10 @@ class Miner:
     """One per run; every method may be called again with the same arguments without harm."""
 
     def __init__(self, place: str, *, run: str = "") -> None:
-        """Stand where the journal ends.
+        """Rebuild the state by replaying the journal.
 
-        place: where journal and snapshots are kept, this run's alone: a folder, or s3://bucket/prefix
-        run: the run's folder, to which the shards' sources are relative; "" = the folder that `place` lies in
+        place: where journal and snapshots of this run alone are kept: a folder, or s3://bucket/prefix
+        run: the run's folder, to which predictions files are relative; "" = the folder that `place` lies in
         """
         self._place = place
         self._run = Path(run) if run else Path(place).parent
@@ -61,29 +64,34 @@ class Miner:
         log.info("miner: %d messages from the journal, rounds %s held", count, self._pools.rounds())
 
     def claim(self) -> int:
-        """Take the run over for a driver and return the number under which it speaks; every earlier driver is refused from now on."""
+        """Claim the run for a driver, and return the number under which it sends its messages.
+
+        Every earlier driver is refused from now on.
+        """
         self._journal.append(Claim(self._driver + 1))
         self._driver += 1
         return self._driver
 
     def offer(self, shard: Shard, *, driver: int) -> bool:
-        """Take a shard in, for good; return False where it changes nothing (a repeat, an older attempt).
+        """Add a shard, and return whether it changed anything; a repeat or an older attempt does not.
 
-        Raises Superseded where another driver has claimed the run since.
+        After the return it survives the loss of the miner. Raises Superseded where another driver has claimed the run
+        since.
         """
         self._refuse_earlier(driver)
-        if not self._pools.wants(shard):
+        if not self._pools.would_change(shard):
             return False
         self._journal.append(shard)
         return self._pools.accept(shard)
 
     def update_labels(self, update: LabelUpdate, *, driver: int) -> bool:
-        """Take corrected and withdrawn labels or readers' verdicts in, for good; return False where it changes nothing.
+        """Apply corrected and withdrawn labels or readers' verdicts, and return whether any is new.
 
-        Raises Superseded where another driver has claimed the run since.
+        After the return they survive the loss of the miner. Raises Superseded where another driver has claimed the run
+        since.
         """
         self._refuse_earlier(driver)
-        if not self._pools.wants_update(update):
+        if not self._pools.would_change_labels(update):
             return False
         self._journal.append(update)
         return self._pools.update_labels(update)
@@ -106,9 +114,11 @@ class Miner:
     def purity(
         self, p0: float, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_], *, round_number: int = LATEST
     ) -> tuple[PoolPurity, ...]:
-        """Return how right each pool is as far as the truth is known, readers' verdicts left out of the pools (system.mining.purity).
+        """Return the purity of the pools, as far as the truth is known (system.mining.purity).
 
-        truth_keys, has_mass: [M], keys unique
+        The pools are taken as they would be without readers' verdicts.
+
+        truth_keys, has_mass: [M] of the images whose truth is known, keys unique
         """
         keys, quadrant = self._pools.known(truth_keys, p0=p0, round_number=round_number)
         return purity(keys, quadrant, truth_keys=truth_keys, has_mass=has_mass)

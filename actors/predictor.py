@@ -1,16 +1,17 @@
 """The predictor: holds a network on a device and turns decoded pairs into rows of predictions.
 
-A plain class; pipelines/infer.py makes it an actor. It stands for all of METHODS 1.4 step 1: network, dense CRF, mask, candidates.
+A plain class; pipelines/infer.py makes it an actor. It does all of step 1 of a round (docs/method.md, One round):
+network, dense CRF, mask, candidates.
 """
 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,27 +33,35 @@ from system.training.epoch import resolve_precision
 
 log = logging.getLogger(__name__)
 
-REMOVAL_WARNING = 0.5  # share of a component; above it the CRF is suspected of destroying masses (METHODS 1.8)
+# Share of a component; above it the CRF is suspected of destroying masses (docs/method.md, Dense CRF).
+REMOVAL_WARNING = 0.5
 NOT_FINITE = "map_not_finite: the network gave no numbers; set infer.precision to fp32, or take another checkpoint"
-SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
+
+Batch = Mapping[str, NDArray[np.generic]]
+"""Pairs as columns, as Ray Data gives them."""
+
+Row = dict[str, object]
+"""Columns of one row of schemas.PREDICTIONS; those left out are null."""
+
+_SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
 
 
 @dataclass
 class Stopwatch:
-    """Seconds by what they went into; one per call, as actors may be called by several threads."""
+    """Seconds by step; one per call, as actors may be called by several threads."""
 
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
-    def on(self, what: str) -> Iterator[None]:
+    def on(self, step: str) -> Generator[None]:
         """Count the block's time."""
         began_s = time.perf_counter()
         yield
-        self.seconds[what] += time.perf_counter() - began_s
+        self.seconds[step] += time.perf_counter() - began_s
 
 
 class PredictorConfig(Settings):
-    """What a predictor must know beside its checkpoint; travels as a dict of plain values."""
+    """The settings of a predictor; they travel as a dict of plain values."""
 
     method: str = "btv"  # key of methods.METHODS
     height_px: int = Field(default=1024, ge=32)  # canonical views of the archive
@@ -66,79 +75,96 @@ class PredictorConfig(Settings):
     refine: RefineConfig = RefineConfig()
 
 
-class Predictor:
-    """Answers batches of pairs with rows of schemas.PREDICTIONS, one per image that exists."""
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One image of a batch."""
 
-    def __init__(self, checkpoint: str, config: Mapping[str, Any]) -> None:
-        """Load the network. checkpoint: its folder;  config: PredictorConfig as a dict. Raises ValueError for a wrong checkpoint."""
+    pair: int  # place of its pair in the batch
+    side: int  # 0 left, 1 right
+    identity: Row  # image_key, image_id, study_id, side, view
+    pixels: bytes | None  # uint16 [H, W]; None where an image of the pair could not be read
+    error: str | None  # why not
+
+
+class Predictor:
+    """Gives rows of schemas.PREDICTIONS for batches of pairs, one per image that exists."""
+
+    def __init__(self, checkpoint: str, config: Mapping[str, object]) -> None:
+        """Load the network. Raises UserError for an unknown method and for a wrong checkpoint.
+
+        checkpoint: its folder
+        config: PredictorConfig as a dict
+        """
         self.config = PredictorConfig.model_validate(config)
         if self.config.method not in METHODS:
             raise UserError(f"unknown method {self.config.method!r}: choose one of {', '.join(METHODS)}")
-        # One thread while loading: Ray loads in one thread and calls in another, and the threads of two OpenMP teams spend a quarter of
-        # their time asleep, because libgomp does not let more of them than there are cores wait actively.
+        # One thread while loading: Ray loads in one thread and calls in another, and the threads of two OpenMP teams
+        # spend a quarter of their time asleep, because libgomp does not let more of them than there are cores wait
+        # actively.
         torch.set_num_threads(1)
         self.method = METHODS[self.config.method]
         self.model = self.method.load(Path(checkpoint), self.config.device)
 
-    def __call__(self, batch: Mapping[str, NDArray[Any]], watch: Stopwatch | None = None) -> pa.Table:
+    def __call__(self, batch: Batch, watch: Stopwatch | None = None) -> pa.Table:
         """Return the rows of a batch in its order, left before right. May be called by several threads at once.
 
-        batch: columns study_id, view, {left,right}_id ("" = that breast is missing), {left,right}_key,
-        {left,right}_pixels (bytes, uint16 [H, W], or None), error (text or None)
+        batch: columns
+            study_id, view: text
+            left_id, right_id: "" = that breast is missing
+            left_key, right_key: int64
+            left_pixels, right_pixels: bytes, uint16 [H, W], or None
+            error: text or None
         watch: gets the seconds under `network` and `refine`
         """
         watch = watch or Stopwatch()
         torch.set_num_threads(self.config.num_threads)
-        pairs = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        rows: list[dict[str, Any]] = []
-        for start in range(0, len(pairs), self.config.batch_pairs):
-            rows += self._predict(pairs[start : start + self.config.batch_pairs], watch)
+        images, step = _images_of(batch), self.config.batch_pairs
+        rows: list[Row] = []
+        for start in range(0, len(batch["study_id"]), step):
+            rows += self._predict([image for image in images if start <= image.pair < start + step], watch)
         return pa.Table.from_pylist(rows, schema=PREDICTIONS)
 
-    def _predict(self, pairs: list[dict[str, Any]], watch: Stopwatch) -> list[dict[str, Any]]:
-        """Return the rows of at most batch_pairs pairs."""
-        pixels = self._stack(pairs)
-        present = [(i, name) for i, pair in enumerate(pairs) for name in SIDES if pair[f"{name}_id"]]
-        readable = [(i, name) for i, name in present if pairs[i]["error"] is None]
-        found = self._look(pixels, readable, watch) if readable else {}
-        return [_identity(pairs[i], name) | found.get((i, name), {"error": pairs[i]["error"]}) for i, name in present]
-
-    def _stack(self, pairs: list[dict[str, Any]]) -> NDArray[np.uint16]:
-        """Return the pixels [2, batch_pairs, H, W], left then right, zero where there is nothing."""
-        config = self.config
-        pixels = np.zeros((len(SIDES), config.batch_pairs, config.height_px, config.width_px), dtype=np.uint16)
-        for i, pair in enumerate(pairs):
-            for side, name in enumerate(SIDES):
-                if pair["error"] is None and pair[f"{name}_id"]:
-                    pixels[side, i] = np.frombuffer(pair[f"{name}_pixels"], dtype=np.uint16).reshape(
-                        config.height_px, config.width_px
-                    )
-        return pixels
+    def _predict(self, images: Sequence[_Image], watch: Stopwatch) -> list[Row]:
+        """Return the rows of the images of at most batch_pairs pairs."""
+        readable = [image for image in images if image.error is None]
+        described = iter(self._describe(readable, watch) if readable else [])
+        return [
+            image.identity | (next(described) if image.error is None else {"error": image.error}) for image in images
+        ]
 
     @torch.inference_mode()
-    def _look(
-        self, pixels: NDArray[np.uint16], readable: list[tuple[int, str]], watch: Stopwatch
-    ) -> dict[tuple[int, str], dict[str, Any]]:
-        """Run network and refinement; returns the findings of each readable image, named by pair and side."""
-        place = np.array([list(SIDES).index(name) * self.config.batch_pairs + i for i, name in readable])
+    def _describe(self, images: Sequence[_Image], watch: Stopwatch) -> list[Row]:
+        """Run network and refinement; return the columns that describe each image."""
+        place = np.array(
+            [image.side * self.config.batch_pairs + image.pair % self.config.batch_pairs for image in images]
+        )
+        pixels = self._stack(images, place)
         with watch.on("network"):
             probability, p_image = self._forward(pixels)
-            maps, p_images = probability[place], p_image[place].cpu().tolist()
-            finite = (
-                torch.isfinite(maps).flatten(1).all(dim=1).cpu()
-            )  # waits for the device, so that its work is counted here
+            maps, p_images = probability[place], p_image[place].cpu().numpy()
+            # Waits for the device, so that its work is counted here.
+            finite = torch.isfinite(maps).flatten(1).all(dim=1).cpu().numpy()
         with watch.on("refine"):
-            views = pixels.reshape(-1, *pixels.shape[2:])[place]
-            findings = self._refine(torch.nan_to_num(maps), views)
-        looked = zip(p_images, findings, finite.tolist(), strict=True)
-        rows = [{"p_image": p, **found} if is_number else {"error": NOT_FINITE} for p, found, is_number in looked]
-        return dict(zip(readable, rows, strict=True))
+            refined = self._refine(torch.nan_to_num(maps), pixels[place])
+        return [
+            {"p_image": float(p_images[i]), **columns} if finite[i] else {"error": NOT_FINITE}
+            for i, columns in enumerate(refined)
+        ]
+
+    def _stack(self, images: Sequence[_Image], place: NDArray[np.int64]) -> NDArray[np.uint16]:
+        """Return the pixels [2 * batch_pairs, H, W], left first, zero where there is nothing."""
+        config = self.config
+        pixels = np.zeros((len(_SIDES) * config.batch_pairs, config.height_px, config.width_px), dtype=np.uint16)
+        for image, index in zip(images, place, strict=True):
+            pixels[index] = np.frombuffer(image.pixels or b"", dtype=np.uint16).reshape(pixels.shape[1:])
+        return pixels
 
     def _forward(self, pixels: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
-        """Return probability maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
+        """Return maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
         device = self.config.device
         left, right = (
-            torch.from_numpy(to_network(side)[:, None]).to(device, memory_format=torch.channels_last) for side in pixels
+            torch.as_tensor(to_network(side)[:, None]).to(device, memory_format=torch.channels_last)
+            for side in pixels.reshape(len(_SIDES), -1, *pixels.shape[1:])
         )
         dtype = resolve_precision(self.config.precision, torch.device(device))
         with torch.autocast(device, dtype=dtype, enabled=dtype is not torch.float32):
@@ -146,27 +172,30 @@ class Predictor:
         maps = torch.sigmoid(torch.cat([logits_left, logits_right])[:, 0].float())
         return maps, torch.cat([p_left, p_right]).float()
 
-    def _refine(self, maps: Tensor, views: NDArray[np.uint16]) -> list[dict[str, Any]]:
-        """maps: [M, h, w] float;  views: [M, H, W];  returns the columns that describe each map."""
+    def _refine(self, maps: Tensor, views: NDArray[np.uint16]) -> list[Row]:
+        """Return the columns that describe each map. maps: [M, h, w] float, 0 to 1;  views: [M, H, W]."""
         config = self.config.refine
         size = (self.config.height_px, self.config.width_px)
         full = functional.interpolate(maps[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
-        gray = torch.from_numpy(to_network(views)).to(full.device) * 255
+        gray = torch.as_tensor(to_network(views)).to(full.device) * 255
         refined = refine_masks(full, gray, mask_threshold=self.config.mask_threshold, config=config)
         self._warn_of_removal(refined.removed)
         small, full = maps.cpu().numpy(), full.cpu().numpy()
-        candidates = regions(full, floor=config.candidate_threshold, min_px=config.min_candidate_px)
+        candidates = regions(full, candidate_threshold=config.candidate_threshold, min_px=config.min_candidate_px)
         peaks = full.max(axis=(1, 2))
         return [
             {"peak": float(peaks[i]), "entropy": mean_entropy(small[i]), "crf_removed": float(refined.removed[i])}
-            | self._findings(small[i], mask=refined.mask[i], candidates=candidates[i])
+            | self._columns_of(small[i], mask=refined.mask[i], candidates=candidates[i])
             for i in range(len(small))
         ]
 
-    def _findings(
-        self, small: NDArray[np.float32], *, mask: NDArray[np.bool_], candidates: list[Candidate]
-    ) -> dict[str, Any]:
-        """Return one image's columns. small: map at stride 4;  mask: canonical [H, W]."""
+    def _columns_of(
+        self, small: NDArray[np.float32], *, mask: NDArray[np.bool_], candidates: Sequence[Candidate]
+    ) -> Row:
+        """Return the columns of one image's map, mask and candidates.
+
+        small: [h, w] map at stride 4;  mask: [H, W] canonical
+        """
         area_px = int(mask.sum())
         kept = self.config.keep_maps == "all" or area_px > 0
         return {
@@ -191,16 +220,31 @@ class Predictor:
 
 
 def mean_entropy(probability: NDArray[np.float32]) -> float:
-    """Return the mean entropy of a map in bits a cell, 0 (sure everywhere) to 1 (even odds everywhere). probability: [h, w], 0 to 1."""
+    """Return the mean entropy of a map in bits per cell, 0 (sure everywhere) to 1 (even odds everywhere).
+
+    probability: [h, w], 0 to 1
+    """
     p = np.clip(probability.astype(np.float64), 1e-9, 1 - 1e-9)
     return float(-(p * np.log2(p) + (1 - p) * np.log2(1 - p)).mean())
 
 
-def _identity(pair: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {
-        "image_key": int(pair[f"{name}_key"]),
-        "image_id": pair[f"{name}_id"],
-        "study_id": pair["study_id"],
-        "side": SIDES[name].value,
-        "view": pair["view"],
-    }
+def _images_of(batch: Batch) -> list[_Image]:
+    """Return the images of a batch that exist, pair by pair, left before right."""
+    return [
+        _Image(
+            pair=pair,
+            side=side,
+            identity={
+                "image_key": int(batch[f"{name}_key"][pair]),
+                "image_id": batch[f"{name}_id"][pair],
+                "study_id": batch["study_id"][pair],
+                "side": _SIDES[name].value,
+                "view": batch["view"][pair],
+            },
+            pixels=batch[f"{name}_pixels"][pair],
+            error=batch["error"][pair],
+        )
+        for pair in range(len(batch["study_id"]))
+        for side, name in enumerate(_SIDES)
+        if batch[f"{name}_id"][pair]
+    ]

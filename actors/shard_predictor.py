@@ -1,7 +1,8 @@
-"""The shard predictor: answers a shard of pairs with one whole Parquet file and tells what that took.
+"""The shard predictor: writes one whole Parquet file for a shard of pairs, and returns times and counts.
 
-A shard is what is redone after a fault. Its file has the shard's number for a name and is written aside and renamed, so that whoever does
-a shard again, and however often, ends with the same files; those that are there need not be done again.
+A shard is what is done again after a fault. Its file is named by the shard's number, written under another name and
+then renamed. So a shard may be done again by any process and any number of times with the same files as the result,
+and those that are there need not be done again.
 """
 
 import time
@@ -9,25 +10,24 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
-from actors.predictor import Predictor, Stopwatch
+from actors.predictor import Batch, Predictor, Stopwatch
+from system.errors import UserError
 from system.files.atomic import replacing
 
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What one shard came to."""
+    """Counts and times of one shard."""
 
     shard: int
     num_pairs: int
     num_images: int
-    actor: str  # who did it
+    actor: str  # that did it
     began_s: float  # seconds since the epoch
     ended_s: float
     read_s: float  # of decoding, summed over the tasks that did it
@@ -41,17 +41,22 @@ class ShardFacts:
 class ShardPredictor:
     """Turns shards of decoded pairs into files of schemas.PREDICTIONS."""
 
-    def __init__(self, checkpoint: str, config: Mapping[str, Any], folder: str) -> None:
-        """Load the network. checkpoint, config: as Predictor takes them;  folder: where the files go."""
+    def __init__(self, checkpoint: str, config: Mapping[str, object], folder: str) -> None:
+        """Load the network. checkpoint, config: as of Predictor;  folder: where the files are written."""
         self.predictor = Predictor(checkpoint, config)
         self.folder = Path(folder)
         self.name = uuid.uuid4().hex
 
-    def __call__(self, batch: Mapping[str, NDArray[Any]]) -> pa.Table:
+    def __call__(self, batch: Batch) -> pa.Table:
         """Write a shard's rows and return its ShardFacts as one row.
 
-        batch: a whole shard; columns as Predictor takes them, and shard, shard_rows (pairs and padding that belong to it), read_s
-        Raises ValueError when the batch is not one whole shard: its file would lack rows.
+        Raises UserError when the batch is not one whole shard: its file would lack rows.
+
+        batch: a whole shard; columns
+            those of Predictor
+            shard: its number
+            shard_rows: pairs and padding that belong to it
+            read_s: seconds of decoding
         """
         began_s, watch = time.time(), Stopwatch()
         shard = _whole_shard(batch)
@@ -88,12 +93,12 @@ def shard_name(shard: int) -> str:
     return f"part_{shard:06d}.parquet"
 
 
-def _whole_shard(batch: Mapping[str, NDArray[Any]]) -> int:
+def _whole_shard(batch: Batch) -> int:
     """Return the number of the shard that the batch is."""
     shards, expected = np.unique(batch["shard"]), int(batch["shard_rows"][0])
     if len(shards) != 1 or len(batch["shard"]) != expected:
-        raise ValueError(
-            f"a batch holds {len(batch['shard'])} rows of {len(shards)} shards, expected the {expected} of one: Ray Data cut or joined "
-            "blocks; set infer.shard_bytes lower"
+        raise UserError(
+            f"a batch holds {len(batch['shard'])} rows of {len(shards)} shards, expected the {expected} of one: "
+            "Ray Data cut or joined blocks; set resources.infer.shard_bytes lower"
         )
     return int(shards[0])

@@ -3,8 +3,9 @@
 python benchmarks/crf.py                    one CPU core, about a minute; pydensecrf where the extra is installed
 python benchmarks/crf.py --device cuda      the grid's times on a GPU, in batches of 16
 
-Errors are the largest difference to exact mean field in any pixel, over PARAMETERS x IMAGES x three draws. Times are of a typical map, two
-masses an image, and of the worst, where no pixel is negligible; medians, at the default parameters.
+Errors are the largest difference to exact mean field in any pixel, over PARAMETERS x IMAGES x three draws. Times are
+of a typical map, two masses an image, and of the worst, where no pixel is negligible; medians, at the default
+parameters.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -74,7 +76,7 @@ def noise(rng: np.random.Generator, *, height: int, width: int, num_images: int)
 IMAGES: dict[str, Callable[..., Picture]] = {"blobs": blobs, "edges": edges, "noise": noise}
 
 
-def _tensors(maps, images) -> Picture:
+def _tensors(maps: ArrayLike, images: ArrayLike) -> Picture:
     prob, image = np.clip(maps, 0, 1), np.clip(images, 0, 255)
     return torch.from_numpy(prob.astype(np.float32)), torch.from_numpy(image.astype(np.float32))
 
@@ -85,21 +87,20 @@ def main() -> None:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     device = parser.parse_args().device
     if device == "cuda":
-        tell_gpu_times()
+        print_gpu_times()
         return
     torch.set_num_threads(1)
     others = ["pydensecrf"] if importlib.util.find_spec("pydensecrf") else []
-    tell_errors(["grid", *others])
-    tell_times(["grid", *others])
+    print_errors(["grid", *others])
+    print_times(["grid", *others])
     if not others:
         print("pydensecrf is not installed: pip install 'mammoloop[pydensecrf]'")
 
 
-def tell_errors(backends: list[str]) -> None:
+def print_errors(backends: list[str]) -> None:
     """Print the largest error of each backend for each kind of image and each set of parameters."""
-    print(
-        f"largest error against exact mean field, {NUM_DRAWS} draws of images of {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX} px"
-    )
+    drawn = f"{NUM_DRAWS} draws of images of {EXACT_HEIGHT_PX} x {EXACT_WIDTH_PX} px"
+    print(f"largest error against exact mean field, {drawn}")
     worst = dict.fromkeys(backends, 0.0)
     for kind, draw in IMAGES.items():
         for name, params in PARAMETERS.items():
@@ -121,7 +122,7 @@ def tell_errors(backends: list[str]) -> None:
     )
 
 
-def tell_times(backends: list[str]) -> None:
+def print_times(backends: list[str]) -> None:
     """Print ms an image on one thread."""
     print("ms an image, one thread")
     prob, image = blobs(np.random.default_rng(0), height=EXACT_HEIGHT_PX, width=EXACT_WIDTH_PX, num_images=4)
@@ -144,14 +145,15 @@ def tell_times(backends: list[str]) -> None:
             )
 
 
-def tell_gpu_times() -> None:
+def print_gpu_times() -> None:
     """Print ms an image in batches of 16 at 1024 x 800."""
     if not torch.cuda.is_available():
         raise SystemExit("there is no GPU here: run without --device cuda")
     for kind, draw in (("typical", blobs), ("worst", noise)):
         prob, image = (part.cuda() for part in draw(np.random.default_rng(1), height=1024, width=800, num_images=16))
         print(
-            f"{torch.cuda.get_device_name()}, 16 x 1024 x 800, {kind}: grid {milliseconds(prob, image, backend='grid'):.2f} ms an image "
+            f"{torch.cuda.get_device_name()}, 16 x 1024 x 800, {kind}: "
+            f"grid {milliseconds(prob, image, backend='grid'):.2f} ms an image "
             f"(target {TARGET_GPU_MS} for a typical map), {torch.cuda.max_memory_allocated() / 1024**2:.0f} MiB at most"
         )
 

@@ -3,7 +3,8 @@
 python benchmarks/froc.py                                    target: under 20 s from files to result
 python benchmarks/froc.py --images 10000 --candidates 100000
 
-Four images a patient, a lesion in a tenth of the images; scores are distinct, so there are as many operating points as hits.
+Four images a patient, a lesion in a tenth of the images; scores are distinct, so there are as many operating points
+as hits.
 """
 
 import argparse
@@ -42,9 +43,7 @@ def main() -> None:
     print(
         f"read and checked in {read_s:.1f} s, evaluated in {total_s - read_s:.1f} s: {total_s:.1f} s in all (target 20)"
     )
-    print(
-        f"counts {result.summary['counts']}; mean sensitivity {result.summary['mean']:.4f}, 95 % {result.summary['interval']}"
-    )
+    print(f"counts {result.counts}; mean sensitivity {result.froc.mean:.4f}, 95 % {result.froc.interval}")
     print(f"highest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
@@ -53,16 +52,16 @@ def write(folder: Path, *, num_images: int, num_candidates: int) -> None:
     rng = np.random.default_rng(0)
     names = np.array([f"image-{number:07d}" for number in range(num_images)])
     patients = [f"patient-{number // 4:06d}" for number in range(num_images)]
-    sick = np.flatnonzero(rng.random(num_images) < 0.1)
-    truth = _boxes(rng.uniform(0, 2000, (len(sick), 2)), rng.uniform(50, 200, (len(sick), 2)))
+    with_lesion = np.flatnonzero(rng.random(num_images) < 0.1)
+    truth = _boxes(rng.uniform(0, 2000, (len(with_lesion), 2)), rng.uniform(50, 200, (len(with_lesion), 2)))
     where = rng.integers(0, num_images, num_candidates)
-    said = _boxes(rng.uniform(0, 2000, (num_candidates, 2)), rng.uniform(50, 200, (num_candidates, 2)))
-    found = rng.permutation(num_candidates)[: 8 * len(sick) // 10]  # these lie on a lesion, a little beside it
-    target = rng.integers(0, len(sick), len(found))
-    where[found] = sick[target]
-    said[found] = truth[target] + rng.normal(0, 8, (len(found), 4))
-    columns = [{"image_id": names, "patient_id": patients}, _columns(names[sick], truth)]
-    columns.append({**_columns(names[where], said), "score": rng.random(num_candidates)})
+    boxes = _boxes(rng.uniform(0, 2000, (num_candidates, 2)), rng.uniform(50, 200, (num_candidates, 2)))
+    found = rng.permutation(num_candidates)[: 8 * len(with_lesion) // 10]  # these lie on a lesion, a little beside it
+    target = rng.integers(0, len(with_lesion), len(found))
+    where[found] = with_lesion[target]
+    boxes[found] = truth[target] + rng.normal(0, 8, (len(found), 4))
+    columns = [{"image_id": names, "patient_id": patients}, _columns(names[with_lesion], truth)]
+    columns.append({**_columns(names[where], boxes), "score": rng.random(num_candidates)})
     for name, values in zip(FILES, columns, strict=True):
         csv.write_csv(pa.table(values), folder / name)
 

@@ -1,6 +1,8 @@
-"""Images per second of inference: (a) the bare network, (b) a plain PyTorch script that also decodes, refines and writes, (c) mammoloop.
+"""Images per second of inference.
 
-python benchmarks/infer.py                       two cores: all three on the same pairs, then the memory of few and of many pairs
+(a) the bare network, (b) a plain PyTorch script that also decodes, refines and writes, (c) mammoloop.
+
+python benchmarks/infer.py           two cores: all three on the same pairs, then the memory of few and of many pairs
 python benchmarks/infer.py --gpu --size 1024x800 --backbone hrnet_w48 --pairs 400 --batch-pairs 16 --memory 0
 python benchmarks/infer.py --bare --gpu …        (a) and (b) alone, where there is no Ray
 
@@ -33,13 +35,15 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from system.archive import Archive
-from system.schemas import PAIRS
 from system.imaging import ImagingConfig, canonical_view, encode_png, to_network
 from system.methods import METHODS
 from system.nets import ModelCard, NetConfig, write_model
 from system.phantom import PhantomConfig, make_exam
 from system.records import Side, ViewPosition, image_key
 from system.refine import CrfParams, InferConfig, RefineConfig, refine_masks, regions
+from system.resources import ClusterResources, InferResources
+from system.run.results import InferResult
+from system.schemas import PAIRS
 from system.training.epoch import resolve_precision
 
 DISTINCT_PAIRS = 40  # repeated under other names: what is measured does not depend on what is in them
@@ -55,6 +59,7 @@ class Job:
     archive: Archive
     checkpoint: Path
     config: InferConfig
+    resources: InferResources
     device: str
     num_threads: int
 
@@ -79,20 +84,19 @@ def main() -> None:
         job, distinct = prepare(Path(text), args, height=height, width=width)
         pairs = repeated(distinct, args.pairs // args.batch_pairs * args.batch_pairs)
         print(
-            f"{args.backbone}, {height} x {width}, {len(pairs)} pairs, batches of {args.batch_pairs} pairs, {job.device}"
+            f"{args.backbone}, {height} x {width}, {len(pairs)} pairs, "
+            f"batches of {args.batch_pairs} pairs, {job.device}"
         )
         if args.bare:
             for _ in range(args.repeats):
-                print(
-                    f"(a) network {bare_network(job, pairs):.1f} images/s  (b) plain script {plain_script(job, pairs, Path(text)):.1f}"
-                )
+                bare, plain = bare_network(job, pairs), plain_script(job, pairs, Path(text))
+                print(f"(a) network {bare:.1f} images/s  (b) plain script {plain:.1f}")
             return
         from pipelines.cluster import session
-        from system.config import ClusterConfig
 
-        with session(ClusterConfig(address="local", logical_cpus=4, object_store_bytes=512 * MIB), quiet=True):
+        with session(ClusterResources(address="local", logical_cpus=4, object_store_bytes=512 * MIB), quiet=True):
             compare(job, pairs, Path(text), repeats=args.repeats)
-            tell_memory(job, [count for count in args.memory if count], distinct, Path(text))
+            print_memory(job, [count for count in args.memory if count], distinct, Path(text))
 
 
 def compare(job: Job, pairs: pa.Table, folder: Path, *, repeats: int) -> None:
@@ -102,32 +106,33 @@ def compare(job: Job, pairs: pa.Table, folder: Path, *, repeats: int) -> None:
         bare = bare_network(job, pairs)
         plain = plain_script(job, pairs, folder)
         ours = mammoloop(job, pairs, folder / f"run_{number}")
-        rate = ours["images_per_s"]
+        rate = ours.images_per_s
         ratios.append((rate / plain, rate / bare))
         print(
-            f"(a) network {bare:.1f} images/s  (b) plain script {plain:.1f}  (c) mammoloop {rate:.1f} once started, start "
-            f"{ours['start_s']:.1f} s, predictors waited {ours['wait_share']:.0%}, seconds {ours['seconds']}"
+            f"(a) network {bare:.1f} images/s  (b) plain script {plain:.1f}  (c) mammoloop {rate:.1f} once started, "
+            f"start {ours.start_s:.1f} s, predictors waited {ours.wait_share:.0%}, seconds {ours.seconds}"
         )
     by_plain, by_bare = (statistics.median(column) for column in zip(*ratios, strict=True))
     print(
-        f"median of {repeats}: (c) / (b) {by_plain:.2f} (target 0.9 on two cores), (c) / (a) {by_bare:.2f} (target 0.8 on a GPU)"
+        f"median of {repeats}: (c) / (b) {by_plain:.2f} (target 0.9 on two cores), "
+        f"(c) / (a) {by_bare:.2f} (target 0.8 on a GPU)"
     )
 
 
-def mammoloop(job: Job, pairs: pa.Table, run: Path) -> dict[str, Any]:
-    """Return the metrics of `mammoloop infer`'s own pipeline."""
+def mammoloop(job: Job, pairs: pa.Table, run: Path) -> InferResult:
+    """Return what `mammoloop infer`'s own pipeline came to."""
     from pipelines import infer
     from system.run.stage import Stage
 
-    return infer.run(
+    return infer.for_mining(
         pairs,
         archive_uri=job.archive.uri,
         checkpoint=job.checkpoint,
         config=job.config,
-        stage=Stage(run, "predictions"),
+        resources=job.resources,
         mask_threshold=MASK_THRESHOLD,
-        keep_maps="masked",
-    ).metrics
+        stage=Stage(run, "predictions", InferResult),
+    )
 
 
 @torch.inference_mode()
@@ -151,7 +156,10 @@ def bare_network(job: Job, pairs: pa.Table) -> float:
 
 @torch.inference_mode()
 def plain_script(job: Job, pairs: pa.Table, folder: Path) -> float:
-    """Return images/s of one process and one decoding worker, from the first batch to the last file; their start is left out."""
+    """Return images/s of one process and one decoding worker, from the first batch to the last file.
+
+    Their start is left out.
+    """
     torch.set_num_threads(job.num_threads)
     method = METHODS["btv"]
     model = method.load(job.checkpoint, job.device)
@@ -165,7 +173,11 @@ def plain_script(job: Job, pairs: pa.Table, folder: Path) -> float:
         full = functional.interpolate(maps, size=pixels.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
         gray = 255 * torch.cat([left, right])[:, 0].float()
         masks = refine_masks(full, gray, mask_threshold=MASK_THRESHOLD, config=refine).mask
-        candidates = regions(full.cpu().numpy(), floor=refine.candidate_threshold, min_px=refine.min_candidate_px)
+        candidates = regions(
+            full.cpu().numpy(),
+            candidate_threshold=refine.candidate_threshold,
+            min_px=refine.min_candidate_px,
+        )
         small, p_images = (255 * maps[:, 0]).round().byte().cpu().numpy(), torch.cat([p_left, p_right]).tolist()
         rows = [
             {
@@ -220,7 +232,7 @@ def precision(job: Job) -> torch.dtype:
 
 
 def wait_for(job: Job) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if job.device == "cuda":
         torch.cuda.synchronize()
 
@@ -231,15 +243,14 @@ def prepare(folder: Path, args: argparse.Namespace, *, height: int, width: int) 
     refine = RefineConfig(
         params=CrfParams().scaled(height / 1024), min_candidate_px=max(1, round(30 * (height / 1024) ** 2))
     )
-    config = InferConfig(
-        refine=refine,
-        batch_pairs=args.batch_pairs,
+    config = InferConfig(refine=refine, batch_pairs=args.batch_pairs)
+    resources = InferResources(
         predictor_cpus=args.threads,
         decode_cpus=1,
         predictor_gpus=float(args.gpu),
         calls_at_once=2 if args.gpu else 1,
     )
-    job = Job(archive, folder / "checkpoint", config, "cuda" if args.gpu else "cpu", args.threads)
+    job = Job(archive, folder / "checkpoint", config, resources, "cuda" if args.gpu else "cpu", args.threads)
     pairs = synthetic_pairs(archive)
     write_stretched(job, args.backbone, pairs.slice(0, 8))
     return job, pairs
@@ -277,7 +288,7 @@ def write_stretched(job: Job, backbone: str, pairs: pa.Table) -> None:
     torch.manual_seed(0)
     method, imaging, net = METHODS["btv"], job.archive.imaging, NetConfig(backbone=backbone, pretrained=False)
     model = method.build(net).eval()
-    few = replace(job, device="cpu", config=job.config.model_copy(update={"batch_pairs": len(pairs)}))
+    few = replace(job, device="cpu", config=job.config.changed(batch_pairs=len(pairs)))
     _, pixels = next(loader_of(few, repeated(pairs, len(pairs)), num_workers=0))
     logits = torch.cat(method.predict(model, *on_device(pixels, few))[:2])
     middle, scale = torch.quantile(logits.flatten(), 1 - MASS_SHARE), 3 / logits.std()
@@ -291,22 +302,22 @@ def write_stretched(job: Job, backbone: str, pairs: pa.Table) -> None:
     write_model(job.checkpoint, state, card)
 
 
-def tell_memory(job: Job, counts: list[int], pairs: pa.Table, folder: Path) -> None:
+def print_memory(job: Job, counts: list[int], pairs: pa.Table, folder: Path) -> None:
     """Print the highest memory of all processes together while few and while many pairs are inferred."""
     for count in counts:
         run = folder / f"memory_{count}"
         with highest_memory() as seen:
-            metrics = mammoloop(job, repeated(pairs, count), run)
+            found = mammoloop(job, repeated(pairs, count), run)
         print(
-            f"memory, {count} pairs: {max(seen) / MIB:.0f} MiB at most, {statistics.median(seen) / MIB:.0f} MiB mostly, "
-            f"{metrics['images_per_s']:.1f} images/s"
+            f"memory, {count} pairs: {max(seen) / MIB:.0f} MiB at most, "
+            f"{statistics.median(seen) / MIB:.0f} MiB mostly, {found.images_per_s:.1f} images/s"
         )
         shutil.rmtree(run)
 
 
 @contextmanager
 def highest_memory(every_s: float = 0.5) -> Iterator[list[int]]:
-    """Give a list that grows by the bytes of this process and of all below it; shared pages are shared out (PSS)."""
+    """Give a list that grows by the bytes of this process and of all below it (PSS: shared pages count by share)."""
     seen, over = [proportional_bytes()], threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""Ingest against a bare pydicom loop that does the same steps, per core: native, JPEG 2000 and JPEG lossless files of full size.
+"""Ingest against a bare pydicom loop with the same steps, per core: native, JPEG 2000 and JPEG lossless, full size.
 
 python benchmarks/ingest.py                # rates, medians of three turns each, taken in alternation
 python benchmarks/ingest.py --memory 2000  # memory of the reading process over so many files
@@ -49,9 +49,8 @@ def main() -> None:
 
 
 def _compare(sources: dict[str, Path]) -> None:
-    print(
-        f"{'files':>14} {'bare/s':>8} {'ours/s':>8} {'ratio':>6}   ({ROWS}x{COLS}, 12 bit, one core, medians of {TURNS})"
-    )
+    about = f"{ROWS}x{COLS}, 12 bit, one core, medians of {TURNS}"
+    print(f"{'files':>14} {'bare/s':>8} {'ours/s':>8} {'ratio':>6}   ({about})")
     for name, source in sources.items():
         pairs = [(_bare_rate(source), _our_rate(source)) for _ in range(TURNS)]
         bare, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
@@ -80,7 +79,10 @@ def _bare_rate(source: Path) -> float:
 
 
 def _our_rate(source: Path) -> float:
-    """Return images/s of the reading process, started and warm: with the fence, ids, stamps, the archive's pixel store and checks."""
+    """Return images/s of the reading process, started and warm.
+
+    With the fence, ids, stamps, the archive's pixel store and checks.
+    """
     with tempfile.TemporaryDirectory() as out:
         with _fence(source, Path(out)) as fence:
             items = LAYOUTS["dicom"].items(source)

@@ -20,8 +20,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from pipelines.cluster import session
-from pipelines.label import ask_labelers, to_rows
-from system.config import ClusterConfig
+from pipelines.label import Labeling, read_by_labelers, to_rows
 from system.phantom.reports import write_report
 from system.phantom.truth import BreastTruth, MassShape, MassTruth
 from system.records import Side
@@ -30,6 +29,7 @@ from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder
 from system.reports.folder import ENCODER, ReportModelCard, model_folder, save_report_models
 from system.reports.text import Sections
+from system.resources import ClusterResources, ReportResources
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         models = Path(text)
         make_models(models, reports, config=config)
-        with session(ClusterConfig(address="local", logical_cpus=4), quiet=True):
+        with session(ClusterResources(address="local", logical_cpus=4), quiet=True):
             ratios = [one_pair(models, reports, config=config) for _ in range(args.repeats)]
     print(f"median ratio {statistics.median(ratios):.2f} (target 0.9) over {args.repeats} pairs")
 
@@ -60,7 +60,8 @@ def one_pair(models: Path, reports: Reports, *, config: ReportConfig) -> float:
     bare_loop(models, reports.sections, config=config)
     bare = len(reports) / (time.perf_counter() - start)
     print(
-        f"labelers {ours:.0f} reports/s, bare loop {bare:.0f} reports/s, ratio {ours / bare:.2f}; {third} reports with start {few:.1f} s"
+        f"labelers {ours:.0f} reports/s, bare loop {bare:.0f} reports/s, ratio {ours / bare:.2f}; "
+        f"{third} reports with start {few:.1f} s"
     )
     return ours / bare
 
@@ -68,13 +69,10 @@ def one_pair(models: Path, reports: Reports, *, config: ReportConfig) -> float:
 def labelled_s(models: Path, reports: Reports, count: int, *, config: ReportConfig) -> float:
     """Return the seconds that labelling evenly chosen reports takes, actors' start included."""
     those = np.linspace(0, len(reports) - 1, count).astype(int)
+    labeling = Labeling(models.resolve(), "benchmark", config, ReportResources())
     start = time.perf_counter()
-    answered = sum(
-        len(batch)
-        for batch in ask_labelers(
-            to_rows(reports, those, np.full(count, NO_FOLD, np.int8)), models=models, config=config
-        )
-    )
+    rows = to_rows(reports, those, np.full(count, NO_FOLD, np.int8))
+    answered = sum(len(batch) for batch in read_by_labelers(rows, labeling))
     assert answered == count
     return time.perf_counter() - start
 
@@ -101,10 +99,10 @@ def bare_loop(folder: Path, texts: list[Sections], *, config: ReportConfig) -> n
 
 def written(count: int) -> Reports:
     """Return synthetic reports, half of them with a mass."""
-    sick, well = BreastTruth((MassTruth(MassShape.SPICULATED, 12.0),)), BreastTruth()
+    with_mass, without = BreastTruth((MassTruth(MassShape.SPICULATED, 12.0),)), BreastTruth()
     dictated = [
         write_report(
-            {Side.LEFT: sick if at % 2 else well, Side.RIGHT: well},
+            {Side.LEFT: with_mass if at % 2 else without, Side.RIGHT: without},
             language="zh" if at % 4 < 2 else "en",
             rng=np.random.default_rng(at),
         )
@@ -115,7 +113,7 @@ def written(count: int) -> Reports:
 
 
 def make_models(folder: Path, reports: Reports, *, config: ReportConfig) -> None:
-    """Write six untaught models: what they say is of no consequence here."""
+    """Write six models that were never fine-tuned: what they return does not matter here."""
     names = {side.value: [model_folder(side, fold) for fold in range(3)] for side in Side}
     for name in [ENCODER, *names["L"], *names["R"]]:
         build_encoder(folder / name, "small", reports.sections[:500], config=config, device="cpu")

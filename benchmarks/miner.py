@@ -3,8 +3,9 @@
 python benchmarks/miner.py                          ten million rows on one core, a few minutes, 3 GB of disk
 python benchmarks/miner.py --rows 1000000 --members 100000
 
-One Miner as the actor runs it, called in this process: what Ray adds is one message per shard. Predictions are real files with a map and a
-mask for every image that has one. `--members` images stand beyond p0 0.95, three times as many at 0.75.
+One Miner as the actor runs it, called in this process: what Ray adds is one message per shard. Predictions are real
+files with a map and a mask for every image that has one. At p0 0.95 there are `--members` images in the pool, at 0.75
+three times as many.
 """
 
 import argparse
@@ -22,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from actors.miner import Miner
-from system.schemas import PREDICTIONS
 from system.mining import Columns, Shard, read_pool
+from system.schemas import PREDICTIONS
 
 ROWS_PER_SHARD = 100_000
 P0 = (0.95, 0.85, 0.75)
@@ -42,9 +43,8 @@ def main() -> None:
         run = Path(text)
         miner, before = Miner(str(run / "miner")), resident_bytes()
         driver, offered_s = miner.claim(), 0.0
-        for shard in shards(
-            run, rows=args.rows, members=args.members
-        ):  # the last one stays: nothing beside ten millions
+        # The last one stays in memory: nothing beside ten millions.
+        for shard in shards(run, rows=args.rows, members=args.members):
             start = time.perf_counter()
             miner.offer(shard, driver=driver)
             offered_s += time.perf_counter() - start
@@ -52,7 +52,8 @@ def main() -> None:
         print(f"offered: {args.rows} rows in {offered_s:.1f} s, {args.rows / offered_s / 1e6:.2f} M rows/s (target 1)")
         print(f"resident: {held / MIB:.0f} MiB more than before, {held / args.rows:.1f} bytes a row (target 40)")
         print(
-            f"so 100 M rows: {100e6 * held / args.rows / 1024**3:.1f} GiB, offered in {100e6 / args.rows * offered_s:.0f} s"
+            f"so 100 M rows: {100e6 * held / args.rows / 1024**3:.1f} GiB, "
+            f"offered in {100e6 / args.rows * offered_s:.0f} s"
         )
         for p0 in P0:
             start = time.perf_counter()
@@ -62,34 +63,34 @@ def main() -> None:
             took_s = time.perf_counter() - start - counted_s
             members = len(read_pool(path))
             print(
-                f"p0 {p0}: {members} members, snapshot {took_s:.1f} s, {took_s / members * 1e6:.1f} s a million (target 5), "
-                f"{path.stat().st_size / MIB:.0f} MiB; counts {counted_s:.2f} s, TP {counts['TP']}"
+                f"p0 {p0}: {members} members, snapshot {took_s:.1f} s, "
+                f"{took_s / members * 1e6:.1f} s a million (target 5), {path.stat().st_size / MIB:.0f} MiB; "
+                f"counts {counted_s:.2f} s, TP {counts.tp}"
             )
         start = time.perf_counter()
         Miner(str(run / "miner"))
-        print(f"a restarted miner stands after {time.perf_counter() - start:.1f} s")
+        print(f"a restarted miner is ready after {time.perf_counter() - start:.1f} s")
         print(f"highest memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
 def shards(run: Path, *, rows: int, members: int) -> Iterator[Shard]:
-    """Write predictions files and give their messages."""
+    """Write files of predictions and give their messages."""
     sure = members / rows
     (run / "predictions").mkdir()
     for number in range(-(-rows // ROWS_PER_SHARD)):
         rng = np.random.default_rng(number)
         count = min(ROWS_PER_SHARD, rows - number * ROWS_PER_SHARD)
         keys = rng.integers(-(2**63), 2**63, count, dtype=np.int64)
-        y = rng.uniform(0.26, 0.74, count).astype(np.float32)
+        p_mass = rng.uniform(0.26, 0.74, count).astype(np.float32)
         draw = rng.random(count)
-        y[draw < 3 * sure] = 0.8
-        y[draw < 2 * sure] = 0.9
-        y[draw < sure] = 0.99
+        p_mass[draw < 3 * sure] = 0.8
+        p_mass[draw < 2 * sure] = 0.9
+        p_mass[draw < sure] = 0.99
         has_mask = rng.random(count) < MASKED
         path = run / "predictions" / f"part_{number:06d}.parquet"
         write_predictions(path, keys, has_mask)
-        yield Shard(
-            1, number, 1, str(path.relative_to(run)), Columns(keys, y, rng.random(count, dtype=np.float32), has_mask)
-        )
+        columns = Columns(keys, p_mass, rng.random(count, dtype=np.float32), has_mask)
+        yield Shard(1, number, 1, str(path.relative_to(run)), columns)
 
 
 def write_predictions(path: Path, keys: np.ndarray, has_mask: np.ndarray) -> None:

@@ -1,10 +1,10 @@
-"""Images trained on per second: our loop, a bare PyTorch loop on tensors in memory, and our data loader alone, in one run.
+"""Images trained on per second: our loop, a bare PyTorch loop on tensors in memory, and our data loader alone.
 
 python benchmarks/train.py                                            # 2 cores: the demo's network
 python benchmarks/train.py --backbone hrnet_w48 --size 1024x832 --batch 24 --loader-workers 8 --steps 40    # a GPU
 
-Ours reads from an archive, augments, clips, checks for NaN and counts; the bare loop does forward, backward and Adam's step.
-On a CPU the network has one thread, so that the loader's process has a core of its own.
+Ours reads from an archive, augments, clips, checks for NaN and counts; the bare loop does forward, backward and Adam's
+step. On a CPU the network has one thread, so that the loader's process has a core of its own.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import pyarrow as pa
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipelines.workers.train_loop import TrainJob, Worker, epoch_index, plan_epoch
+from pipelines.workers.train_loop import Worker
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.imaging import ImagingConfig
@@ -27,10 +27,13 @@ from system.losses import LossConfig
 from system.methods import METHODS, Batch
 from system.nets import NetConfig
 from system.records import Split, image_key
+from system.resources import TrainResources
 from system.training.config import TrainConfig
 from system.training.epoch import Learner, resolve_precision, run_epoch
+from system.training.job import TrainJob
+from system.training.plan import epoch_index, plan_epoch
 
-NUM_WOMEN = 12
+NUM_PATIENTS = 12
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
 """Dense bf16 as the makers state them, by the word of the name that torch gives; the SXM forms of H100 and H200."""
 
@@ -56,11 +59,10 @@ def main() -> None:
         bare, loop, loader = (statistics.median(rates) for rates in zip(*rows, strict=True))
         against_bare = statistics.median(ours / theirs for theirs, ours, _ in rows)
         print(f"medians: bare {bare:.2f}, ours {loop:.2f}, loader alone {loader:.1f} images/s")
-        print(
-            f"ours / bare {against_bare:.3f} (target 0.95)   loader / network {statistics.median(r[2] / r[0] for r in rows):.1f} (target 3)"
-        )
+        loader_ratio = statistics.median(read / theirs for theirs, _, read in rows)
+        print(f"ours / bare {against_bare:.3f} (target 0.95)   loader / network {loader_ratio:.1f} (target 3)")
         if device.type == "cuda":
-            tell_of_gpu(worker, next(iter(read(job, worker, 1))), images_per_s=loop)
+            print_gpu(worker, next(iter(read(job, worker, 1))), images_per_s=loop)
 
 
 def prepare(
@@ -73,7 +75,6 @@ def prepare(
         plan="constant",
         batch_size=args.batch,
         steps_per_epoch=1,
-        loader_workers=args.loader_workers,
         compile=args.compile,
     )
     net = NetConfig(backbone=args.backbone, pretrained=False)
@@ -96,27 +97,29 @@ def prepare(
     learner = Learner(method, model, torch.optim.Adam(groups), None, train, job.loss, device)
     precision = resolve_precision(train.precision, device)
     print(
-        f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, {args.loader_workers} loader processes"
+        f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, "
+        f"{args.loader_workers} loader processes"
     )
-    return job, Worker(job, archive, learner, rank=0, num_workers=1)
+    resources = TrainResources(loader_workers=args.loader_workers)
+    return job, Worker(job, resources, archive, learner, rank=0, num_workers=1)
 
 
 def write_archive(folder: Path, *, size: tuple[int, int]) -> Archive:
     """Write views with the noise of film, which is what makes a PNG slow to read, and a mass in each left breast."""
     archive = Archive.create(str(folder / "archive"), imaging=ImagingConfig(height_px=size[0], width_px=size[1]))
     rng, images, masks = np.random.default_rng(0), [], []
-    for woman in range(NUM_WOMEN):
+    for patient in range(NUM_PATIENTS):
         for side in "LR":
             pixels = np.zeros(size, np.uint16)
             pixels[:, : size[1] * 2 // 3] = rng.normal(30000, 600, (size[0], size[1] * 2 // 3)).astype(np.uint16)
             mask = np.zeros(size, bool)
             mask[40:80, 40:80] = side == "L"
-            name = f"{woman}{side}"
+            name = f"{patient}{side}"
             row = {
                 "image_id": name,
                 "image_key": image_key(name),
-                "patient_id": str(woman),
-                "study_id": str(woman),
+                "patient_id": str(patient),
+                "study_id": str(patient),
                 "side": side,
             }
             row |= {
@@ -152,7 +155,8 @@ def one_repeat(job: TrainJob, worker: Worker, *, steps: int) -> tuple[float, flo
     many = 4 * steps
     loader = rate(lambda count: list(read(job, worker, count)), job, steps=many)
     print(
-        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; ratios {ours / bare:.3f}, {loader / bare:.1f}"
+        f"bare {bare:.2f}, ours {ours:.2f}, loader alone {loader:.1f} images/s; "
+        f"ratios {ours / bare:.3f}, {loader / bare:.1f}"
     )
     return bare, ours, loader
 
@@ -171,7 +175,7 @@ def rate(work: Callable[[int], object], job: TrainJob, *, steps: int) -> float:
 
 def read(job: TrainJob, worker: Worker, steps: int) -> Iterator[Batch]:
     """Give `steps` batches as a training worker gets them."""
-    longer = job.model_copy(update={"train": job.train.model_copy(update={"steps_per_epoch": steps})})
+    longer = job.changed(train=job.train.changed(steps_per_epoch=steps))
     index = epoch_index(longer, 0, images=worker.archive.table("images"), masks=worker.archive.table("masks"))
     return worker.read(index, list(plan_epoch(longer, index, 0).batches()), epoch=0, first_step=0)
 
@@ -186,7 +190,7 @@ def bare_step(learner: Learner, batch: Batch) -> None:
     learner.optimizer.step()
 
 
-def tell_of_gpu(worker: Worker, batch: Batch, *, images_per_s: float) -> None:
+def print_gpu(worker: Worker, batch: Batch, *, images_per_s: float) -> None:
     """Print what the GPU computed a second, and its share of the maker's peak."""
     with FlopCounterMode(display=False) as counter:
         bare_step(worker.learner, batch)
@@ -195,7 +199,8 @@ def tell_of_gpu(worker: Worker, batch: Batch, *, images_per_s: float) -> None:
     peak = next((value for key, value in PEAK_TFLOPS.items() if key in name.split()), None)
     share = f"{tflops / peak:.1%} of its {peak:.0f} TFLOP/s in bf16" if peak else "its peak is not in our table"
     print(
-        f"{name}: {tflops:.1f} TFLOP/s, {share}; most memory at once {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
+        f"{name}: {tflops:.1f} TFLOP/s, {share}; "
+        f"most memory at once {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB"
     )
 
 

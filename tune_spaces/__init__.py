@@ -1,4 +1,4 @@
-"""What may vary in a sweep, per method, as plain tables. Imports no Ray, so that a space can be read anywhere.
+"""What may vary in a sweep, per method, as plain tables.
 
 space.py  what a space is: a grid of settings, or ranges to search
 btv.py    the spaces of the bilateral two-view method
@@ -15,7 +15,7 @@ __all__ = ["SPACES", "Grid", "Range", "Search", "Setting", "Space", "find"]
 
 
 def find(method: str, name: str) -> Space:
-    """Return a method's space by name. Raises UserError naming those there are."""
+    """Return a method's space by name. Raises UserError that lists the known ones."""
     if method not in SPACES:
         raise UserError(f"method {method!r} has no tune spaces; those with some: {', '.join(SPACES)}")
     if name not in SPACES[method]:

@@ -1,4 +1,7 @@
-"""The spaces of the bilateral two-view method: the focal loss's two numbers, the weights of eq. 6, the learning rate (seed 000)."""
+"""The spaces of the bilateral two-view method: two numbers of the focal loss, weights of the losses, learning rates.
+
+Equations and the paper's choices are those of Tang et al. 2021.
+"""
 
 from itertools import product
 
@@ -9,7 +12,7 @@ ALPHAS, GAMMAS = (0.25, 0.50, 0.75), (1.0, 2.0, 5.0)
 PAPER_GRID: tuple[Setting, ...] = tuple(
     {"loss.alpha": alpha, "loss.gamma": gamma} for alpha, gamma in product(ALPHAS, GAMMAS)
 )
-"""The nine settings of the soft focal loss that seed 000 compares; it found alpha 0.25 with gamma 2 best."""
+"""The nine settings of the soft focal loss that the paper compares; it found alpha 0.25 with gamma 2 best."""
 
 PAPER_CHOICE: Setting = {
     "loss.alpha": 0.25,
@@ -18,7 +21,7 @@ PAPER_CHOICE: Setting = {
     "loss.mask_weak": 0.6,  # λ2
     "loss.class_weak": 0.2,  # λ3
 }
-"""What seed 000 ended with (eq. 5 and 6)."""
+"""The settings that the paper chose (eq. 5 and 6)."""
 
 LOSS_RANGES = {
     "loss.alpha": Range(0.1, 0.9),
@@ -33,7 +36,7 @@ TRAINING_RANGES = {
     "rounds.train.learning_rate": Range(1e-5, 1e-3, log=True),
     "rounds.train.class_factor": Range(1.0, 100.0, log=True),
 }
-"""The rate of a round and that of its image-level branch relative to it; the paper has 1e-4 and 10."""
+"""The learning rate of a round, and the factor of its image-level branch; the paper has 1e-4 and 10."""
 
 SPACES: dict[str, Space] = {
     "paper_grid": Grid(PAPER_GRID),

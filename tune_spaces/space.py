@@ -25,11 +25,11 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Settings are drawn from the ranges, the later ones where the earlier ones did well."""
+    """Settings are drawn from the ranges, the later ones near the best of the earlier ones."""
 
     ranges: Mapping[str, Range]
     num_trials: int  # unless the caller wants another number
-    first: tuple[Setting, ...] = ()  # tried before anything is drawn, so that the search starts from what is known
+    first: tuple[Setting, ...] = ()  # tried before anything is drawn, so that the search starts from known settings
 
 
 Space = Grid | Search

@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     description = f"# sweep of {space} on round {round_number} of {source.resolve()}\n{as_yaml(config.of_run())}"
     claim(inputs.out / "sweep.yaml", description, what="sweep")
     wanted = len(chosen.points) if isinstance(chosen, Grid) else num_trials or chosen.num_trials
-    failed = _tune(inputs, chosen, wanted=wanted)
+    failed = run_trials(inputs, chosen, wanted=wanted)
     trials = ranked(read_trials(inputs.out))
     if not trials:
         raise TrialsFailed(f"all {failed} trials failed: see the folders under {out.name}/trials and the workers' logs")
@@ -162,7 +162,7 @@ def _job(inputs: SweepInputs, config: RunConfig) -> TrainJob:
     )
 
 
-def _tune(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
+def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     """Run what is left to do of the trials; returns how many failed."""
     done = read_trials(inputs.out)
     at_once = side_by_side(inputs.config, resources=ray.cluster_resources())
@@ -179,7 +179,7 @@ def _tune(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     scratch = inputs.out / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # our own stages are the sweep's memory
     tuner = tune.Tuner(
-        _trainable(inputs),
+        trainable(inputs),
         param_space=param_space,
         tune_config=tune.TuneConfig(
             metric=METRIC,
@@ -198,7 +198,7 @@ def _tune(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     return results.num_errors
 
 
-def _trainable(inputs: SweepInputs) -> Any:
+def trainable(inputs: SweepInputs) -> Any:
     """Return the function that Tune calls per trial.
 
     The work is a task outside Tune's placement group, where trainer and predictors find the CPUs and GPUs they ask

@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from pipelines.selftrain import evaluate_on
 from system.archive import Archive
-from system.evaluation.explain_image import Explanation, ImageFacts, RoundView, SystemView, explain_image
+from system.archive.delta import one_of
+from system.evaluation.explain_image import Explanation, ImageFacts, ReportSide, RoundView, SystemView, explain_image
 from system.figures import format as text
 from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
@@ -39,22 +41,21 @@ def run(
     target = picture or here.path / "explain" / f"{found.image.image_id}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(target, png_of(_draw(found, archive)))
-    console().print(f"picture: {target}")
+    console().print(f"picture: {target}", markup=False, highlight=False, soft_wrap=True)
     if json_file:
         write_text(json_file, as_json(found))
     return found
 
 
 def _split_of(image_id: str, archive: Archive) -> str:
-    images = archive.table("images", columns=["image_id", "split"])
-    splits = dict(zip(images["image_id"].to_pylist(), images["split"].to_pylist(), strict=True))
-    return splits.get(image_id, "")
+    rows = archive.table("images", columns=["split"], where=one_of("image_id", [image_id])).to_pylist()
+    return rows[0]["split"] if rows else ""
 
 
 def _draw(found: Explanation, archive: Archive) -> np.ndarray:
     image = archive.pixels(found.image.pixel_sha)
-    masks = archive.table("masks", columns=["image_id", "mask_sha"]).to_pylist()
-    sha = next((row["mask_sha"] for row in masks if row["image_id"] == found.image.image_id), "")
+    masks = archive.table("masks", columns=["mask_sha"], where=one_of("image_id", [found.image.image_id])).to_pylist()
+    sha = masks[0]["mask_sha"] if masks else ""
     truth = archive.pixels(sha) > 0 if sha else np.zeros(image.shape, dtype=bool)
     marked = [
         (candidate.box_px, candidate.outcome, candidate.score)
@@ -69,12 +70,25 @@ def _show(found: Explanation) -> None:
     for system in found.systems:
         screen.print(_system_table(system))
         for lesion in system.lesions:
-            fate = "missed" if np.isnan(lesion.found_at) else f"found at {lesion.found_at:.3f}"
-            screen.print(f"lesion {lesion.lesion}, {lesion.area_px} px: {fate}")
+            outcome = "missed" if np.isnan(lesion.found_at) else f"found at {lesion.found_at:.3f}"
+            screen.print(f"lesion {lesion.lesion}, {lesion.area_px} px: {outcome}")
+        if specks := found.image.num_lesions - len(system.lesions):
+            screen.print(f"{specks} more annotated, of fewer than {system.min_lesion_px} px: too small to count")
     for this in found.rounds:
         screen.print(_round_table(this))
+        if this.outlined:
+            screen.print("a radiologist outlined a mass in it: from this round on it trains as an annotated image")
     if not found.systems and not found.rounds:
-        screen.print(f"an image of split {found.image.split} is not inferred: it trains as it is annotated")
+        screen.print(_nothing_of(found.image.split))
+
+
+def _nothing_of(split: str) -> str:
+    """Return why a run has nothing to show of an image."""
+    if split in (Split.TEST, Split.VALIDATION):
+        return f"an image of split {split}; the run has no system yet that is trained and measured"
+    if split == Split.WEAK:
+        return f"an image of split {split}; the run has no round yet whose pools are frozen"
+    return f"an image of split {split} is not inferred: it trains as it is annotated"
 
 
 def _image_table(image: ImageFacts) -> Table:
@@ -85,7 +99,7 @@ def _image_table(image: ImageFacts) -> Table:
         "source": image.source,
         "annotated lesions": image.num_lesions,
         "p_mass by the report": text.share(image.p_mass),
-        "report on this breast": image.sentence or "no report",
+        "report on this breast": escape(image.sentence) or "no report",
         "verdicts": ", ".join(image.verdicts) or "none",
     }
     return two_columns("Image", rows)
@@ -104,17 +118,19 @@ def _system_table(system: SystemView) -> Table:
         box = " ".join(map(str, found.box_px))
         table.add_row(f"{found.score:.3f}", found.outcome, found.why, box, str(found.area_px))
     if not system.candidates:
-        table.add_row("–", "none", "the map stays below the threshold, or its components are too small", "", "")
+        reason = "the map stays below the threshold, or its components are too small"
+        table.add_row("–", "none", "the image could not be read" if system.error else reason, "", "")
     return table
 
 
 def _round_table(this: RoundView) -> Table:
-    seen = this.error or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
+    seen = escape(this.error) or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
     title = f"round {this.number}, seen by {this.model} (masks from {this.mask_threshold:.3g} on): {seen}"
     table = Table(title=title, title_justify="left")
     for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
         table.add_column(heading)
     for pool in this.pools:
-        side = "mass" if pool.p_mass > pool.p0 else "no mass" if pool.p_mass < 1 - pool.p0 else "not sure enough"
-        table.add_row(f"{pool.p0:.2f}", text.share(pool.p_mass), side, pool.quadrant, "yes" if pool.trains else "no")
+        report = "replaced by a later report or a verdict" if pool.report is ReportSide.REPLACED else str(pool.report)
+        trains = "yes" if pool.trains else "no"
+        table.add_row(f"{pool.p0:.4g}", text.share(pool.p_mass), report, pool.quadrant, trains)
     return table

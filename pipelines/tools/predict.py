@@ -116,9 +116,11 @@ def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: flo
     """Return a checkpoint with the candidates its run evaluated it by, or the config's where it belongs to no run.
 
     checkpoint: a checkpoint stage of a run (run/round_02/checkpoint), or a folder with model.json
-    candidate_threshold: above 0, taken instead
+    candidate_threshold: above 0 and below 1, taken instead
     Raises UserError where there is no model.
     """
+    if candidate_threshold >= 1:
+        raise UserError(f"--threshold {candidate_threshold:g}: no probability is above it, give one below 1")
     model = checkpoint
     if (checkpoint / MANIFEST).exists():
         model = Stage(checkpoint.parent, checkpoint.name, TrainResult).path("model.json").parent

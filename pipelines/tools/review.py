@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from system.archive import Archive
@@ -123,8 +122,8 @@ def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction
 
 
 def _choose(images: Sequence[Prediction], archive: Archive, *, p0: float, config: QueueConfig) -> list[Queued]:
-    frame = pd.DataFrame([(image.study_id, image.side) for image in images], columns=["study_id", "side"])
-    p_mass = labels_of(frame, archive.table("labels"))
+    breasts = pa.table({"study_id": [image.study_id for image in images], "side": [image.side for image in images]})
+    p_mass = labels_of(breasts, archive.table("labels"))
     scores, entropies = (
         np.array([getattr(image, name) for image in images], np.float32) for name in ("score", "entropy")
     )

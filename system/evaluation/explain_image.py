@@ -1,7 +1,8 @@
-"""Explain one image of a run: why each candidate found a lesion or not, and why the image is in which pool, round by round."""
+"""Explain one image of a run: why each candidate found a lesion or not, and why the image is in which pool."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from system.config import RunConfig
 from system.errors import UserError
 from system.evaluation.read_back import read_back
 from system.files.json_out import Measured
+from system.files.parquet import read_table
 from system.mining import quadrants, read_pool
+from system.mining.pools import POOLED
 from system.records import Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
 from system.reports.rules import sentence_on
@@ -22,7 +25,7 @@ from system.run.folder import Round, RunFolder, System
 from system.run.predictions import read_predictions
 from system.run.results import FrocResult, Pool
 
-_IMAGE = ["image_id", "image_key", "study_id", "side", "view", "split", "source", "pixel_sha", "rows", "cols"]
+_IMAGE = ["image_id", "image_key", "study_id", "side", "view", "split", "source", "pixel_sha"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class ImageFacts:
     split: str
     source: str
     pixel_sha: str
-    num_lesions: int  # annotated; 0 also where it was never annotated
+    num_lesions: int  # components of the annotated mask; 0 also where it was never annotated
     p_mass: Measured  # by the report, 0 to 1; NaN without a label
     sentence: str  # of the report, on this breast; "" = there is no report
     verdicts: tuple[str, ...]  # radiologists' verdicts, oldest first, as the archive has them today
@@ -74,8 +77,20 @@ class SystemView:
     mask_threshold: float
     min_iou: float  # a hit overlaps its lesion by more
     min_candidate_px: int
+    min_lesion_px: int  # smaller components of the annotated mask do not count as lesions
+    error: bool  # the image could not be read, and counts as without candidates
     candidates: tuple[CandidateOutcome, ...]  # by falling score
     lesions: tuple[LesionOutcome, ...]
+
+
+class ReportSide(StrEnum):
+    """What the report of an image counts as at one p0."""
+
+    MASS = "mass"
+    NO_MASS = "no mass"
+    NOT_SURE = "not sure enough"
+    NO_LABEL = "no label"
+    REPLACED = "replaced"  # by a later report or a radiologist's verdict; of images outside the pool none is kept
 
 
 @dataclass(frozen=True)
@@ -84,9 +99,12 @@ class PoolView:
 
     step: int
     p0: float
-    quadrant: str  # TP, FP, FN, TN, UNUSED
+    p_mass: (
+        Measured  # of an image in the pool, updates included; of another, its label when the run began; NaN without one
+    )
+    report: ReportSide
+    quadrant: str  # TP, FP, FN, TN, UNUSED; "TN or UNUSED" where the label that counted is not known
     trains: bool  # it is in the pool
-    p_mass: Measured  # that counted, label updates and verdicts included; NaN without a label
 
 
 @dataclass(frozen=True)
@@ -99,6 +117,7 @@ class RoundView:
     score: Measured  # highest probability of a candidate; NaN where the image could not be read
     has_mask: bool
     error: str  # why it could not be read; "" = it could
+    outlined: bool  # a radiologist has outlined a mass in it: it trains as an annotated image, and is in no pool
     pools: tuple[PoolView, ...]  # by step
 
 
@@ -129,7 +148,8 @@ def _facts(image_id: str, archive: Archive, *, config: RunConfig, run_name: str)
     rows = archive.table("images", columns=_IMAGE, where=one_of("image_id", [image_id])).to_pylist()
     if not rows:
         raise UserError(
-            f"the archive of run {run_name} has no image {image_id[:40]!r}: take an image_id from the run's files, e.g. froc/candidates.parquet"
+            f"the archive of run {run_name} has no image {image_id[:40]!r}: take an image_id from the run's files, "
+            "e.g. of stage1/froc, candidates.parquet"
         )
     row = rows[0]
     masks = archive.table("masks", where=one_of("image_id", [image_id])).to_pylist()
@@ -138,7 +158,7 @@ def _facts(image_id: str, archive: Archive, *, config: RunConfig, run_name: str)
     read = read_reports(archive.table("reports", where=one_of("study_id", [row["study_id"]])), config=config.reports)
     today = Archive.open(archive.uri).table("verdicts", where=one_of("image_id", [image_id])).to_pylist()
     return ImageFacts(
-        **{name: row[name] for name in _IMAGE if name not in ("rows", "cols")},
+        **row,
         num_lesions=masks[0]["num_lesions"] if masks else 0,
         p_mass=p_mass[0] if p_mass and p_mass[0] is not None else float("nan"),
         sentence=sentence_on(read.sections[0], Side(row["side"])) if read.sections else "",
@@ -153,6 +173,7 @@ def _system_view(system: System, image: ImageFacts) -> SystemView:
     mine = kept.candidates.filter(pc.field("image_id") == image.image_id).sort_by([("score", "descending")])
     candidates = tuple(_candidate(row, rules=result) for row in mine.to_pylist())
     lesions = kept.lesions.filter(pc.field("image_id") == image.image_id).to_pylist()
+    (error,) = kept.images.filter(pc.field("image_id") == image.image_id)["error"].to_pylist()
     found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
     return SystemView(
         title=system.title,
@@ -160,6 +181,8 @@ def _system_view(system: System, image: ImageFacts) -> SystemView:
         mask_threshold=result.mask_threshold,
         min_iou=result.rules.iou,
         min_candidate_px=result.rules.min_candidate_px,
+        min_lesion_px=result.rules.min_lesion_px,
+        error=error,
         candidates=candidates,
         lesions=tuple(
             LesionOutcome(row["lesion"], row["area_px"], found_at.get(row["lesion"], float("nan"))) for row in lesions
@@ -184,42 +207,51 @@ def _candidate(row: dict[str, float | int | str], *, rules: FrocResult) -> Candi
 def why(outcome: str, *, nearest_lesion: int, iou: float, min_iou: float) -> str:
     """Return in a sentence why a candidate counts as it does."""
     if outcome == "TP":
-        return f"finds lesion {nearest_lesion}: IoU {iou:.2f} is above {min_iou:g}"
+        return f"finds lesion {nearest_lesion}: IoU {iou:.3f} is above {min_iou:g}"
     if outcome == "duplicate":
-        return f"IoU {iou:.2f} with lesion {nearest_lesion}, which a candidate of higher score had found"
+        return f"IoU {iou:.3f} with lesion {nearest_lesion}, which another candidate had found"
     if nearest_lesion < 0:
         return "touches no lesion"
-    return f"IoU {iou:.2f} with lesion {nearest_lesion}: a hit needs more than {min_iou:g}"
+    return f"IoU {iou:.3f} with lesion {nearest_lesion}: a hit needs more than {min_iou:g}"
 
 
 def _round_view(run: RunFolder, this: Round, image: ImageFacts) -> RoundView:
-    model = run.before(this.number)
-    found = [seen for seen in read_predictions(this.predictions) if seen.image_key == image.image_key]
-    seen = found[0] if found else None
-    error = "" if seen and not seen.error else seen.error if seen else "it was not among the weak images of this run"
-    has_mask = bool(seen and seen.has_mask)
-    pools = this.pools.result().pools
+    model, mined = run.before(this.number), this.pools.result()
+    outlined = read_table(this.pools.path(mined.outlined), columns=["image_key"])["image_key"].to_pylist()
+    seen = next((each for each in read_predictions(this.predictions) if each.image_key == image.image_key), None)
     return RoundView(
         number=this.number,
         model=model.title,
         mask_threshold=model.thresholds.result().mask_threshold,
         score=seen.score if seen else float("nan"),
-        has_mask=has_mask,
-        error=error,
-        pools=tuple(_pool_views(this, pools, image, has_mask=has_mask)) if seen and not seen.error else (),
+        has_mask=seen.has_mask if seen else False,
+        error=seen.error if seen else "it was not among the weak images of this run",
+        outlined=image.image_key in outlined,
+        pools=tuple(_pool_views(this, mined.pools, image, has_mask=seen.has_mask)) if seen and not seen.error else (),
     )
 
 
 def _pool_views(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool) -> Iterator[PoolView]:
     for pool in pools:
         member = _member(this.pools.path(pool.file), image.image_key)
-        if member is not None:
-            yield PoolView(pool.step, pool.p0, member[0].name, trains=True, p_mass=member[1])
+        quadrant, p_mass = member or (_quadrant(image.p_mass, has_mask=has_mask, p0=pool.p0), image.p_mass)
+        if member is None and quadrant in POOLED:  # with this label it would be in the pool: another one counted
+            nothing = float("nan")
+            yield PoolView(pool.step, pool.p0, nothing, ReportSide.REPLACED, "TN or UNUSED", trains=False)
         else:
-            labels = np.array([image.p_mass], np.float32)
-            quadrant = Quadrant(int(quadrants(labels, np.array([has_mask]), p0=pool.p0)[0]))
-            outside = quadrant if quadrant in (Quadrant.TN, Quadrant.UNUSED) else Quadrant.UNUSED
-            yield PoolView(pool.step, pool.p0, outside.name, trains=False, p_mass=image.p_mass)
+            report = _report_side(p_mass, p0=pool.p0)
+            yield PoolView(pool.step, pool.p0, p_mass, report, quadrant.name, trains=member is not None)
+
+
+def _report_side(p_mass: float, *, p0: float) -> ReportSide:
+    if np.isnan(p_mass):
+        return ReportSide.NO_LABEL
+    beside_a_mask = _quadrant(p_mass, has_mask=True, p0=p0)
+    return {Quadrant.TP: ReportSide.MASS, Quadrant.FP: ReportSide.NO_MASS}.get(beside_a_mask, ReportSide.NOT_SURE)
+
+
+def _quadrant(p_mass: float, *, has_mask: bool, p0: float) -> Quadrant:
+    return Quadrant(int(quadrants(np.array([p_mass], np.float32), np.array([has_mask]), p0=p0)[0]))
 
 
 def _member(path: Path, key: int) -> tuple[Quadrant, float] | None:

@@ -86,7 +86,7 @@ def resampled_sensitivity(
 
     weights: [R, P], how often each patient was drawn
     """
-    num_points = counts.found.shape[0]
+    num_points, _ = cast("tuple[int, int]", counts.found.shape)
     step = max(1, _CELLS_AT_ONCE // max(1, num_points))
     return np.concatenate(
         [_sensitivity(counts, weights=weights[at : at + step], fppi=fppi) for at in range(0, len(weights), step)]

@@ -99,7 +99,7 @@ def evaluate_boxes(boxes: BoxSet, *, rules: BoxRules, config: FrocConfig) -> Box
 def overlapping(boxes: BoxSet, *, how: How) -> Detections:
     """Return the candidates and lesions with the overlap of each pair that has one.
 
-    how: the overlap is the IoU, the IoM, or the IoU of pairs in which the candidate's centre lies inside the lesion's box
+    how: the overlap is the IoU, the IoM, or the IoU of pairs in which the candidate's centre lies in the lesion's box
     """
     order = np.argsort(boxes.lesion_image, kind="stable")
     of_image = boxes.lesion_image[order]

@@ -1,9 +1,10 @@
-"""Read images, lesions and candidates from CSV files; whatever is wrong in them is said with its line."""
+"""Read images, lesions and candidates from CSV files; every mistake in them is reported with its line."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.files.csv_in import read_rows
@@ -17,10 +18,14 @@ Rows = list[tuple[int, dict[str, str]]]
 
 
 def read_boxes(images: Path, lesions: Path, candidates: Path, *, with_breasts: bool = False) -> BoxSet:
-    """Return what three files hold: images (image_id, patient_id, with_breasts: breast_id), lesions and candidates (image_id, score, box).
+    """Return the content of three tables; columns that are not named here are ignored.
 
-    Other columns are passed over. Raises ValueError naming the lines: an id that is missing, doubled or unknown, what is no number, a score
-    outside 0 to 1, a box that ends where it begins; and for a file that is no such table.
+    images: image_id, patient_id and, where with_breasts, breast_id
+    lesions: image_id and the box
+    candidates: image_id, score and the box
+
+    Raises UserError with the lines of all mistakes: an id that is missing, doubled or unknown, text in place of a
+    number, a score outside 0 to 1, a box that ends where it begins. Also for a file that is no such table.
     """
     columns = ("image_id", "patient_id", *(("breast_id",) if with_breasts else ()))
     listed = read_rows(images, columns=columns)
@@ -33,13 +38,13 @@ def read_boxes(images: Path, lesions: Path, candidates: Path, *, with_breasts: b
             mistakes.add(images, line, "the image was listed before")
         place.setdefault(row["image_id"], len(place))
     found = read_rows(lesions, columns=("image_id", *BOX))
-    said = read_rows(candidates, columns=("image_id", "score", *BOX))
+    marked = read_rows(candidates, columns=("image_id", "score", *BOX))
     lesion_image, lesion_box = _boxes(found, lesions, place=place, mistakes=mistakes)
-    candidate_image, candidate_box = _boxes(said, candidates, place=place, mistakes=mistakes)
-    score = _numbers(said, "score", candidates, mistakes=mistakes)
+    candidate_image, candidate_box = _boxes(marked, candidates, place=place, mistakes=mistakes)
+    score = _numbers(marked, "score", candidates, mistakes=mistakes)
     mistakes.where(
         ~((score >= 0) & (score <= 1)) & ~np.isnan(score),
-        said,
+        marked,
         candidates,
         lambda row: f"score {row['score']} is outside 0 to 1",
     )
@@ -65,8 +70,8 @@ class _Mistakes:
     def add(self, path: Path, line: int, what: str) -> None:
         self._all.append(f"{path.name} line {line}: {what}")
 
-    def where(self, wrong: np.ndarray, rows: Rows, path: Path, what: Callable[[dict[str, str]], str]) -> None:
-        """Name the rows that are wrong. wrong: [N] bool."""
+    def where(self, wrong: NDArray[np.bool_], rows: Rows, path: Path, what: Callable[[dict[str, str]], str]) -> None:
+        """Add the rows that are wrong. wrong: [N] bool."""
         for index in np.flatnonzero(wrong).tolist():
             self.add(path, rows[index][0], what(rows[index][1]))
 
@@ -76,8 +81,10 @@ class _Mistakes:
             raise UserError("\n".join([*self._all[:_SHOWN], *([f"and {more} more lines"] if more > 0 else [])]))
 
 
-def _boxes(rows: Rows, path: Path, *, place: dict[str, int], mistakes: _Mistakes) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's image, [N] int64, and box, [N, 4] float64."""
+def _boxes(
+    rows: Rows, path: Path, *, place: dict[str, int], mistakes: _Mistakes
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each row's image, [N], and box, [N, 4]."""
     image = np.fromiter((place.get(row["image_id"], -1) for _, row in rows), dtype=np.int64, count=len(rows))
     mistakes.where(image < 0, rows, path, lambda _: "its image is not among the images")
     box = np.stack([_numbers(rows, name, path, mistakes=mistakes) for name in BOX], axis=1)
@@ -92,8 +99,8 @@ def _boxes(rows: Rows, path: Path, *, place: dict[str, int], mistakes: _Mistakes
     return image, box
 
 
-def _numbers(rows: Rows, column: str, path: Path, *, mistakes: _Mistakes) -> np.ndarray:
-    """Return a column as [N] float64, NaN where it holds no finite number; those are mistakes."""
+def _numbers(rows: Rows, column: str, path: Path, *, mistakes: _Mistakes) -> NDArray[np.float64]:
+    """Return a column, [N], NaN where it holds no finite number; those are mistakes."""
     texts = [row[column] for _, row in rows]
     try:
         values = np.array(texts, dtype=np.float64)

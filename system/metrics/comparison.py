@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.metrics.bootstrap import (
@@ -33,14 +34,14 @@ class SystemRow:
 def compare_systems(systems: Mapping[str, PatientCounts], *, baseline: str, config: FrocConfig) -> list[SystemRow]:
     """Return one row per system, in the order given, each compared with `baseline` on the same resamples.
 
-    Raises ValueError when the baseline is not among them or when patients or lesions differ.
+    Raises ValueError when the baseline is not among them, UserError when patients or lesions differ.
     """
     if baseline not in systems:
         raise ValueError(
             f"no system is called {baseline!r}: found {', '.join(systems)}; name one of them as the baseline"
         )
     reference = systems[baseline]
-    rows = []
+    rows: list[SystemRow] = []
     for title, counts in systems.items():
         values, mean = _observed(counts, config=config)
         _, interval = intervals(counts, config=config, rng=np.random.default_rng(config.seed))
@@ -57,7 +58,7 @@ def _observed(counts: PatientCounts, *, config: FrocConfig) -> tuple[dict[float,
 
 @dataclass(frozen=True, slots=True)
 class SeedsRow:
-    """One system trained with several seeds, looked at on the same patients."""
+    """One system trained with several seeds, measured on the same patients."""
 
     sensitivity: dict[float, float]  # false positives per image -> 0 to 1, mean over the seeds
     mean: float  # over the operating points and the seeds
@@ -66,7 +67,7 @@ class SeedsRow:
 
 
 def over_seeds(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> SeedsRow:
-    """Return what the seeds come to together. seeds: one count a seed, of the same patients."""
+    """Return the measures of all seeds together. seeds: one count per seed, of the same patients."""
     observed = [_observed(counts, config=config) for counts in seeds]
     values = {fppi: float(np.mean([sensitivity[fppi] for sensitivity, _ in observed])) for fppi in config.fppi}
     each = tuple(mean for _, mean in observed)
@@ -76,12 +77,15 @@ def over_seeds(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> SeedsRo
 def gain_over_seeds(
     first: Sequence[PatientCounts], second: Sequence[PatientCounts], *, config: FrocConfig
 ) -> tuple[float, Interval]:
-    """Return second minus first in mean sensitivity, and its interval; both seen on the same resamples of the same patients."""
+    """Return second minus first in mean sensitivity, and its interval, both on the same resamples of the same patients.
+
+    first, second: one count per seed
+    """
     gain = over_seeds(second, config=config).mean - over_seeds(first, config=config).mean
     return gain, percentile_interval(_drawn(second, config=config) - _drawn(first, config=config))
 
 
-def _drawn(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> np.ndarray:
+def _drawn(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> NDArray[np.float64]:
     """Return the mean sensitivity of each resample, averaged over the seeds: [R]."""
     if len({(counts.patients, counts.lesions.tobytes()) for counts in seeds}) != 1:
         raise UserError(

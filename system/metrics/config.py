@@ -11,7 +11,7 @@ Fppi = Annotated[float, Field(ge=0)]
 
 
 class FrocConfig(Settings):
-    """What counts as a lesion, a candidate and a hit (METHODS 1.7)."""
+    """What counts as a lesion, a candidate and a hit (docs/method.md, Evaluation)."""
 
     min_lesion_px: int = Field(
         default=20, ge=1, description="smaller components of the truth are annotation specks, left out; canonical px"
@@ -39,14 +39,18 @@ class FrocConfig(Settings):
 def rules(config: FrocConfig) -> list[str]:
     """Return the rules as sentences, to be printed with every result."""
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
-    candidate = f"an 8-connected component of the map at or above {config.candidate_threshold:g}, of at least {config.min_candidate_px} px"
+    candidate = (
+        f"an 8-connected component of the map at or above {config.candidate_threshold:g}, "
+        f"of at least {config.min_candidate_px} px"
+    )
+    also, instead = "those without candidates or without lesions too", "instead of sweeping the candidates' scores"
     return [
         f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
         f"A candidate is {candidate}; its score is its highest probability.",
         f"By falling score each candidate takes the free lesion of highest IoU, if that is above {config.iou:g}.",
         f"Further hits on a found lesion {further}.",
-        "False positives are counted per image over all evaluated images, those without candidates or without lesions too.",
+        f"False positives are counted per image over all evaluated images, {also}.",
         f"Sensitivity is the share of all lesions found; at x {STEP}; equal scores are one operating point.",
-        f"Second mode: the map is cut anew at {config.num_thresholds} levels instead of sweeping the candidates' scores.",
+        f"Second mode: the map is cut anew at {config.num_thresholds} levels {instead}.",
         f"95 % intervals resample patients {config.bootstrap} times, seed {config.seed}.",
     ]

@@ -1,11 +1,11 @@
-"""One image's map held against its truth: everything the FROC needs of an image, after which its pixels can be dropped."""
+"""One image's map compared with its truth: all that the FROC needs of an image, so that its pixels can be dropped."""
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+from numpy.typing import NDArray
 
-from system.maps import components, peaks
+from system.maps import components, find_boxes, peaks
 from system.metrics.config import FrocConfig
 from system.metrics.matching import overlaps
 from system.metrics.rethreshold import CutCounts, count_cuts
@@ -14,13 +14,13 @@ from system.records import Box
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What one image shows and what was said of it."""
+    """The lesions of one image, its candidates, and their overlaps."""
 
-    scores: np.ndarray  # [n] float32, candidates at the floor, 0 to 1
+    scores: NDArray[np.float32]  # [n] of the candidates, 0 to 1
     boxes_px: list[Box]  # [n] canonical view
-    area_px: np.ndarray  # [n] int64
-    iou: np.ndarray  # [n, m] float64, candidates with lesions
-    lesion_area_px: np.ndarray  # [m] int64
+    area_px: NDArray[np.int64]  # [n]
+    iou: NDArray[np.float64]  # [n, m] of candidates with lesions
+    lesion_area_px: NDArray[np.int64]  # [m]
     num_specks: int  # components of the truth too small to count
     cuts: CutCounts  # the second mode
 
@@ -30,10 +30,18 @@ class Examination:
         return self.iou.shape[1]
 
 
-def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, config: FrocConfig) -> Examination:
-    """Return what one image's map yields.
+def examine(
+    probability: NDArray[np.floating],
+    truth: NDArray[np.bool_],
+    *,
+    levels: NDArray[np.float64],
+    config: FrocConfig,
+) -> Examination:
+    """Return the candidates and lesions of one image.
 
-    probability: [H, W] float, 0 to 1;  truth: [H, W] bool;  levels: [T] float, falling: the cuts of the second mode
+    probability: [H, W], 0 to 1
+    truth: [H, W]
+    levels: [T], falling: the cuts of the second mode
     """
     if probability.shape != truth.shape:
         raise ValueError(
@@ -43,7 +51,7 @@ def examine(probability: np.ndarray, truth: np.ndarray, *, levels: np.ndarray, c
     candidates = components(probability >= config.candidate_threshold, min_px=config.min_candidate_px)
     return Examination(
         scores=peaks(probability, candidates),
-        boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in ndimage.find_objects(candidates.labels)],
+        boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in find_boxes(candidates.labels)],
         area_px=candidates.area_px,
         iou=overlaps(candidates, lesions),
         lesion_area_px=lesions.area_px,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.metrics.config import FrocConfig
@@ -12,22 +13,22 @@ from system.metrics.matching import Detections, Match, Outcome
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Operating points; a system that says nothing at all (0, 0) is implied, not stored."""
+    """Points of the curve. The point (0, 0), no candidate at all, is implied and not stored."""
 
-    threshold: np.ndarray  # [T] float, falling
-    fppi: np.ndarray  # [T] float, false positives per image
-    sensitivity: np.ndarray  # [T] float, 0 to 1; NaN where there is no lesion
+    threshold: NDArray[np.float64]  # [T] falling
+    fppi: NDArray[np.float64]  # [T] false positives per image
+    sensitivity: NDArray[np.float64]  # [T] 0 to 1; NaN where there is no lesion
     num_images: int
     num_lesions: int
 
     @property
     def end_fppi(self) -> float:
-        """The most false positives per image the system can be brought to make."""
+        """The most false positives per image: those of all candidates."""
         return float(self.fppi.max(initial=0.0))
 
 
 def froc_curve(detections: Detections, matched: Match, *, config: FrocConfig) -> Curve:
-    """Return one operating point per distinct score: candidates of equal score come in together."""
+    """Return one point of the curve per distinct score: candidates of equal score come in together."""
     threshold, group = _falling_groups(detections.score)
     found = np.bincount(group[matched.outcome == Outcome.TRUE_POSITIVE], minlength=len(threshold))
     false = np.bincount(group[counts_as_false(matched.outcome, config=config)], minlength=len(threshold))
@@ -41,11 +42,17 @@ def froc_curve(detections: Detections, matched: Match, *, config: FrocConfig) ->
 
 
 def curve_of_counts(
-    threshold: np.ndarray, *, found: np.ndarray, false: np.ndarray, num_images: int, num_lesions: int
+    threshold: NDArray[np.float64],
+    *,
+    found: NDArray[np.int64],
+    false: NDArray[np.int64],
+    num_images: int,
+    num_lesions: int,
 ) -> Curve:
-    """Return the curve of counts at each threshold. Raises ValueError without an image.
+    """Return the curve of counts at each threshold. Raises UserError without an image.
 
-    threshold, found, false: [T]; lesions found and false positives made at or above the threshold
+    threshold: [T]
+    found, false: [T] lesions found and false positives made at or above the threshold
     """
     if num_images == 0:
         raise UserError(
@@ -55,19 +62,20 @@ def curve_of_counts(
     return Curve(threshold, false / num_images, sensitivity, num_images=num_images, num_lesions=num_lesions)
 
 
-def counts_as_false(outcome: np.ndarray, *, config: FrocConfig) -> np.ndarray:
-    """Return which candidates are false positives under the rule for duplicates: [N] bool.
+def counts_as_false(outcome: NDArray[np.uint8], *, config: FrocConfig) -> NDArray[np.bool_]:
+    """Return which candidates are false positives under the rule for duplicates: [N].
 
-    outcome: [N] uint8, Outcome
+    outcome: [N] Outcome
     """
     false = outcome == Outcome.FALSE_POSITIVE
     return false | (outcome == Outcome.DUPLICATE) if config.duplicates == "fp" else false
 
 
 def sensitivity_at(curve: Curve, *, fppi: float) -> float:
-    """Return the best sensitivity with at most `fppi` false positives per image: a step, never interpolated; NaN without lesions.
+    """Return the best sensitivity with at most `fppi` false positives per image: a step, never interpolated.
 
-    The quotient of two counts is the double nearest to it, as is a literal like 0.1, so the comparison needs no tolerance.
+    NaN without lesions. The quotient of two counts is the double nearest to it, as is a literal like 0.1, so the
+    comparison needs no tolerance.
     """
     if curve.num_lesions == 0:
         return float("nan")
@@ -75,11 +83,11 @@ def sensitivity_at(curve: Curve, *, fppi: float) -> float:
 
 
 def mean_sensitivity(curve: Curve, *, fppi: Sequence[float]) -> float:
-    """Return the mean over the operating points, the paper's one number."""
+    """Return the mean over the operating points, the average sensitivity of Tang et al. 2021, section 4.4."""
     return float(np.mean([sensitivity_at(curve, fppi=x) for x in fppi]))
 
 
-def _falling_groups(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _falling_groups(score: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the distinct scores, falling, and each candidate's place among them."""
     rising, place = np.unique(score, return_inverse=True)
     return rising[::-1], len(rising) - 1 - place

@@ -1,16 +1,19 @@
 """The second mode of the FROC: every operating point cuts the map at its own threshold.
 
-A score sweep keeps each candidate's outline as it is at the floor; here the outline tightens as the threshold rises, a blob may
-fall apart and a lesion may be lost again, so sensitivity can fall while false positives rise (seed 000, table 3, does so).
+A score sweep keeps each candidate's outline as it is at the candidate threshold. Here the outline tightens as the
+threshold rises, a blob may fall apart and a lesion may be lost again. So sensitivity can fall while false positives
+rise, as it does in Tang et al. 2021, table 3.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
-from scipy import ndimage, sparse
+from numpy.typing import NDArray
+from scipy import sparse
 
-from system.maps import Components, components, peaks
+from system.maps import Components, components, find_boxes, peaks
 from system.metrics.bootstrap import PatientCounts
 from system.metrics.config import FrocConfig
 from system.metrics.froc import Curve, counts_as_false, curve_of_counts
@@ -19,43 +22,52 @@ from system.metrics.matching import Detections, Outcome, match, overlaps
 
 @dataclass(frozen=True, slots=True)
 class CutCounts:
-    """What each cut through one image's map yields."""
+    """Counts at each cut through one image's map."""
 
-    found: np.ndarray  # [T] int64 lesions found
-    false: np.ndarray  # [T] int64 false positives
+    found: NDArray[np.int64]  # [T] lesions found
+    false: NDArray[np.int64]  # [T] false positives
 
 
-def cut_levels(peaks: np.ndarray, *, config: FrocConfig) -> np.ndarray:
-    """Return the thresholds, falling: half evenly spaced from the floor to the highest peak, half at quantiles of the peaks.
+def cut_levels(peaks: NDArray[np.floating], *, config: FrocConfig) -> NDArray[np.float64]:
+    """Return the levels at which maps are cut: [T], falling.
 
-    The quantiles put operating points where images drop out, also for a net whose probabilities are all low.
+    Half are evenly spaced from the candidate threshold to the highest peak, half lie at quantiles of the peaks. The
+    quantiles put operating points where images drop out, also for a network whose probabilities are all low.
 
-    peaks: [images] float, the highest probability of each map, 0 to 1
+    peaks: [images] the highest probability of each map, 0 to 1
     """
     high = peaks[peaks >= config.candidate_threshold]
     if not len(high):
         return np.array([config.candidate_threshold])
-    even = np.linspace(config.candidate_threshold, high.max(), config.num_thresholds - config.num_thresholds // 2)
-    return np.unique(np.concatenate([even, np.quantile(high, np.linspace(0, 1, config.num_thresholds // 2))]))[::-1]
+    num_spread = config.num_thresholds // 2
+    even = np.linspace(config.candidate_threshold, float(high.max()), config.num_thresholds - num_spread)
+    spread = np.quantile(high, np.linspace(0, 1, num_spread)).astype(np.float64)
+    return np.unique(np.concatenate([even, spread]))[::-1]
 
 
 def count_cuts(
-    probability: np.ndarray, floor: Components, *, lesions: Components, levels: np.ndarray, config: FrocConfig
+    probability: NDArray[np.floating],
+    candidates: Components,
+    *,
+    lesions: Components,
+    levels: NDArray[np.float64],
+    config: FrocConfig,
 ) -> CutCounts:
-    """Return what the cuts through one map find.
+    """Return the lesions found and the false positives made at each cut through one map.
 
-    probability: [H, W] float, 0 to 1;  floor: its components at the candidate floor, outside of which no cut can keep anything
-    lesions: [H, W] labels;  levels: [T] float, falling, none below the floor
+    probability: [H, W], 0 to 1
+    candidates: its components at the candidate threshold, outside of which no cut can keep anything
+    lesions: [H, W] labels
+    levels: [T], falling, none below the candidate threshold
     """
-    windows = enumerate(ndimage.find_objects(floor.labels), start=1)
     parts = [
         _cut(
-            np.where(floor.labels[window] == number, probability[window], 0),
+            np.where(candidates.labels[window] == number, probability[window], 0),
             lesions=Components(lesions.labels[window], lesions.area_px),
             levels=levels,
             min_px=config.min_candidate_px,
         )
-        for number, window in windows
+        for number, window in enumerate(find_boxes(candidates.labels), start=1)
     ]
     if not parts:
         return CutCounts(np.zeros(len(levels), dtype=np.int64), np.zeros(len(levels), dtype=np.int64))
@@ -67,8 +79,8 @@ def count_cuts(
     )
 
 
-def cut_curve(cuts: Sequence[CutCounts], *, levels: np.ndarray, num_lesions: int) -> Curve:
-    """Return the curve over all images; an image without candidates brings zeros."""
+def cut_curve(cuts: Sequence[CutCounts], *, levels: NDArray[np.float64], num_lesions: int) -> Curve:
+    """Return the curve over all images; an image without candidates adds zeros."""
     found, false = (np.sum(rows, axis=0) for rows in ([cut.found for cut in cuts], [cut.false for cut in cuts]))
     return curve_of_counts(levels, found=found, false=false, num_images=len(cuts), num_lesions=num_lesions)
 
@@ -78,54 +90,60 @@ def cuts_by_patient(
 ) -> PatientCounts:
     """Return the counts by patient, for intervals of this mode.
 
-    image_patient, image_lesions: [images] whose each image is, and how many lesions it shows
+    image_patient: [images] the patient of each image
+    image_lesions: [images] how many lesions it shows
     """
     patients, patient = np.unique(np.asarray(image_patient, dtype=str), return_inverse=True)
     member = sparse.csr_array(
         (np.ones(len(patient)), (np.arange(len(patient)), patient)), shape=(len(patient), len(patients))
     )
-    found, false = (
-        np.stack(rows, axis=1) @ member for rows in ([cut.found for cut in cuts], [cut.false for cut in cuts])
-    )
+
+    def by_patient(rows: list[NDArray[np.int64]]) -> sparse.csr_array:
+        counts = cast("NDArray[np.float64]", np.stack(rows, axis=1) @ member)  # scipy gives its products no type
+        return sparse.csr_array(np.diff(counts, axis=0, prepend=0))
+
     return PatientCounts(
         patients=tuple(patients.tolist()),
         images=np.bincount(patient, minlength=len(patients)),
         lesions=np.bincount(patient, weights=np.asarray(image_lesions), minlength=len(patients)).astype(np.int64),
-        found=sparse.csr_array(np.diff(found, axis=0, prepend=0)),
-        false=sparse.csr_array(np.diff(false, axis=0, prepend=0)),
+        found=by_patient([cut.found for cut in cuts]),
+        false=by_patient([cut.false for cut in cuts]),
     )
 
 
 def _cut(
-    window: np.ndarray, *, lesions: Components, levels: np.ndarray, min_px: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the cuts leave of one component: score [n] float, place of the cut among the levels [n] int64, and IoU [n, M].
+    window: NDArray[np.floating], *, lesions: Components, levels: NDArray[np.float64], min_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64]]:
+    """Return what the cuts leave of one component: score [n], place of the cut among the levels [n], and IoU [n, M].
 
-    window: [H, W] float, the component's probabilities, 0 outside it;  lesions: labels [H, W] of the same window, areas of the whole
+    window: [H, W] the component's probabilities, 0 outside it
+    lesions: labels [H, W] of the same window, areas of the whole
     """
-    first = int(np.searchsorted(-levels, -window.max()))  # cuts above the peak keep nothing
+    first = int(np.searchsorted(-levels, -float(window.max())))  # cuts above the peak keep nothing
     candidates = components(window[None] >= levels[first:, None, None], min_px=min_px)
     return peaks(window, candidates), first + _plane(candidates), overlaps(candidates, lesions)
 
 
-def _plane(found: Components) -> np.ndarray:
-    """Return which cut of the stack each component lies in: [N] int64."""
+def _plane(found: Components) -> NDArray[np.int64]:
+    """Return which cut of the stack each component lies in: [N]."""
     plane = np.zeros(len(found.area_px) + 1, dtype=np.int64)
     inside = np.nonzero(found.labels)
     plane[found.labels[inside]] = inside[0]
     return plane[1:]
 
 
-def _as_images(score: np.ndarray, plane: np.ndarray, iou: np.ndarray) -> Detections:
+def _as_images(score: NDArray[np.float32], plane: NDArray[np.int64], iou: NDArray[np.float64]) -> Detections:
     """Return the cuts as if each were an image of its own with all the lesions, so that one call matches them all.
 
-    score: [N] float;  plane: [N] int64, which cut;  iou: [N, M] float
+    score: [N]
+    plane: [N] which cut
+    iou: [N, M]
     """
     num_planes, num_lesions = int(plane.max(initial=-1)) + 1, iou.shape[1]
     candidate, lesion = np.nonzero(iou)
     return Detections(
         num_images=num_planes,
-        score=score,
+        score=score.astype(np.float64),
         candidate_image=plane,
         lesion_image=np.repeat(np.arange(num_planes), num_lesions),
         pair_candidate=candidate,

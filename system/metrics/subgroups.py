@@ -1,9 +1,10 @@
-"""The same evaluation for a part of the images or of the lesions."""
+"""The evaluation of a part of the images or of the lesions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.metrics.bootstrap import Interval, count_by_patient, intervals
 from system.metrics.config import FrocConfig
@@ -15,7 +16,7 @@ SIZES_MM = (10.0, 20.0)  # bounds of the lesions' diameters: T1b and T1c of the 
 
 @dataclass(frozen=True, slots=True)
 class GroupRow:
-    """What a system reaches in one group."""
+    """The measures of a system in one group."""
 
     kind: str  # view, density, lesion size, source
     name: str
@@ -35,7 +36,10 @@ def by_image(
     image_patient: Sequence[str],
     config: FrocConfig,
 ) -> Iterator[GroupRow]:
-    """Give each group of images, its false positives counted over its own images. groups: [num_images]."""
+    """Give each group of images, its false positives counted over its own images.
+
+    groups: [num_images] the name of each image's group
+    """
     named, patients = np.asarray(groups, dtype=str), np.asarray(image_patient, dtype=str)
     for name in np.unique(named).tolist():
         kept = named == name
@@ -52,9 +56,11 @@ def by_lesion(
     image_patient: Sequence[str],
     config: FrocConfig,
 ) -> Iterator[GroupRow]:
-    """Give each group of lesions, false positives counted over all images; a hit on a lesion of another group counts neither way.
+    """Give each group of lesions, false positives counted over all images.
 
-    groups: [num_lesions], in the order of detections.lesion_image; matched.lesion counts in the same order
+    A hit on a lesion of another group counts neither way.
+
+    groups: [num_lesions] the name of each lesion's group, in the order of detections.lesion_image and matched.lesion
     """
     named = np.asarray(groups, dtype=str)
     for name in np.unique(named).tolist():
@@ -69,22 +75,25 @@ def size_of(diameter_mm: float) -> str:
     small, large = SIZES_MM
     if not diameter_mm > 0:
         return "size not known"
-    return (
-        f"under {small:g} mm"
-        if diameter_mm < small
-        else f"{small:g} to {large:g} mm"
-        if diameter_mm < large
-        else f"from {large:g} mm"
-    )
+    if diameter_mm < small:
+        return f"under {small:g} mm"
+    return f"{small:g} to {large:g} mm" if diameter_mm < large else f"from {large:g} mm"
 
 
-def diameter_mm(area_px: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Return the diameter of the circle of equal area; 0 where the spacing is not known. area_px: [N];  spacing_mm: [N]."""
+def diameter_mm(area_px: NDArray[np.number], spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the diameter of the circle of equal area: [N], 0 where the spacing is not known.
+
+    area_px: [N]
+    spacing_mm: [N] of a pixel
+    """
     return 2 * np.sqrt(area_px / np.pi) * spacing_mm
 
 
-def _of_images(detections: Detections, matched: Match, *, kept: np.ndarray) -> tuple[Detections, Match]:
-    """Return what lies in some of the images. kept: [num_images] bool. The pairs, which the matching needed, are dropped."""
+def _of_images(detections: Detections, matched: Match, *, kept: NDArray[np.bool_]) -> tuple[Detections, Match]:
+    """Return what lies in some of the images, without the pairs: the matching, which needs them, is done.
+
+    kept: [num_images]
+    """
     place = np.cumsum(kept) - 1
     candidates, lesions = kept[detections.candidate_image], kept[detections.lesion_image]
     nothing = np.empty(0, dtype=np.int64)
@@ -97,8 +106,10 @@ def _of_images(detections: Detections, matched: Match, *, kept: np.ndarray) -> t
         pair_lesion=nothing,
         pair_iou=np.empty(0),
     )
-    columns = (matched.outcome, matched.lesion, matched.nearest, matched.iou)
-    return part, Match(*(column[candidates] for column in columns))
+    outcome = Match(
+        matched.outcome[candidates], matched.lesion[candidates], matched.nearest[candidates], matched.iou[candidates]
+    )
+    return part, outcome
 
 
 def _row(

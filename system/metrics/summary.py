@@ -12,20 +12,20 @@ from system.metrics.froc import Curve, mean_sensitivity, sensitivity_at
 
 @dataclass(frozen=True, slots=True)
 class FrocSummary:
-    """Sensitivities with their 95 % intervals. Keys are false positives per image as text, e.g. "0.1"; NaN without a lesion."""
+    """Sensitivities with their 95 % intervals; NaN without a lesion. Keys are false positives per image, e.g. "0.1"."""
 
     sensitivity: dict[str, Measured]  # 0 to 1
     sensitivity_interval: dict[str, Ends]
     mean: Measured  # over the operating points, 0 to 1
     interval: Ends  # of the mean
     num_resamples: int  # those that hold a lesion
-    curve_ends_fppi: float  # the most false positives per image that the system can be brought to make
+    curve_ends_fppi: float  # the most false positives per image: those of all candidates
     ends_before: tuple[str, ...]  # operating points that the curve never reaches: their value is that of its end
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoints:
-    """Operating points of a FROC curve, by falling threshold."""
+    """Points of a FROC curve, by falling threshold."""
 
     threshold: list[float]  # 0 to 1
     fppi: list[float]  # false positives per image
@@ -33,7 +33,7 @@ class CurvePoints:
 
 
 def summarise(curve: Curve, counts: PatientCounts, *, config: FrocConfig) -> FrocSummary:
-    """Return the sensitivities of a curve at the configured operating points, with intervals over resampled patients."""
+    """Return a curve's sensitivities at the configured operating points, with intervals over resampled patients."""
     each, whole = intervals(counts, config=config, rng=np.random.default_rng(config.seed))
     keys = [f"{x:g}" for x in config.fppi]
     return FrocSummary(
@@ -48,7 +48,7 @@ def summarise(curve: Curve, counts: PatientCounts, *, config: FrocConfig) -> Fro
 
 
 def points(curve: Curve) -> CurvePoints:
-    """Return the operating points worth drawing: where the sensitivity changes, and the last.
+    """Return the points worth drawing: where the sensitivity changes, and the last.
 
     Between them only false positives come in, so nothing is lost from the step.
     """

@@ -1,14 +1,14 @@
-"""Which weak images teach the next model: quadrants, p0 schedule, pools, journal, snapshots. May import archive and below.
+"""Which weak images train the next model: quadrants, pools, label updates, and the journal that keeps them.
 
-rules.py      where one image stands at a p0, and p0 by epoch
-pools.py      the columns of the rounds offered, and what follows from them
-updates.py labels and verdicts that come later
-later.py      what the archive has learned since, as such words
-journal.py    what makes them survive the loss of the miner
-entries.py    the files it is made of
-snapshot.py   a pool as a file for the trainers
-purity.py     how right the pools are, where truth is known
-threshold.py  from which probability on a map is a mask, chosen on validation
+rules.py            where one image stands at a p0, and p0 by epoch
+columns_in.py       a file of predictions as the columns that the miner keeps
+pools.py            the columns of the newest rounds, and the pools that follow from them
+label_updates.py    labels and verdicts that arrive after inference
+archive_updates.py  the archive's changes since a run was pinned, as such updates
+journal.py          every message that the miner accepted, kept on storage
+journal_storage.py  the numbered entries that the journal consists of
+snapshot.py         a pool as a file for the trainers
+purity.py           how right the pools are, where the truth is known
 """
 
 from system.mining.archive_updates import (

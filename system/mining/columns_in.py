@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from system.errors import UserError
@@ -19,39 +19,48 @@ _BREAST = ["study_id", "side"]
 def read_columns(path: Path, *, labels: pa.Table, images: pa.Table) -> tuple[Columns, int]:
     """Return a predictions file's images, and how many could not be read and are left out.
 
-    path: of schemas.PREDICTIONS;  labels, images: the archive's tables
+    path: of schemas.PREDICTIONS
+    labels, images: the archive's tables
+
     Raises UserError where an image is unknown to the archive or held out for validation or test.
     """
-    everything = read_table(path, columns=_COLUMNS).to_pandas()
-    frame = everything[everything["error"].isna()]
-    _refuse_held_out(frame["image_key"], images=images)
+    everything = read_table(path, columns=_COLUMNS)
+    rows = everything.filter(pc.field("error").is_null())
+    keys = rows["image_key"].to_numpy().astype(np.int64)
+    _refuse_held_out(keys, images=images)
     columns = Columns(
-        keys=frame["image_key"].to_numpy(np.int64),
-        p_mass=labels_of(frame, labels),
-        score=frame["score"].to_numpy(np.float32),
-        has_mask=(frame["mask_area_px"] > 0).to_numpy(bool),
+        keys=keys,
+        p_mass=labels_of(rows, labels),
+        score=rows["score"].to_numpy().astype(np.float32),
+        has_mask=rows["mask_area_px"].to_numpy() > 0,
     )
-    return columns, len(everything) - len(frame)
+    return columns, len(everything) - len(rows)
 
 
-def labels_of(frame: pd.DataFrame, labels: pa.Table) -> NDArray[np.float32]:
+def labels_of(rows: pa.Table, labels: pa.Table) -> NDArray[np.float32]:
     """Return p_mass of each row's breast, [N], NaN where it has none. It is per breast: CC and MLO share it.
 
-    frame: columns study_id, side;  labels: rows of the archive's `labels`. Raises UserError for a breast that is labelled twice.
+    rows: columns study_id, side
+    labels: rows of the archive's `labels`
+
+    Raises UserError where a breast has two labels.
     """
     known = labels.select([*_BREAST, "p_mass"]).to_pandas()
     if twice := int(known.duplicated(_BREAST).sum()):
         raise UserError(f"labels name {twice} breasts twice: give one row per study_id and side")
-    return frame[_BREAST].merge(known, on=_BREAST, how="left")["p_mass"].to_numpy(np.float32, na_value=np.nan)
+    found = rows.select(_BREAST).to_pandas().merge(known, on=_BREAST, how="left")
+    return found["p_mass"].to_numpy(np.float32, na_value=np.nan)
 
 
-def _refuse_held_out(keys: pd.Series, *, images: pa.Table) -> None:
-    splits = keys.map(images.select(["image_key", "split"]).to_pandas().set_index("image_key")["split"])
+def _refuse_held_out(keys: NDArray[np.int64], *, images: pa.Table) -> None:
+    split_of = images.select(["image_key", "split"]).to_pandas().set_index("image_key")["split"]
+    splits = split_of.reindex(keys)
     if unknown := int(splits.isna().sum()):
         raise UserError(
             f"{unknown} predicted images are not in the archive's version of this run: infer on its images only"
         )
     if held_out := int(splits.isin([Split.VALIDATION, Split.TEST]).sum()):
         raise UserError(
-            f"{held_out} predicted images are held out for validation or test and must not teach: infer on weak images only"
+            f"{held_out} predicted images are held out for validation or test and must not teach: "
+            "infer on weak images only"
         )

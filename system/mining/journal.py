@@ -1,14 +1,13 @@
-"""Keep every message the miner has accepted on the run's storage, so that a restarted miner stands where the lost one stood.
+"""Keep every message that the miner accepted on the run's storage, so that a restarted miner has the lost one's state.
 
-One entry per message, written whole under the next free number (entries.py). Whoever finds that number taken is no longer the run's only
-miner and stops: two miners can never both go on.
+There is one entry per message, written whole under the next free number (journal_storage.py). A miner that finds this
+number taken is no longer the only one of its run and stops, so that two miners never both go on.
 """
 
 import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 
@@ -23,7 +22,10 @@ _COLUMNS = {
     "update": ("image_key", "p_mass", "order", "masked"),
     "claim": (),
 }
-_FACTS = b"mammoloop"  # key of the entry's facts in the metadata of its schema
+_HEADER = b"mammoloop"  # key of an entry's header in the metadata of its schema
+
+Header = dict[str, int | str]
+"""The fields of a message that are not columns, its kind, its digest and the schema; JSON in an entry's metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Claim:
     driver: int  # from 1, one more than the last
 
     def digest(self) -> str:
-        """Return what tells it from another."""
+        """Return a text that no other claim has."""
         return str(self.driver)
 
 
@@ -48,7 +50,7 @@ class Journal:
     """An append-only journal with one writer: the miner of a run."""
 
     def __init__(self, entries: Entries) -> None:
-        """entries: of this journal alone."""
+        """Open a journal at its beginning; `replay` it before anything is appended. entries: of this journal alone."""
         self._entries = entries
         self._length = 0  # entries read or written by this journal
 
@@ -56,12 +58,16 @@ class Journal:
         """Make a message survive any crash from here on. Raises Superseded where another miner has written since."""
         if not self._entries.put_new(self._length, _packed(message)):
             raise Superseded(
-                f"journal entry {self._length} was written by another miner: this one is not the run's any more; start the run again, once"
+                f"journal entry {self._length} was written by another miner: "
+                "this one is not the run's any more; start the run again, once"
             )
         self._length += 1
 
     def replay(self) -> Iterator[Message]:
-        """Give the messages in the order they were accepted, and stand at the end. Raises ValueError for a hole or a damaged entry."""
+        """Give the messages in the order they were accepted; the next one is appended after the last.
+
+        Raises UserError for a missing or damaged entry, and for one of another schema.
+        """
         numbers = self._entries.numbers()
         if numbers != list(range(len(numbers))):
             missing = next(number for number, found in enumerate(numbers) if number != found)
@@ -74,12 +80,12 @@ class Journal:
 
 
 def _packed(message: Message) -> bytes:
-    """Return a message as an Arrow IPC file whose metadata say what the columns are not."""
-    facts: dict[str, Any] = {"schema": SCHEMA_VERSION, "digest": message.digest()}
+    """Return a message as an Arrow IPC file: arrays as columns, everything else in the header."""
+    header: Header = {"schema": SCHEMA_VERSION, "digest": message.digest()}
     match message:
         case Shard():
             kind, arrays = "shard", message.columns.arrays()
-            facts |= {
+            header |= {
                 "round": message.round,
                 "shard": message.shard,
                 "attempt": message.attempt,
@@ -87,12 +93,12 @@ def _packed(message: Message) -> bytes:
             }
         case LabelUpdate():
             kind, arrays = "update", message.arrays()
-            facts |= {"round": message.round, "of": message.source}
+            header |= {"round": message.round, "source": message.source}
         case Claim():
             kind, arrays = "claim", ()
-            facts |= {"driver": message.driver}
+            header |= {"driver": message.driver}
     table = pa.table(dict(zip(_COLUMNS[kind], arrays, strict=True)))
-    table = table.replace_schema_metadata({_FACTS: json.dumps(facts | {"kind": kind})})
+    table = table.replace_schema_metadata({_HEADER: json.dumps(header | {"kind": kind})})
     buffer = io.BytesIO()
     with pa.ipc.new_file(buffer, table.schema) as writer:
         writer.write_table(table)
@@ -102,26 +108,36 @@ def _packed(message: Message) -> bytes:
 def _unpacked(data: bytes, *, number: int) -> Message:
     try:
         table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
-        facts = json.loads((table.schema.metadata or {})[_FACTS])
+        header: Header = json.loads((table.schema.metadata or {})[_HEADER])
     except (pa.ArrowInvalid, KeyError, ValueError) as error:
         raise _damaged(number) from error
-    if facts["schema"] != SCHEMA_VERSION:
+    if header["schema"] != SCHEMA_VERSION:
         raise UserError(
-            f"journal entry {number} has schema {facts['schema']}, this is schema {SCHEMA_VERSION}: read it with the version that wrote it"
+            f"journal entry {number} has schema {header['schema']}, this is schema {SCHEMA_VERSION}: "
+            "read it with the version that wrote it"
         )
-    arrays = [table.column(name).to_numpy().copy() for name in _COLUMNS[facts["kind"]]]
-    match facts["kind"]:
-        case "shard":
-            message: Message = Shard(
-                facts["round"], facts["shard"], facts["attempt"], facts["predictions_file"], Columns(*arrays)
-            )
-        case "update":
-            message = LabelUpdate(UpdateSource(facts["of"]), facts["round"], *arrays)
-        case _:
-            message = Claim(facts["driver"])
-    if message.digest() != facts["digest"]:
+    message = _message(header, table)
+    if message.digest() != header["digest"]:
         raise _damaged(number)
     return message
+
+
+def _message(header: Header, table: pa.Table) -> Message:
+    kind = str(header["kind"])
+    arrays = [table.column(name).to_numpy().copy() for name in _COLUMNS[kind]]
+    match kind:
+        case "shard":
+            return Shard(
+                round=int(header["round"]),
+                shard=int(header["shard"]),
+                attempt=int(header["attempt"]),
+                predictions_file=str(header["predictions_file"]),
+                columns=Columns(*arrays),
+            )
+        case "update":
+            return LabelUpdate(UpdateSource(header["source"]), int(header["round"]), *arrays)
+        case _:
+            return Claim(int(header["driver"]))
 
 
 def _damaged(number: int) -> UserError:

@@ -1,4 +1,4 @@
-"""Numbered entries of a folder or a bucket, each written once and whole by whoever is first: what a journal is made of."""
+"""The storage of a journal: numbered entries of a folder or a bucket, write-once and atomic; the first writer wins."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -30,7 +30,7 @@ class BucketEntries:
     """Entries in a bucket."""
 
     def __init__(self, uri: str) -> None:
-        """uri: s3://bucket/prefix. Raises ValueError for a store without conditional put."""
+        """Open the entries. uri: s3://bucket/prefix. Raises UserError for a store without conditional put."""
         check_conditional_put(uri)
         self._uri = uri
 
@@ -55,10 +55,7 @@ class FolderEntries:
         folder.mkdir(parents=True, exist_ok=True)
 
     def put_new(self, number: int, data: bytes) -> bool:
-        """Write an entry unless it is there, and return whether it was written; it then survives any crash.
-
-        Written aside, synced, then linked to its name, which fails where the name is taken.
-        """
+        """Write an entry unless it is there, and return whether it was written; it then survives any crash."""
         return create(self._path(number), data)
 
     def get(self, number: int) -> bytes:

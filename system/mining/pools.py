@@ -1,9 +1,9 @@
-"""Keep a round's predictions as columns, and answer what the pools are at any p0.
+"""Keep a round's predictions as columns, and give the pools at any p0.
 
-The state holds no quadrant: it follows from the columns and p0, so it can be asked for any p0 and can't go stale.
+The state holds no quadrant: a quadrant follows from the columns and p0, so it is right for any p0 and never stale.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -16,10 +16,10 @@ from system.mining.label_updates import LabelUpdate, LabelUpdates, UpdateSource
 from system.mining.rules import quadrants
 from system.records import Quadrant
 
-POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that teach; TN and UNUSED are thrown away
+POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that train; TN and UNUSED are thrown away
 LATEST = 0  # instead of a round's number: the newest round offered; rounds count from 1
-ALL_SOURCES = (UpdateSource.LABEL, UpdateSource.VERDICT)  # the later ones, a verdict beats a label
-_NOBODY = np.empty(0, np.int64)
+ALL_SOURCES = (UpdateSource.LABEL, UpdateSource.VERDICT)  # in the order of application: a verdict beats a label
+_NO_IMAGES = np.empty(0, np.int64)
 _NUM_ROUNDS_KEPT = 2  # the round being mined and the one it is compared with
 
 
@@ -36,13 +36,13 @@ class Columns:
         """Return the number of images."""
         return len(self.keys)
 
-    def arrays(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         """Return the columns in the order of the fields."""
         return self.keys, self.p_mass, self.score, self.has_mask
 
-    def take(self, rows: NDArray) -> "Columns":
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows. rows: [M] int positions or [N] bool."""
-        return Columns(*(array[rows] for array in self.arrays()))
+        return Columns(self.keys[rows], self.p_mass[rows], self.score[rows], self.has_mask[rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Shard:
     columns: Columns
 
     def digest(self) -> str:
-        """Return a digest of source and columns: two shards of one name must have the same."""
+        """Return a digest of file name and columns: two shards of one name must have the same."""
         digest = xxhash.xxh3_64(self.predictions_file.encode())
         for array in self.columns.arrays():
             digest.update(array.tobytes())
@@ -92,9 +92,9 @@ class Reason(IntEnum):
     """Why an image left its quadrant."""
 
     LABEL = 1  # its report is read otherwise, corrected or withdrawn
-    MAP = 2  # the network draws a mask where it drew none, or none where it drew one
+    MAP = 2  # the network gives a mask where it gave none, or none where it gave one
     BOTH = 3
-    VERDICT = 4  # a reader has spoken
+    VERDICT = 4  # a reader has judged it
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,14 @@ class Moves:
     reason: NDArray[np.uint8]  # [N] Reason
 
     def counts(self) -> dict[str, int]:
-        """Return how many images went each way, e.g. {"FN>TP": 12}; ways nobody went are left out."""
+        """Return how many images went each way, e.g. {"FN>TP": 12}; ways of no image are left out."""
         ways, numbers = np.unique(np.stack([self.before, self.after]), axis=1, return_counts=True)
         return {
             f"{Quadrant(a).name}>{Quadrant(b).name}": int(n) for a, b, n in zip(*ways.tolist(), numbers, strict=True)
         }
 
     def reasons(self) -> dict[str, int]:
-        """Return how many images went for each reason, e.g. {"map": 9, "verdict": 3}; what moved nobody is left out."""
+        """Return how many images went for each reason, e.g. {"map": 9, "verdict": 3}; reasons of none are left out."""
         found, numbers = np.unique(self.reason, return_counts=True)
         return {
             Reason(reason).name.lower(): int(number) for reason, number in zip(found.tolist(), numbers, strict=True)
@@ -126,23 +126,29 @@ class Pools:
 
     def __init__(self) -> None:
         self._rounds: dict[int, dict[int, Shard]] = {}
-        self._later = {kind: LabelUpdates() for kind in UpdateSource}
+        self._updates = {source: LabelUpdates() for source in UpdateSource}
 
     def accept(self, shard: Shard) -> bool:
-        """Take a shard in and say whether it changed anything; a repeat, an older attempt or a retired round does not."""
-        if not self.wants(shard):
+        """Add a shard, and return whether it changed anything.
+
+        A repeat, an older attempt or a retired round changes nothing.
+        """
+        if not self.would_change(shard):
             return False
-        columns = Columns(
-            *(np.array(array) for array in shard.columns.arrays())
-        )  # own memory: messages lie in Ray's store
+        keys, p_mass, score, has_mask = shard.columns.arrays()
+        # Copied, because messages lie in Ray's store.
+        columns = Columns(np.array(keys), np.array(p_mass), np.array(score), np.array(has_mask))
         kept = Shard(shard.round, shard.shard, shard.attempt, shard.predictions_file, columns)
         self._rounds.setdefault(shard.round, {})[shard.shard] = kept
         for retired in sorted(self._rounds)[:-_NUM_ROUNDS_KEPT]:
             del self._rounds[retired]
         return True
 
-    def wants(self, shard: Shard) -> bool:
-        """Say whether accepting the shard would change anything. Raises ValueError for a malformed or contradicting one."""
+    def would_change(self, shard: Shard) -> bool:
+        """Return whether accepting the shard would change anything.
+
+        Raises ValueError for a malformed shard, UserError for one that was offered before with other content.
+        """
         _check(shard)
         if len(self._rounds) == _NUM_ROUNDS_KEPT and shard.round < min(self._rounds):
             return False
@@ -151,20 +157,21 @@ class Pools:
             return True
         if held.attempt == shard.attempt and held.digest() != shard.digest():
             raise UserError(
-                f"round {shard.round}, shard {shard.shard}, attempt {shard.attempt} was offered before with other content: "
-                "predictions were written again after they were mined; remove the run's miner folder to mine them afresh"
+                f"round {shard.round}, shard {shard.shard}, attempt {shard.attempt} was offered before with other "
+                "content: predictions were written again after they were mined; remove the run's miner folder to mine "
+                "them afresh"
             )
         return False
 
     def update_labels(self, update: LabelUpdate) -> bool:
-        """Take later words in and say whether any is new. They show in what is asked for from now on, never in what was answered."""
-        is_news = self.wants_update(update)
-        self._later[update.source].add(update)
-        return is_news
+        """Apply a label update, and return whether any of it was new. It affects future pools only."""
+        is_new = self.would_change_labels(update)
+        self._updates[update.source].add(update)
+        return is_new
 
-    def wants_update(self, update: LabelUpdate) -> bool:
-        """Say whether an update would change anything. Raises ValueError for a malformed message."""
-        return self._later[update.source].wants(update)
+    def would_change_labels(self, update: LabelUpdate) -> bool:
+        """Return whether any of an update is new. Raises ValueError for a malformed message."""
+        return self._updates[update.source].would_change(update)
 
     def rounds(self) -> list[int]:
         """Return the rounds held, oldest first."""
@@ -175,7 +182,8 @@ class Pools:
         held = self.rounds()
         if not held or (round_number != LATEST and round_number not in held):
             raise LookupError(
-                f"round {round_number or 'LATEST'} was not offered to the miner, which holds {held}: offer its shards first"
+                f"round {round_number or 'LATEST'} was not offered to the miner, which holds {held}: "
+                "offer its shards first"
             )
         return held[-1] if round_number == LATEST else round_number
 
@@ -190,14 +198,15 @@ class Pools:
     ) -> tuple[Columns, NDArray[np.int32]]:
         """Return a round's images by rising key with the p_mass that counts, and the shard each lies in ([N] int32).
 
-        An image found in several shards (an earlier attempt had cut its files elsewhere) is taken from the newest attempt.
+        An image found in several shards (an earlier attempt had cut its files elsewhere) is taken from the newest
+        attempt.
+
+        sources: whose label updates count
         """
         shards = sorted(
             self._rounds[self.newest(round_number)].values(), key=lambda shard: (-shard.attempt, shard.shard)
         )
-        whole = Columns(
-            *(np.concatenate(parts) for parts in zip(*(shard.columns.arrays() for shard in shards), strict=True))
-        )
+        whole = _joined([shard.columns for shard in shards])
         numbers = np.repeat(np.array([s.shard for s in shards], np.int32), [len(s.columns) for s in shards])
         _, first = np.unique(whole.keys, return_index=True)
         return self._updated(whole.take(first), self.newest(round_number), sources=sources), numbers[first]
@@ -205,9 +214,11 @@ class Pools:
     def parts(
         self, round_number: int = LATEST, *, sources: tuple[UpdateSource, ...] = ALL_SOURCES
     ) -> Iterator[tuple[int, Columns]]:
-        """Give the same images shard by shard, by rising number, in no order within. sources: whose later words count.
+        """Give the same images shard by shard, by rising number, in no order within.
 
-        Much cheaper where all shards are of one attempt, which holds each image once: nothing needs to be brought together.
+        Much cheaper where all shards are of one attempt, which holds each image once: no columns need to be joined.
+
+        sources: whose label updates count
         """
         current = self.newest(round_number)
         shards = self._rounds[current]
@@ -222,11 +233,11 @@ class Pools:
     def _updated(self, columns: Columns, round_number: int, *, sources: tuple[UpdateSource, ...]) -> Columns:
         """Return the columns with the p_mass that counts."""
         p_mass = columns.p_mass
-        for kind in sources:
-            keys, said = self._later[kind].last(round_number)
+        for source in sources:
+            keys, updated = self._updates[source].latest(round_number)
             if len(keys):
                 place, found = _places(columns.keys, within=keys)
-                p_mass = np.where(found, said[place], p_mass)
+                p_mass = np.where(found, updated[place], p_mass)
         return Columns(columns.keys, p_mass, columns.score, columns.has_mask)
 
     def counts(self, *, p0: float, round_number: int = LATEST) -> QuadrantCounts:
@@ -238,30 +249,30 @@ class Pools:
     def known(
         self, keys: NDArray[np.int64], *, p0: float, round_number: int = LATEST
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return those of the images that are in the round, and the quadrants where they would stand had no reader spoken.
+        """Return those of the images that are in the round, and their quadrants without regard to verdicts.
 
-        For the pools' purity: a verdict puts its image where it belongs, so it must not speak for the pool it was in.
+        For the pools' purity: a verdict puts its image into the right quadrant, so it must not count as a success of
+        the pool that the image was in.
         """
-        found: list[tuple[NDArray, NDArray]] = []
+        found: list[tuple[NDArray[np.int64], NDArray[np.uint8]]] = []
         for _, columns in self.parts(round_number, sources=(UpdateSource.LABEL,)):
             rows = np.flatnonzero(np.isin(columns.keys, keys))
             found.append((columns.keys[rows], quadrants(columns.p_mass[rows], columns.has_mask[rows], p0=p0)))
-        here, quadrant = (np.concatenate(column) for column in zip(*found, strict=True))
-        return here, quadrant
+        return np.concatenate([here for here, _ in found]), np.concatenate([quadrant for _, quadrant in found])
 
     def moves(self, *, p0: float, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before; none in the first round."""
         current = self.newest(round_number)
         after, _ = self.columns(current)
-        judged, _ = self._later[UpdateSource.VERDICT].last(current)
+        judged, _ = self._updates[UpdateSource.VERDICT].latest(current)
         before = after if current - 1 not in self._rounds else self.columns(current - 1)[0]
         return compare(before, after, p0=p0, judged=judged)
 
 
-def compare(before: Columns, after: Columns, *, p0: float, judged: NDArray[np.int64] = _NOBODY) -> Moves:
+def compare(before: Columns, after: Columns, *, p0: float, judged: NDArray[np.int64] = _NO_IMAGES) -> Moves:
     """Return the images in both rounds that stand elsewhere after than before, and why. Keys must be unique in each.
 
-    judged: images on which a reader has spoken; where her word changed the label, it is the reason
+    judged: images that a reader has judged; where the verdict changed the label, it is the reason
     """
     keys, rows_before, rows_after = np.intersect1d(before.keys, after.keys, assume_unique=True, return_indices=True)
     was = quadrants(before.p_mass, before.has_mask, p0=p0)[rows_before]
@@ -275,13 +286,22 @@ def compare(before: Columns, after: Columns, *, p0: float, judged: NDArray[np.in
     return Moves(keys[moved], was[moved], now[moved], reason[moved].astype(np.uint8))
 
 
+def _joined(parts: Sequence[Columns]) -> Columns:
+    return Columns(
+        keys=np.concatenate([part.keys for part in parts]),
+        p_mass=np.concatenate([part.p_mass for part in parts]),
+        score=np.concatenate([part.score for part in parts]),
+        has_mask=np.concatenate([part.has_mask for part in parts]),
+    )
+
+
 def _label(p_mass: NDArray[np.float32], *, p0: float) -> NDArray[np.uint8]:
-    """Return what the reports say: the quadrants there would be if every image had a mask."""
+    """Return the quadrants that there would be if every image had a mask: what depends on the label alone."""
     return quadrants(p_mass, np.ones(len(p_mass), bool), p0=p0)
 
 
 def _places(keys: NDArray[np.int64], *, within: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return where each key is, and whether it is there at all; within: rising, not empty."""
+    """Return where each key is, and whether it is there at all. within: rising, not empty."""
     places = np.minimum(np.searchsorted(within, keys), len(within) - 1)
     return places, within[places] == keys
 
@@ -294,7 +314,8 @@ def _check(shard: Shard) -> None:
         raise ValueError(f"rounds count from 1 and shards from 0, got round {shard.round}, shard {shard.shard}")
     if len(lengths) != 1 or types != [np.int64, np.float32, np.float32, np.bool_]:
         raise ValueError(
-            f"shard {shard.shard} needs int64, float32, float32, bool columns of one length, got {types}, lengths {lengths}"
+            f"shard {shard.shard} needs int64, float32, float32, bool columns of one length, "
+            f"got {types}, lengths {lengths}"
         )
     if np.any((p_mass < 0) | (p_mass > 1)):
         raise ValueError(

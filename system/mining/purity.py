@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from system.files.json_out import Measured
 from system.records import Quadrant
 
-# What an image of each pool should be, if report and map are right: does its breast show a mass in this view?
+# Whether an image of each quadrant shows a mass, if report and map are right.
 _SHOULD_HAVE_MASS = {Quadrant.TP: True, Quadrant.FP: False, Quadrant.FN: True}
 
 
 @dataclass(frozen=True, slots=True)
 class PoolPurity:
-    """How many members of one quadrant are what report and map take them for."""
+    """The share of a quadrant's images that are what it takes them for."""
 
     quadrant: str  # TP, FP, FN
     num_known: int  # members whose truth is known

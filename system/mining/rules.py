@@ -1,4 +1,4 @@
-"""Decide where an image stands when its report is compared with its mask (seed 000, section 2.3 and table 1)."""
+"""Decide where an image stands when its report is compared with its mask (Tang et al. 2021, 3.3 and table 1)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,17 +36,21 @@ class P0Schedule(Settings):
         return max(round(fallen, _DECIMALS), self.minimum)
 
     def values(self, num_epochs: int) -> list[float]:
-        """Return the distinct p0 of a round's epochs, in the order they are reached: one pool each, step 1, 2 and so on."""
+        """Return the distinct p0 of a round's epochs, in the order they are reached: one pool each, from step 1 on."""
         return list(dict.fromkeys(self.at(epoch) for epoch in range(num_epochs)))
 
 
 def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: float) -> NDArray[np.uint8]:
     """Return the records.Quadrant of each image: label + is p_mass > p0, label − is p_mass < 1 − p0, both strictly.
 
-    p_mass: [N] float, probability of a mass by the report, 0 to 1, NaN where there is no report;  has_mask: [N] bool, M_b non-empty
+    p_mass: [N] float, probability of a mass by the report, 0 to 1, NaN where there is no report
+    has_mask: [N] bool, M_b non-empty
+    p0: 0.5 to below 1; ValueError for others
+
+    Returns [N] uint8.
     """
     if not 0.5 <= p0 < 1.0:
-        raise ValueError(f"p0 is {p0}, must be at least 0.5 and below 1, so that a report never says both")
+        raise ValueError(f"p0 is {p0}, must be at least 0.5 and below 1, so that no label is both + and −")
     # Labels are stored as float32; bounds of the same type keep 0.95 from being above 0.95, and 0.05 below 1 - 0.95.
     probability = np.asarray(p_mass, dtype=np.float32)
     positive = probability > np.float32(p0)

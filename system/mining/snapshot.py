@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import xxhash
 from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.files.atomic import replacing
+from system.files.parquet import read_table
 from system.mining.pools import LATEST, POOLED, Columns, Pools
 from system.mining.rules import quadrants
 from system.records import Quadrant
@@ -20,9 +20,15 @@ _FROM_PREDICTIONS = ["image_key", "image_id", "map_png", "mask_png"]
 
 
 def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number: int = LATEST) -> Path:
-    """Write the pool of a round at p0 into the folder and return its file; the same pool has the same name and is written once.
+    """Write the pool of a round at p0 into the folder and return its file.
 
-    run: the folder that the shards' sources are relative to. The file has one record batch per predictions file, rows by rising key.
+    The same pool has the same name and is written once. The file has one record batch per predictions file, rows by
+    rising key.
+
+    run: the folder that the predictions files are relative to
+
+    Raises ValueError where a map or mask of an image with a mask was not kept, UserError where a predictions file was
+    changed since it was mined.
     """
     number = pools.newest(round_number)
     members = dict(_members(pools, p0=p0, round_number=number))
@@ -57,15 +63,16 @@ def _write(file: pa.OSFile, tables: Iterator[pa.Table]) -> None:
             writer.write_table(table.combine_chunks())
 
 
-def _table(columns: Columns, quadrant: NDArray[np.uint8], source: Path) -> pa.Table:
-    found = pq.ParquetFile(source).read(_FROM_PREDICTIONS)
-    places = _positions(columns.keys, found.column("image_key").to_numpy(), source=source)
-    taught = quadrant == Quadrant.TP
-    pngs = [found.column(name).take(pa.array(places, mask=~taught)) for name in ("map_png", "mask_png")]
-    without = sum(int(taught.sum()) - (len(png) - png.null_count) for png in pngs)
+def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> pa.Table:
+    found = read_table(predictions, columns=_FROM_PREDICTIONS)
+    places = _positions(columns.keys, found.column("image_key").to_numpy(), file_name=predictions.name)
+    with_map = quadrant == Quadrant.TP
+    pngs = [found.column(name).take(pa.array(places, mask=~with_map)) for name in ("map_png", "mask_png")]
+    without = sum(int(with_map.sum()) - (len(png) - png.null_count) for png in pngs)
     if without:
         raise ValueError(
-            f"{source.name} lacks {without} maps or masks of images with a mask: infer again with keep_maps='masked' or 'all'"
+            f"{predictions.name} lacks {without} maps or masks of images with a mask: "
+            "infer again with keep_maps='masked' or 'all'"
         )
     arrays = [
         pa.array(columns.keys),
@@ -78,19 +85,19 @@ def _table(columns: Columns, quadrant: NDArray[np.uint8], source: Path) -> pa.Ta
     return pa.Table.from_arrays(arrays, schema=POOL)
 
 
-def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, source: Path) -> NDArray[np.int64]:
+def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, file_name: str) -> NDArray[np.int64]:
     order = np.argsort(within)
     places = np.searchsorted(within, keys, sorter=order)
     positions = order[np.minimum(places, len(order) - 1)] if len(order) else np.zeros(0, np.int64)
     if len(positions) != len(keys) or np.any(within[positions] != keys):
         raise UserError(
-            f"{source.name} no longer holds the images it was mined with: remove the run's miner folder and mine again"
+            f"{file_name} no longer holds the images it was mined with: remove the run's miner folder and mine again"
         )
     return positions
 
 
-def _digest(members: Mapping[int, tuple[Columns, NDArray[np.uint8]]], sources: dict[int, str]) -> str:
-    digest = xxhash.xxh3_64(repr(sorted(sources.items())).encode())
+def _digest(members: Mapping[int, tuple[Columns, NDArray[np.uint8]]], files: Mapping[int, str]) -> str:
+    digest = xxhash.xxh3_64(repr(sorted(files.items())).encode())
     for shard, (columns, quadrant) in members.items():
         digest.update(shard.to_bytes(4))
         for array in (*columns.arrays(), quadrant):

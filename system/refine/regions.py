@@ -6,18 +6,18 @@ from system.maps import find_boxes, label_components
 from system.records import Candidate
 
 
-def regions(probability: np.ndarray, *, floor: float, min_px: int) -> list[list[Candidate]]:
+def regions(probability: np.ndarray, *, candidate_threshold: float, min_px: int) -> list[list[Candidate]]:
     """Return the candidates of each map, highest score first.
 
     A candidate is an 8-connected component; its score is its highest probability, its centroid is weighted by
     probability.
 
     probability: [B, H, W] float, 0 to 1
-    floor: the candidate threshold, a probability; pixels at or above it belong to a candidate
+    candidate_threshold: a probability; pixels at or above it belong to a candidate
     min_px: smaller components are dropped
     """
     found: list[list[Candidate]] = [[] for _ in probability]
-    labels, num_found = label_components(probability >= floor)
+    labels, num_found = label_components(probability >= candidate_threshold)
     place = np.nonzero(labels)
     member, value = labels[place], probability[place].astype(np.float64)
     area_px, mass, mean_y, mean_x = (

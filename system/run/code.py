@@ -1,4 +1,4 @@
-"""Which sources made a result."""
+"""A digest of the sources that made a result."""
 
 import hashlib
 from pathlib import Path
@@ -7,7 +7,10 @@ PACKAGES = ("system", "actors", "pipelines", "tune_spaces")
 
 
 def code_digest() -> str:
-    """Return a digest of our own sources: a manifest keeps it, and a cluster whose nodes run other sources is noticed."""
+    """Return a digest of our own sources.
+
+    Manifests keep it, and a cluster is refused whose nodes run other sources.
+    """
     root = Path(__file__).resolve().parent.parent.parent
     digest = hashlib.sha256()
     for package in PACKAGES:

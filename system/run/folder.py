@@ -10,7 +10,7 @@ RUN/config.yaml                 the resolved settings
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +38,11 @@ _HEADER = f"# mammoloop run, schema {SCHEMA_VERSION}\n"
 
 @dataclass(frozen=True)
 class System:
-    """A trained model of a run and what was measured of it; the unit that the final table compares."""
+    """A trained model of a run with its measurements; one row of the final table."""
 
     run: Path
     name: str  # of its folder in the run: stage1, control, round_01
-    title: str  # for people
+    title: str  # as tables and the page name it
 
     @property
     def checkpoint(self) -> Stage[TrainResult]:
@@ -56,7 +56,7 @@ class System:
 
     @property
     def thresholds(self) -> Stage[Thresholds]:
-        """Where maps become masks and candidates begin, chosen on validation; no files."""
+        """The mask threshold and the candidate threshold, chosen on validation; no files."""
         return Stage(self.run, f"{self.name}/thresholds", Thresholds)
 
     def froc(self, split: Split = Split.TEST) -> Stage[FrocResult]:
@@ -76,13 +76,13 @@ class System:
 
 @dataclass(frozen=True)
 class Round(System):
-    """A round: what it mined from, and the system it trained."""
+    """A round: its predictions, its pools, and the system that it trained."""
 
     number: int  # from 1
 
     @property
     def predictions(self) -> Stage[InferResult]:
-        """The weak images seen by the model before; files of schemas.PREDICTIONS."""
+        """Predictions of the model before, on the weak images; files of schemas.PREDICTIONS."""
         return Stage(self.run, f"{self.name}/predictions", InferResult)
 
     @property
@@ -114,12 +114,12 @@ class RunFolder:
 
     @property
     def stage1(self) -> System:
-        """Trained on the fully labelled data alone (Tang et al. 2021, Stage 1)."""
+        """The system trained on the fully annotated data alone (Tang et al. 2021, Stage 1)."""
         return System(self.path, "stage1", SUPERVISED)
 
     @property
     def control(self) -> System:
-        """Stage 1, trained for as many more steps as the rounds took, without weak data: what the rounds must beat."""
+        """Stage 1, trained for as many more steps as the rounds took, without weak data; the rounds must beat it."""
         return System(self.path, "control", CONTROL)
 
     def round(self, number: int) -> Round:
@@ -142,12 +142,15 @@ class RunFolder:
         return [system for system in (self.stage1, self.control, *self.rounds()) if system.measured]
 
     def stages(self) -> Iterator[Stage[object]]:
-        """Give every finished stage, whatever it is, by name."""
+        """Give every finished stage, by name."""
         for path in sorted(self.path.glob("**/manifest.json")):
             yield Stage(self.path, str(path.parent.relative_to(self.path)), object)
 
     def config(self) -> RunConfig:
-        """Return the settings that the run was started with. Raises NotFinished where there is no run, UserError for an older one's."""
+        """Return the settings that the run was started with.
+
+        Raises NotFinished where there is no run, UserError for a run of another schema.
+        """
         kept = self.path / CONFIG
         if not kept.exists():
             inside = self.path / "run" / CONFIG  # of a demo
@@ -158,23 +161,27 @@ class RunFolder:
         text = kept.read_text(encoding="utf8")
         if not text.startswith(_HEADER):
             raise UserError(
-                f"run {self.name} was written by another version ({CONFIG} does not begin with {_HEADER.strip()!r}): start a new run, or "
-                "go on with the version that began it; its models can be used, `mammoloop predict --checkpoint` takes an attempt's folder"
+                f"run {self.name} was written by another version ({CONFIG} does not begin with {_HEADER.strip()!r}): "
+                "start a new run, or go on with the version that began it; its models can be used, "
+                "`mammoloop predict --checkpoint` takes an attempt's folder"
             )
         return resolve(RunConfig(), text=text)
 
     def archive(self, *, uri: str = "") -> Archive:
-        """Return the run's archive at the versions it is pinned to. uri: where it lies now, when it was moved.
+        """Return the run's archive at the versions it is pinned to.
 
-        Raises NotFinished for a run that has not come so far, UserError for another archive than the run's.
+        uri: where the archive lies now; "" = where it lay when the run was started
+
+        Raises NotFinished for a run without a pin, UserError for another archive than the run's.
         """
         if not self.archive_pin.finished:
-            raise NotFinished(f"{self.name} has not come to its archive yet: go on with `mammoloop selftrain`")
+            raise NotFinished(f"run {self.name} is not pinned to an archive yet: go on with `mammoloop selftrain`")
         pin = self.archive_pin.result()
         archive = Archive.open(uri or pin.uri)
         if archive.key_fingerprint != pin.key_fingerprint:
             raise UserError(
-                f"run {self.name} was begun on another archive than {archive.uri} (their site keys differ): name the archive it was begun on"
+                f"run {self.name} was begun on another archive than {archive.uri} (their site keys differ): "
+                "name the archive it was begun on"
             )
         return archive.pinned(pin.versions)
 
@@ -189,10 +196,11 @@ class RunFolder:
         return self.archive(uri=archive_uri)
 
     @contextmanager
-    def claimed(self, config: RunConfig) -> Iterator[None]:
-        """Hold the folder for this driver; a lock that dies with the process, so a killed run can be started again.
+    def claimed(self, config: RunConfig) -> Generator[None]:
+        """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
 
-        Raises UserError when another driver holds it, or when the run was begun with another recipe; resources may differ.
+        Raises UserError when another driver holds it, or when the run was begun with another recipe. Resources may
+        differ.
         """
         if ":/" in str(self.path):
             raise UserError(
@@ -204,11 +212,12 @@ class RunFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise UserError(
-                    f"another driver works on run {self.name}: wait for it, or choose another --out"
+                    f"another driver works on run {self.name}: wait until it has ended, or choose another --out"
                 ) from None
             if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
                 raise UserError(
-                    f"run {self.name} was begun with other settings ({'; '.join(changed)}): give the same ones, or choose another --out"
+                    f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
+                    "give the same ones, or choose another --out"
                 )
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield

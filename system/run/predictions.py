@@ -30,7 +30,7 @@ _COLUMNS = [
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What inference found in one image; scores are NaN where it could not be read."""
+    """The result of inference for one image; scores are NaN where it could not be read."""
 
     image_key: int
     image_id: str

@@ -1,4 +1,4 @@
-"""What each stage of a run came to: one frozen record per stage, kept in its manifest and read back from there.
+"""The result of each stage of a run: one frozen record per stage, kept in its manifest and read back from there.
 
 The records of a whole measurement (FrocSummary, SideMeasures, QuadrantCounts, …) lie beside the code that measures.
 """
@@ -26,7 +26,7 @@ class ArchivePin:
 
 @dataclass(frozen=True)
 class LabelResult:
-    """What fine-tuning the report models and labelling every report came to."""
+    """The result of fine-tuning the report models and labelling every report."""
 
     models: str  # version of the report models, as column `model` of `labels` names it
     sides: dict[str, SideMeasures]  # left, right
@@ -38,7 +38,7 @@ class LabelResult:
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a training came to; its rows, one per epoch, are in epochs.jsonl."""
+    """The result of a training; its rows, one per epoch, are in epochs.jsonl."""
 
     num_epochs: int
     num_steps: int
@@ -47,7 +47,7 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class InferResult:
-    """What an inference came to. Rows are images; speeds and times are of the start that finished it."""
+    """The result of an inference. Speeds and times are of the start that finished it."""
 
     num_images: int
     num_errors: int  # images that could not be read
@@ -70,7 +70,7 @@ class Pool:
 
     step: int  # of the round, from 1: which of its distinct p0
     p0: float  # how sure a report must be, 0.5 to 1
-    file: str  # Arrow file of run.schemas.POOL, in the stage
+    file: str  # Arrow file of schemas.POOL, in the stage
     counts: QuadrantCounts
     moved: dict[str, int]  # images that left their quadrant since the round before, by way, e.g. "FN>TP"
     reasons: dict[str, int]  # the same images by reason: label, map, both, verdict
@@ -79,15 +79,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class PoolsResult:
-    """What mining a round came to."""
+    """The result of mining a round."""
 
     round: int  # from 1
     num_images: int
     num_errors: int  # images without a prediction, left out
     num_unlabelled: int  # images without a p_mass
-    num_updates: dict[str, int]  # label, verdict -> images that the archive has learned about since the run was pinned
+    num_updates: dict[str, int]  # label, verdict -> images with an update since the run was pinned
     pools: tuple[Pool, ...]  # by step
-    outlined: str  # Parquet file of run.schemas.OUTLINED, in the stage
+    outlined: str  # Parquet file of schemas.OUTLINED, in the stage
 
     def pool_of(self, p0: float) -> Pool:
         """Return the pool of one p0. Raises UserError for one that was not frozen."""
@@ -102,7 +102,7 @@ class PoolsResult:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Probabilities at which the maps of one model are read, 0 to 1, and where they come from."""
+    """The two thresholds of one model's maps, probabilities from 0 to 1, and where they come from."""
 
     mask_threshold: float  # a mask is the refined map at or above it
     mask_reason: str
@@ -112,7 +112,7 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class EvaluationCounts:
-    """What an evaluation looked at, and what became of the candidates."""
+    """Images and lesions of an evaluation, and the outcomes of the candidates."""
 
     num_images: int
     num_patients: int
@@ -136,12 +136,12 @@ class FrocResult:
     counts: EvaluationCounts
     corloc: Measured  # share of images with a lesion in which one is located, 0 to 1
     dice: Measured  # mean over images with a lesion, 0 to 1
-    image_level: dict[str, ImageMeasures]  # score (peak, p_image) -> how well it tells images with a mass
+    image_level: dict[str, ImageMeasures]  # score (peak, p_image) -> how well it tells images with a mass apart
 
 
 @dataclass(frozen=True)
 class FrocReport:
-    """The file froc.json of an evaluation: for people, and for drawing."""
+    """The file froc.json of an evaluation: what people read, and what is drawn."""
 
     rules: tuple[str, ...]  # sentences
     result: FrocResult
@@ -151,7 +151,7 @@ class FrocReport:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What one trial of a sweep came to on validation."""
+    """The result of one trial of a sweep, on validation."""
 
     settings: dict[str, float]  # dotted key of the configuration -> value
     mean: Measured  # sensitivity, mean over the operating points, 0 to 1

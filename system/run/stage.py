@@ -1,20 +1,21 @@
 """One stage of a run on disk: attempts, and the manifest that makes the stage count as done.
 
-A stage writes into a fresh attempt folder and its manifest last, atomically. A stage with a manifest is never written again; readers take
-the files that the manifest lists, never a folder's listing, and the record in it, never a key of their own.
+A stage writes into a fresh attempt folder, and its manifest last and atomically. A stage with a manifest is never
+written again. Other code takes the files that the manifest lists, never those of a folder's listing, and the result as
+a record, never by a key.
 """
 
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from system.errors import NotFinished, UserError
 from system.files.atomic import replacing, write_text
@@ -22,37 +23,39 @@ from system.files.json_out import as_json
 from system.run.code import code_digest
 from system.settings import Settings
 
-SCHEMA_VERSION = 2  # of manifests; 1 kept its numbers under free keys and is refused
+SCHEMA_VERSION = 2  # of manifests; 1 had no typed results and is refused
 MANIFEST = "manifest.json"
-_INPUTS = "inputs.txt"  # in an attempt that may be taken up again
+_INPUTS = "inputs.txt"  # in an attempt that may be continued
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Written(Generic[Result]):
-    """What doing a stage gave: its result, and what its manifest keeps beside it."""
+    """The result of doing a stage, and what its manifest keeps beside it."""
 
     result: Result
     files: Sequence[Path] = ()  # in the attempt folder
     settings: Settings | None = None  # what the stage was done with; for people, never read back
-    archive_versions: Mapping[str, int] = field(default_factory=dict)  # table -> Delta version
+    archive_versions: Mapping[str, int] = field(default_factory=dict[str, int])  # table -> Delta version
     parents: Sequence[str] = ()  # names of the stages that were read
 
 
 @dataclass(frozen=True)
 class Manifest(Generic[Result]):
-    """What a finished stage wrote; its presence is what 'finished' means."""
+    """The record of a finished stage; a stage is finished when it has one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     stage: str
     attempt: str  # folder name inside the stage
     files: tuple[str, ...]  # relative to the attempt folder
     result: Result
-    settings: dict[str, Any]
+    settings: dict[str, object]
     archive_versions: dict[str, int]
     parents: tuple[str, ...]
     code_digest: str
-    seconds: float  # that the attempt took which finished; of one taken up again, its last part
+    seconds: float  # duration of the attempt that finished; of one that was continued, only of its last part
     schema_version: int
 
 
@@ -75,7 +78,10 @@ class Stage(Generic[Result]):
         return (self.folder / MANIFEST).exists()
 
     def manifest(self) -> Manifest[Result] | None:
-        """Return the manifest if the stage is done. Raises UserError for one of another schema, or that was edited or damaged."""
+        """Return the manifest if the stage is done.
+
+        Raises UserError for a manifest of another schema, and for one that was edited or damaged.
+        """
         path = self.folder / MANIFEST
         if not path.exists():
             return None
@@ -85,22 +91,23 @@ class Stage(Generic[Result]):
             version = found["schema_version"]
             if version != SCHEMA_VERSION:
                 raise UserError(
-                    f"{place} was written under schema {version}, this is schema {SCHEMA_VERSION}: start a new run, or read it with the "
-                    "version that wrote it; its models can be used as they are, `mammoloop predict --checkpoint` takes an attempt's folder"
+                    f"{place} was written under schema {version}, this is schema {SCHEMA_VERSION}: start a new run, "
+                    "or read it with the version that wrote it; its models can be used as they are, "
+                    "`mammoloop predict --checkpoint` takes an attempt's folder"
                 )
             found["result"] = TypeAdapter(self.result_type).validate_python(found["result"])
-            found |= {name: tuple(found[name]) for name in ("files", "parents")}
-            return Manifest(**found)
+            return TypeAdapter(Manifest[Result]).validate_python(found)
         except UserError:
             raise
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             reason = _first_line(error)
             raise UserError(
-                f"the manifest of {place} is not what was written ({reason}): restore it, or remove it to do the stage again"
+                f"the manifest of {place} is not what was written ({reason}): "
+                "restore it, or remove it to do the stage again"
             ) from error
 
     def result(self) -> Result:
-        """Return what the finished stage came to. Raises NotFinished."""
+        """Return the result of the finished stage. Raises NotFinished."""
         return self._finished_manifest().result
 
     def paths(self) -> list[Path]:
@@ -109,29 +116,34 @@ class Stage(Generic[Result]):
         return [self.folder / manifest.attempt / name for name in manifest.files]
 
     def path(self, name: str) -> Path:
-        """Return one file of the finished stage by its name. Raises NotFinished, and LookupError for a file it did not write."""
+        """Return one file of the finished stage by its name.
+
+        Raises NotFinished, and LookupError for a file that the stage did not write.
+        """
         for path in self.paths():
             if path.name == name:
                 return path
         raise LookupError(f"stage {self.name} wrote no {name}")
 
     @contextmanager
-    def attempt(self, *, inputs: str = "") -> Iterator[Path]:
+    def attempt(self, *, inputs: str = "") -> Generator[Path]:
         """Give a fresh attempt folder; attempts that never got a manifest are removed first.
 
-        inputs: a digest of all that decides what is written, for a stage whose files are each written whole: an abandoned attempt of
-        the same inputs is taken up again with the files it has. A writer that outlived its driver does no harm there: it writes the same.
-        Raises ValueError when the stage is finished: what it wrote is never written again.
+        inputs: a digest of all that decides the files' content, for a stage whose files are each written whole. An
+            abandoned attempt of the same inputs is then continued with the files that it has. A process that outlived
+            its driver does no harm there, because it writes the same.
+
+        Raises ValueError when the stage is finished: its files are never written again.
         """
         if self.finished:
             raise ValueError(f"stage {self.name} is finished and stays as it is: read it, or start a new run")
         self.folder.mkdir(parents=True, exist_ok=True)
         abandoned = sorted(self.folder.glob("attempt_*"), key=_number_of)
-        again = next((old for old in reversed(abandoned) if inputs and _inputs_of(old) == inputs), None)
+        continued = next((old for old in reversed(abandoned) if inputs and _inputs_of(old) == inputs), None)
         for old in abandoned:
-            if old != again:
+            if old != continued:
                 shutil.rmtree(old)
-        folder = again or self.folder / f"attempt_{_number_of(abandoned[-1]) + 1 if abandoned else 1:03d}"
+        folder = continued or self.folder / f"attempt_{_number_of(abandoned[-1]) + 1 if abandoned else 1:03d}"
         folder.mkdir(exist_ok=True)
         if inputs:
             write_text(folder / _INPUTS, inputs)
@@ -155,7 +167,7 @@ class Stage(Generic[Result]):
         return written.result
 
     def adopt(self, other: "Stage[Result]") -> Result:
-        """Take over what another run's finished stage wrote, its files linked where the storage has links.
+        """Take over files and result of another run's finished stage; files are linked where the storage has links.
 
         A stage that is finished already stays as it is. Raises NotFinished when the other is not.
         """
@@ -174,7 +186,8 @@ class Stage(Generic[Result]):
     def once(self, do: Callable[[Path], Written[Result]], *, inputs: str = "") -> Result:
         """Return the result of a finished stage, or do the stage now.
 
-        do: given the attempt folder, writes the stage's files into it and returns them with the result;  inputs: as `attempt` takes them
+        do: gets the attempt folder, writes the stage's files into it and returns them with the result
+        inputs: as of `attempt`
         """
         if self.finished:
             return self.result()
@@ -191,7 +204,7 @@ class Stage(Generic[Result]):
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the storage has no links or is another."""
+    """Give a file a second name, or copy it where that is not possible, e.g. on another storage."""
     try:
         os.link(source, target)
     except OSError:

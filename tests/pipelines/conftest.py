@@ -50,7 +50,7 @@ resources: {{infer: {{decode_cpus: 2.0}}}}
 """A run of the whole loop in a minute, which learns nothing."""
 
 _FINISHED = f"""
-demo: {{num_exams: 24, seed: 3, phantom: {_PHANTOM}}}
+demo: {{num_exams: 24, seed: 3, phantom: {_PHANTOM[:-1]}, mass_share: 0.8}}}}
 ingest:
   imaging: {{height_px: {SIZE}, width_px: {SIZE}}}
   fixed_key: finished run
@@ -66,7 +66,7 @@ rounds:
   p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
   train: {{num_epochs: 2, steps_per_epoch: 1, batch_size: 4, precision: fp32}}
 froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}
-infer: {{batch_pairs: 8, precision: fp32, refine: {{min_candidate_px: 4}}}}
+infer: {{batch_pairs: 8, precision: fp32, refine: {{min_candidate_px: 4, mask_threshold: 0.3}}}}
 resources:
   train: {{cpus: 1, checkpoint_steps: 0}}
   infer: {{predictor_cpus: 1.0, decode_cpus: 4.0}}

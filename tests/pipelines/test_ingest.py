@@ -1,9 +1,12 @@
 """Ingest through Ray: phantom files in, tables and pixels out; bad files cost one row each."""
 
+from pathlib import Path
+
 import pytest
 
-from pipelines.ingest import run
+from pipelines.ingest import IngestSummary, run
 from system.archive import Archive, IngestConfig, SplitConfig, check_no_leak, pair_table
+from system.errors import UserError
 from system.imaging import ImagingConfig
 from system.phantom import PhantomConfig, write_phantom
 
@@ -18,14 +21,14 @@ CONFIG = IngestConfig(
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("hospital")
     write_phantom(folder, num_exams=8, seed=3, config=PhantomConfig(height_px=160, width_px=128))
     return folder
 
 
 @pytest.fixture(scope="module")
-def ingested(ray_cluster, source, tmp_path_factory):
+def ingested(ray_cluster: Path, source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, IngestSummary]:
     """The archive's URI and the summary of the first ingest, with three broken files among the good ones."""
     bad = source / "dicom" / "bad"
     bad.mkdir()
@@ -37,7 +40,7 @@ def ingested(ray_cluster, source, tmp_path_factory):
     return uri, run(source, uri, layout="phantom", config=CONFIG)
 
 
-def test_every_file_is_stored_or_quarantined_with_a_code(ingested):
+def test_every_file_is_stored_or_quarantined_with_a_code(ingested: tuple[str, IngestSummary]) -> None:
     _, summary = ingested
 
     assert (summary.num_files, summary.num_read, summary.num_stored, summary.num_already_there) == (35, 35, 32, 0)
@@ -46,7 +49,9 @@ def test_every_file_is_stored_or_quarantined_with_a_code(ingested):
     assert sum(summary.quarantined.values()) == 3
 
 
-def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(ingested):
+def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(
+    ingested: tuple[str, IngestSummary],
+) -> None:
     archive = Archive.open(ingested[0])
     images, masks = archive.table("images"), archive.table("masks")
 
@@ -60,7 +65,7 @@ def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(ing
     )
 
 
-def test_ingesting_twice_changes_nothing(ingested, source):
+def test_ingesting_twice_changes_nothing(ingested: tuple[str, IngestSummary], source: Path) -> None:
     uri, first = ingested
 
     second = run(source, uri, layout="phantom", config=CONFIG)
@@ -70,20 +75,22 @@ def test_ingesting_twice_changes_nothing(ingested, source):
     assert second.quarantined == first.quarantined
 
 
-def test_only_a_changed_a_forced_or_a_retried_file_is_read_again(ingested, source):
+def test_only_a_changed_a_forced_or_a_retried_file_is_read_again(
+    ingested: tuple[str, IngestSummary], source: Path
+) -> None:
     uri, _ = ingested
     cut = source / "dicom" / "bad" / "cut.dcm"
     cut.write_bytes(cut.read_bytes()[:-100])
 
     changed = run(source, uri, layout="phantom", config=CONFIG)
     retried = run(source, uri, layout="phantom", config=CONFIG, again=frozenset({"not_dicom"}))
-    forced = run(source, uri, layout="phantom", config=CONFIG.model_copy(update={"force": True}))
+    forced = run(source, uri, layout="phantom", config=CONFIG.changed(force=True))
 
     assert (changed.num_read, retried.num_read, forced.num_read) == (1, 2, 35)
     assert changed.quarantined == retried.quarantined == forced.quarantined
 
 
-def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested):
+def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested: tuple[str, IngestSummary]) -> None:
     archive = Archive.open(ingested[0])
 
     text = "".join(str(archive.table(name).to_pydict()) for name in ("images", "masks", "files", "quarantine"))
@@ -92,6 +99,6 @@ def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested):
     assert "PH3-" not in text
 
 
-def test_an_unknown_layout_is_refused_with_the_known_ones(source, tmp_path):
-    with pytest.raises(ValueError, match=r"no layout 'nifti': choose one of \['"):
+def test_an_unknown_layout_is_refused_with_the_known_ones(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no layout 'nifti': choose one of \['"):
         run(source, str(tmp_path), layout="nifti", config=CONFIG)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,17 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENCE_S = 300
 TABLES = ("images", "masks", "reports", "files", "quarantine")
 SETTINGS = """
-ingest: {imaging: {height_px: 80, width_px: 64}, fixed_key: together, files_per_task: 2, files_per_commit: 4, split: {draw: by_hash}}
+ingest:
+  imaging: {height_px: 80, width_px: 64}
+  fixed_key: together
+  files_per_task: 2
+  files_per_commit: 4
+  split: {draw: by_hash}
 """
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory) -> tuple[Path, Path]:
+def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Exams 0 to 7 and 4 to 11, each with a broken file of its own."""
     folder = tmp_path_factory.mktemp("sources")
     for name, first in (("monday", 0), ("tuesday", 4)):
@@ -89,5 +95,5 @@ def _kill_when_some_files_are_read(driver: subprocess.Popen[bytes], archive: Pat
     driver.wait()
 
 
-def _rows(archive: Path, table: str) -> list[tuple]:
+def _rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
     return sorted(tuple(row.values()) for row in Archive.open(archive).table(table).to_pylist())

@@ -116,9 +116,9 @@ def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none
     assert (labels["report_version"] == 1).all()
 
     held_out = pq.ParquetFile(stage.path("out_of_fold.parquet")).read().to_pandas()
-    truth = held_out.set_index(["study_id", "side"])["truth"]
-    assert truth[("strong00", "R")] == 1
-    assert truth[("strong00", "L")] == 0
+    truth = held_out.set_index(["study_id", "side"])["truth"].to_dict()
+    assert truth["strong00", "R"] == 1
+    assert truth["strong00", "L"] == 0
     assert result.sides["left"].models.num_breasts == NUM_ANNOTATED
     assert result.sides["left"].rules.accuracy == 1
     assert set(result.sides["right"].by_language) == {"en", "zh"}

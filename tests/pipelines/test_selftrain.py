@@ -1,4 +1,4 @@
-"""The loop as a user starts it: killed in stage 1, in infer (then done alone) and in retrain, it ends with the calm run's numbers."""
+"""The whole loop: what a finished run holds, and that a run that was killed ends with the undisturbed one's numbers."""
 
 import os
 import shutil
@@ -12,78 +12,220 @@ from typing import Any
 
 import pytest
 
-from system.run.stage import Stage
+from pipelines import selftrain, train
+from system.errors import NotFinished
+from system.files.json_out import as_json
+from system.mining import read_pool
+from system.records import Split
+from system.resources import Resources
+from system.run.folder import RunFolder, System
+from system.run.results import InferResult, TrainResult
+from system.run.stage import MANIFEST, Stage
+from tests.pipelines.fixture_types import FinishedRun
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = pytest.mark.ray
 PATIENCE_S = 400
+OTHER_RESOURCES = [
+    "resources.train.cache_images=7",
+    "resources.train.checkpoint_steps=1",
+    "resources.infer.calls_at_once=2",
+]
+"""For a restart: they differ from those of the start, and no sum is taken in another order."""
 
 
+def test_a_whole_run_trains_and_measures_stage_1_the_control_and_both_rounds(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    titles = ["supervised", "as many more supervised steps", "round 1", "round 2"]
+    assert [system.title for system in folder.systems()] == titles
+    assert [this.number for this in folder.rounds()] == [1, 2]
+    held_out = num_images(folder, Split.VALIDATION, Split.TEST)
+    for system in folder.systems():
+        found = system.froc().result()
+        assert found.counts.num_images == num_images(folder, Split.TEST)
+        assert found.counts.num_lesions > 0
+        assert found.rules.candidate_threshold == system.thresholds.result().candidate_threshold
+        assert found.mask_threshold == system.thresholds.result().mask_threshold
+        assert (system.held_out.result().num_images, system.held_out.result().num_errors) == (held_out, 0)
+        assert settings_of(system.held_out)["keep_maps"] == "all"
+        assert settings_of(system.held_out)["refine"]["backend"] == "none"
+
+
+def test_both_rounds_infer_the_weak_images_for_mining_and_pool_all_of_them(finished_run: FinishedRun) -> None:
+    folder, config = finished_run.folder, finished_run.config
+    for this in folder.rounds():
+        assert this.predictions.result().num_images == num_images(folder, Split.WEAK) > 0
+        before = folder.before(this.number)
+        assert settings_of(this.predictions)["mask_threshold"] == before.thresholds.result().mask_threshold
+        assert settings_of(this.predictions)["keep_maps"] == "masked"
+        assert settings_of(this.predictions)["refine"] == config.infer.refine.model_dump(mode="json")
+        pools = this.pools.result()
+        assert pools.round == this.number
+        assert [pool.p0 for pool in pools.pools] == config.rounds.p0.values(config.rounds.train.num_epochs)
+        for pool in pools.pools:
+            assert pool.counts.num_images == num_images(folder, Split.WEAK)
+            assert read_pool(this.pools.path(pool.file)).num_rows == pool.counts.num_pooled > 0
+
+
+def test_a_round_trains_each_epoch_on_the_pool_of_its_p0_and_on_all_strong_images(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    strong = num_images(folder, Split.STRONG)
+    for this in folder.rounds():
+        rows, pools = train.epoch_rows(this.checkpoint), this.pools.result().pools
+        assert [row.p0 for row in rows] == [pool.p0 for pool in pools]
+        for row, pool in zip(rows, pools, strict=True):
+            counts = pool.counts
+            assert [row.samples[name] for name in ("TP", "FP", "FN")] == [counts.tp, counts.fp, counts.fn]
+            assert row.samples["STRONG_MASS"] + row.samples["STRONG_FREE"] == strong
+    for system in (folder.stage1, folder.control):
+        assert [row.p0 for row in train.epoch_rows(system.checkpoint)] == [0] * system.checkpoint.result().num_epochs
+
+
+def test_the_control_takes_as_many_steps_as_the_rounds_together(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    steps = sum(this.checkpoint.result().num_steps for this in folder.rounds())
+    assert folder.control.checkpoint.result().num_steps == steps > 0
+    assert weights(folder.control) != weights(folder.stage1)
+
+
+def test_a_run_begun_with_one_set_of_resources_goes_on_with_another_and_does_only_what_is_missing(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    folder = copy_of(finished_run, tmp_path)
+    config = finished_run.config
+    other = config.changed(resources=Resources(train=config.resources.train.changed(num_workers=12, min_workers=8)))
+    shutil.rmtree(folder.control.froc().folder)
+    before = manifests(folder)
+
+    systems = selftrain.run(finished_run.archive_uri, folder.path, config=other)
+    assert systems == folder.systems()
+    assert [system.title for system in systems] == [system.title for system in finished_run.folder.systems()]
+    after = manifests(folder)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {f"control/froc/{MANIFEST}"}
+    assert as_json(folder.control.froc().result()) == as_json(finished_run.folder.control.froc().result())
+    assert folder.config().resources.train.num_workers == 12
+
+
+def test_a_rounds_inference_is_done_alone_once_the_model_before_it_is_trained(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    folder = copy_of(finished_run, tmp_path)
+    shutil.rmtree(folder.round(2).predictions.folder)
+    found = selftrain.infer_alone(folder.path, 2, config=finished_run.config)
+    assert found == folder.round(2).predictions.result()
+    assert predictions(folder.round(2).predictions) == predictions(finished_run.folder.round(2).predictions)
+    with pytest.raises(NotFinished, match="round 4 needs the model of round_03, which run does not have: go on with"):
+        selftrain.infer_alone(folder.path, 4, config=finished_run.config)
+
+
+def copy_of(run: FinishedRun, place: Path) -> RunFolder:
+    """Return a copy that may be written into: files are linked, and whoever changes one replaces it."""
+    return RunFolder(shutil.copytree(run.folder.path, place / "run", copy_function=os.link))
+
+
+def num_images(folder: RunFolder, *splits: Split) -> int:
+    return sum(split in splits for split in folder.archive().table("images")["split"].to_pylist())
+
+
+def test_show(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    for stage in folder.stages():
+        print(stage.name, stage.manifest().seconds)
+    for r in folder.rounds():
+        print(*[p.counts for p in r.pools.result().pools], r.checkpoint.result())
+    print([s.title for s in folder.systems()])
+    for s in folder.systems():
+        print(s.froc().result().counts, s.froc().result().sweep.mean, s.thresholds.result(), s.held_out.result())
+        from system.run.predictions import read_predictions
+
+        print([round(p.score, 3) for p in read_predictions(s.held_out)])
+    print(folder.labels.result().num_labels)
+    subprocess.run(["du", "-sh", str(folder.path)])
+    raise AssertionError
+
+
+def settings_of(stage: Stage[InferResult]) -> dict[str, Any]:
+    manifest = stage.manifest()
+    assert manifest is not None
+    return manifest.settings
+
+
+def manifests(folder: RunFolder) -> dict[str, tuple[int, bytes]]:
+    """Return when each manifest of the run was written, and what it holds."""
+    paths = sorted(folder.path.rglob(MANIFEST))
+    return {str(path.relative_to(folder.path)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+@pytest.mark.slow
 def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed_one(
     tmp_path: Path, tiny_settings: Path, ray_environment: Mapping[str, str]
 ) -> None:
-    settings = tiny_settings
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert _start(calm, settings, ray_environment).wait(PATIENCE_S) == 0
-    _begin_as(calm, killed)
+    """After the first start it goes on with other resources."""
+    calm, killed = RunFolder(tmp_path / "calm" / "run"), RunFolder(tmp_path / "killed" / "run")
+    stage1, round1 = killed.stage1, killed.round(1)
 
-    _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/stage1/checkpoint") >= 1)
-    assert Stage(killed / "run", "stage1/checkpoint").manifest() is None
-    _kill_when(
-        _start(killed, settings, ray_environment), lambda: any((killed / "run/round_01/predictions").glob("attempt_*"))
-    )
-    assert Stage(killed / "run", "round_01/predictions").manifest() is None
-    alone = [sys.executable, "-m", "pipelines", "infer", "--run", "run", "--round"]
-    early = subprocess.run(
-        [*alone, "2"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=False
-    )
+    def start(folder: RunFolder, changes: list[str]) -> subprocess.Popen[bytes]:
+        return _start(folder.path.parent, tiny_settings, ray_environment, changes=changes)
+
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command beside the run, as one types it."""
+        place, environment = killed.path.parent, dict(ray_environment)
+        return subprocess.run(
+            [sys.executable, "-m", "pipelines", *arguments],
+            cwd=place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert start(calm, []).wait(PATIENCE_S) == 0
+    _begin_as(calm.path.parent, killed.path.parent)
+
+    _kill_when(start(killed, []), lambda: _epochs(stage1.checkpoint) >= 1)
+    assert not stage1.checkpoint.finished
+    _kill_when(start(killed, OTHER_RESOURCES), lambda: any(round1.predictions.folder.glob("attempt_*")))
+    assert not round1.predictions.finished
+    early = command("infer", "--run", "run", "--round", "2")
     assert early.returncode == 2
     assert "round 2 needs the model of round_01, which run does not have" in early.stderr
-    done = subprocess.run(
-        [*alone, "1"], cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True
-    )
-    assert "Inference, round_01/predictions" in done.stdout
-    _kill_when(_start(killed, settings, ray_environment), lambda: _epochs(killed / "run/round_01/checkpoint") >= 1)
-    assert Stage(killed / "run", "round_01/checkpoint").manifest() is None
-    assert _start(killed, settings, ray_environment).wait(PATIENCE_S) == 0
+    done = command("infer", "--run", "run", "--round", "1")
+    assert done.returncode == 0, done.stderr
+    assert "Inference, round 1" in done.stdout
+    _kill_when(start(killed, OTHER_RESOURCES), lambda: _epochs(round1.checkpoint) >= 1)
+    assert not round1.checkpoint.finished
+    assert start(killed, OTHER_RESOURCES).wait(PATIENCE_S) == 0
 
-    for part in ("stage1", "round_01"):
-        assert _weights(killed, part) == _weights(calm, part)
-        assert _metrics(killed, part) == _metrics(calm, part)
-    assert _predictions(killed) == _predictions(calm)
-    assert _pools(killed) == _pools(calm)
-    assert any(pool["TP"] + pool["FP"] + pool["FN"] for pool in _pools(calm)["counts"].values()), (
+    for ours, theirs in ((killed.stage1, calm.stage1), (killed.round(1), calm.round(1))):
+        assert weights(ours) == weights(theirs)
+        assert ours.froc().result().counts.num_lesions > 0
+        assert as_json(ours.froc().result()) == as_json(theirs.froc().result())
+    assert predictions(killed.round(1).predictions) == predictions(calm.round(1).predictions)
+    assert as_json(killed.round(1).pools.result()) == as_json(calm.round(1).pools.result())
+    assert any(pool.counts.num_pooled for pool in calm.round(1).pools.result().pools), (
         "nothing was mined: this shows little"
     )
-    page = (killed / "run/report/index.html").read_text(encoding="utf8")
+    page = (killed.path / "page/index.html").read_text(encoding="utf8")
     headings = (
         "What the rounds learned from",
         "Purity",
         "Calibration of the labels",
-        "What the last round was taught",
+        "What the last round learned from",
         "Slowest stages",
     )
     assert [heading for heading in headings if heading not in page] == []
-    command = [sys.executable, "-m", "pipelines", "evaluate", "--run", "run", "--split", "validation"]
-    measured = subprocess.run(
-        command, cwd=killed, env=dict(ray_environment), capture_output=True, text=True, check=True
-    )
+    measured = command("evaluate", "--run", "run", "--split", "validation")
+    assert measured.returncode == 0, measured.stderr
     assert "round 1, by parts" in measured.stdout
     assert "view: MLO" in measured.stdout
     assert "density: " in measured.stdout
 
 
-def _start(out: Path, settings: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command = [
-        sys.executable,
-        "-m",
-        "pipelines",
-        "demo",
-        "--out",
-        out.name,
-        "--config",
-        str(settings),
-    ]  # relative, as one types it
-    with (out.parent / f"{out.name}.log").open("ab") as log:
+def _start(out: Path, settings: Path, environment: Mapping[str, str], *, changes: list[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "pipelines", "demo", "--out", out.name, "--config", str(settings)]
+    for change in changes:
+        command += ["--set", change]
+    with (out.parent / f"{out.name}.log").open("ab") as log:  # the folder is relative, as one types it
         return subprocess.Popen(command, cwd=out.parent, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
 
 
@@ -103,27 +245,14 @@ def _kill_when(driver: subprocess.Popen[bytes], condition: Callable[[], bool]) -
     driver.wait()
 
 
-def _epochs(stage: Path) -> int:
-    progress = stage / "train" / "epochs.jsonl"
+def _epochs(stage: Stage[TrainResult]) -> int:
+    progress = stage.folder / "train" / "epochs.jsonl"
     return len(progress.read_text().splitlines()) if progress.exists() else 0
 
 
-def _weights(out: Path, part: str) -> bytes:
-    return Stage(out / "run", f"{part}/checkpoint").path("model.safetensors").read_bytes()
+def weights(system: System) -> bytes:
+    return system.checkpoint.path("model.safetensors").read_bytes()
 
 
-def _predictions(out: Path) -> list[bytes]:
-    return [path.read_bytes() for path in Stage(out / "run", "round_01/predictions").paths()]
-
-
-def _pools(out: Path) -> dict[str, Any]:
-    manifest = Stage(out / "run", "round_01/pools").manifest()
-    assert manifest is not None
-    return manifest.metrics
-
-
-def _metrics(out: Path, part: str) -> str:
-    manifest = Stage(out / "run", f"{part}/froc").manifest()
-    assert manifest is not None
-    assert manifest.metrics["num_lesions"] > 0
-    return repr(manifest.metrics)
+def predictions(stage: Stage[InferResult]) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in stage.paths()}

@@ -1,4 +1,4 @@
-"""What this project uses of pyarrow.parquet."""
+"""The part of pyarrow.parquet that this project uses. Every other name is Any."""
 
 from collections.abc import Iterator, Sequence
 from os import PathLike

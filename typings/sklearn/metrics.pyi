@@ -1,15 +1,15 @@
-"""What this project uses of sklearn.metrics, which carries no types of its own."""
+"""The part of sklearn.metrics that this project uses: scikit-learn carries no types."""
 
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-type Average = Literal["binary", "macro", "weighted"]
+_Average = Literal["binary", "macro", "weighted"]
 
 def accuracy_score(y_true: NDArray[Any], y_pred: NDArray[Any]) -> float: ...
 def f1_score(
-    y_true: NDArray[Any], y_pred: NDArray[Any], *, average: Average = ..., zero_division: float = ...
+    y_true: NDArray[Any], y_pred: NDArray[Any], *, average: _Average = ..., zero_division: float = ...
 ) -> float: ...
 def recall_score(y_true: NDArray[Any], y_pred: NDArray[Any], *, zero_division: float = ...) -> float: ...
 def roc_auc_score(

@@ -130,11 +130,11 @@ def in_ray_data(work: Callable[..., None]) -> None:
 
 def in_training(work: Callable[..., None], storage: Path) -> None:
     from ray.train import RunConfig, ScalingConfig
-    from ray.train.data_parallel_trainer import DataParallelTrainer
+    from ray.train.torch import TorchTrainer
 
     scaling = ScalingConfig(num_workers=1, resources_per_worker={"CPU": 1})
     storage_config = RunConfig(name="ray", storage_path=str(storage))
-    DataParallelTrainer(work, train_loop_config={}, scaling_config=scaling, run_config=storage_config).fit()
+    TorchTrainer(work, train_loop_config={}, scaling_config=scaling, run_config=storage_config).fit()
 
 
 @pytest.mark.ray

@@ -1,4 +1,4 @@
-"""The paper's grids as cells, and the whole way through one of them on a tiny synthetic archive."""
+"""The paper's grids as cells, and one of them trained as a whole on a tiny synthetic archive."""
 
 import json
 import subprocess
@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 
 from pipelines.experiments import reproduce
+from system.archive import Archive
 from system.config import RunConfig, resolve
-from system.presets import PRESETS
+from system.errors import UserError
+from system.presets import demo
 from system.published import NO_NUMBERS, TABLE_3, TABLES, Data
-from system.run.stage import Stage
+from system.records import Split
+from system.run.folder import RunFolder
+from tests.pipelines.fixture_types import MakeArchive
 
 
 @pytest.fixture(scope="module")
 def config() -> RunConfig:
-    return PRESETS["demo"]()
+    return demo().of_run()
 
 
 def cells_of(name: str, config: RunConfig, *, seed: int = 0) -> dict[tuple[str, ...], reproduce.Cell]:
@@ -92,35 +96,39 @@ def test_the_papers_means_are_those_of_its_sensitivities():
     assert [row.paper[-1] for row in TABLE_3.rows if row.data is Data.WEAK] == [0.725, 0.753, 0.780, 0.794]
 
 
-def test_a_folder_of_other_settings_is_refused(config: RunConfig, tmp_path: Path):
-    reproduce._claim(tmp_path, "archive", config)
-    reproduce._claim(tmp_path, "archive", config)
-    for uri, other in (("elsewhere", config), ("archive", resolve(config, settings=["seed=3"]))):
-        with pytest.raises(
-            ValueError, match=r"begun with other settings or another archive \(see its reproduce.yaml\)"
-        ):
-            reproduce._claim(tmp_path, uri, other)
+class Begun(Exception):
+    """The folder was taken, and work would begin."""
+
+
+def begin(archive: Archive, out: Path, config: RunConfig) -> None:
+    reproduce.run("table3", archive.uri, out, config=config)
+
+
+def test_a_folder_of_other_settings_is_refused(
+    config: RunConfig, make_archive: MakeArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_: object, **__: object) -> None:
+        raise Begun
+
+    monkeypatch.setattr(reproduce.selftrain, "prepare", prepare)
+    archive, elsewhere = (make_archive(tmp_path / name, {"a": Split.STRONG}) for name in ("archive", "elsewhere"))
+    out = tmp_path / "out"
+    for _ in range(2):  # the same goes on
+        with pytest.raises(Begun):
+            begin(archive, out, config)
+    for place, other in ((elsewhere, config), (archive, resolve(config, settings=["seed=3"]))):
+        with pytest.raises(UserError, match=r"was begun as another reproduction \(see its reproduce\.yaml\)"):
+            begin(place, out, other)
 
 
 def test_without_rounds_there_is_nothing_to_reproduce(config: RunConfig, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"rounds\.num_rounds=0 leaves no weak data"):
+    with pytest.raises(UserError, match=r"rounds\.num_rounds=0 leaves no weak data"):
         reproduce.run("table3", "archive", tmp_path, config=resolve(config, settings=["rounds.num_rounds=0"]))
 
 
 def start(out: Path, name: str, settings: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "pipelines",
-        "reproduce",
-        name,
-        "--preset",
-        "demo",
-        "--config",
-        str(settings),
-        "--out",
-        out.name,
-    ]
+    words = ["reproduce", name, "--preset", "demo", "--config", str(settings), "--out", out.name]
+    command = [sys.executable, "-m", "pipelines", *words]
     return subprocess.run(
         command, cwd=out.parent, env=dict(environment), capture_output=True, text=True, check=False, timeout=500
     )
@@ -132,22 +140,16 @@ def test_a_table_is_trained_printed_and_written_and_a_failed_cell_is_tried_again
     tmp_path: Path, tiny_settings: Path, ray_environment: Mapping[str, str]
 ) -> None:
     settings, out = tiny_settings, tmp_path / "out"
-    # two rows of table 4 need no training of their own but this one cell: break it, see it named, mend it
-    broken = (
-        out
-        / "cells"
-        / "strong_share_0.25-weak_share_1.0-mask_labels_soft-report_labels_hard-seed_0"
-        / "round_01"
-        / "checkpoint"
-    )
+    # Two rows of table 4 need no training of their own but this one cell: break it, see it named, mend it.
+    name = "strong_share_0.25-weak_share_1.0-mask_labels_soft-report_labels_hard-seed_0"
+    cell, base = (RunFolder(out / "cells" / each) for each in (name, "stage1-strong_share_0.25-seed_0"))
+    broken = cell.round(1).checkpoint.folder
     broken.parent.mkdir(parents=True)
     broken.write_text("a file where a folder must be")
     first = start(out, "table4", settings, ray_environment)
-    assert first.returncode != 0
-    assert (
-        "1 of 4 cells failed: strong_share_0.25-weak_share_1.0-mask_labels_soft-report_labels_hard-seed_0"
-        in first.stderr
-    )
+    assert first.returncode == 2
+    assert f"mammoloop: 1 of 4 cells failed: {name}; see their log.txt" in first.stderr
+    assert "Traceback" not in first.stderr
     models = {path: path.stat().st_mtime_ns for path in out.glob("cells/*/*/checkpoint/attempt_*/model.safetensors")}
     assert len(models) == 1 + 3 + 4  # stage 1, the three that went well, and what four cells took over
     broken.unlink()
@@ -163,9 +165,7 @@ def test_a_table_is_trained_printed_and_written_and_a_failed_cell_is_tried_again
         ["soft", "soft"],
     ]
     assert all(row["mean"] is None or 0 <= row["mean"] <= 1 for row in found["rows"])
-    cell = broken.parent.parent
-    assert Stage(cell, "stage1/froc_validation").manifest() is None
-    assert Stage(cell, "round_01/froc_validation").manifest() is not None
-    base = out / "cells" / "stage1-strong_share_0.25-seed_0"
-    own, shared = (Stage(folder, "stage1/checkpoint").path("model.safetensors") for folder in (cell, base))
+    assert not cell.stage1.froc(Split.VALIDATION).finished
+    assert cell.round(1).froc(Split.VALIDATION).finished
+    own, shared = (run.stage1.checkpoint.path("model.safetensors") for run in (cell, base))
     assert own.samefile(shared)

@@ -1,38 +1,49 @@
+"""`mammoloop predict` on a folder of DICOM files and pictures, with an untrained network."""
+
 import csv
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipelines.tools import predict
+from pipelines.tools.predict import PredictSummary
 from pipelines.tools.predict_out import Detector, Overlays
+from system.config import resolve
+from system.errors import UserError
 from system.imaging import encode_png
+from system.metrics import FrocConfig
 from system.phantom import PhantomConfig, make_exam, write_exam
-from system.presets import PRESETS
-from system.run.stage import Stage
+from system.presets import demo
+from system.run.folder import RunFolder
+from system.run.results import TrainResult
+from system.run.stage import Written
+from tests.pipelines.tools.by_hand import froc_result, train_result
 
 SIZE = 64
-CONFIG = PRESETS["demo"]().model_copy(
-    update={"cluster": PRESETS["demo"]().cluster.model_copy(update={"address": "local"})}
-)
+CONFIG = resolve(demo(), settings=["resources.cluster.address=local"])
+Row = dict[str, str]
+Found = tuple[Path, PredictSummary]
 
 
 @pytest.fixture(scope="module")
-def checkpoint(untrained):
+def checkpoint(untrained: Callable[..., Path]) -> Path:
     """One candidate an image, as large as the view; whole images are not judged."""
     return untrained(classifies=False)
 
 
 @pytest.fixture(scope="module")
-def detector(checkpoint):
-    return predict.detector_of(checkpoint, config=CONFIG, floor=0.1)
+def detector(checkpoint: Path) -> Detector:
+    return predict.detector_of(checkpoint, config=CONFIG, candidate_threshold=0.1)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Four DICOM views of one woman, a picture that is listed, one that is not, and a letter."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four DICOM views of one patient, a picture that is listed, one that is not, and a letter."""
     folder = tmp_path_factory.mktemp("images")
     write_exam(folder, make_exam(0, 1, PhantomConfig(height_px=96, width_px=80)))
     pixels = np.zeros((90, 60), np.uint16)
@@ -45,23 +56,23 @@ def folder(tmp_path_factory):
     return folder
 
 
-def look(folder, out, *, detector, overlays: Overlays = "found"):
+def look(folder: Path, out: Path, *, detector: Detector, overlays: Overlays = "found") -> PredictSummary:
     return predict.run(folder, out, detector=detector, layout="views", config=CONFIG, overlays=overlays)
 
 
-def rows_of(path):
+def rows_of(path: Path) -> list[Row]:
     with path.open(encoding="utf8", newline="") as file:
         return list(csv.DictReader(file))
 
 
 @pytest.fixture(scope="module")
-def found(ray_cluster, folder, detector, tmp_path_factory):
-    out = tmp_path_factory.mktemp("findings")
+def found(ray_cluster: Path, folder: Path, detector: Detector, tmp_path_factory: pytest.TempPathFactory) -> Found:
+    out = tmp_path_factory.mktemp("predicted")
     return out, look(folder, out, detector=detector)
 
 
 @pytest.mark.ray
-def test_every_file_has_its_line_and_what_was_not_looked_at_says_why(found):
+def test_every_file_has_its_line_and_what_was_not_looked_at_has_its_reason(found: Found) -> None:
     out, summary = found
     lines = {row["file"]: row for row in rows_of(out / "images.csv")}
     assert len(lines) == summary.num_files == 7
@@ -74,7 +85,7 @@ def test_every_file_has_its_line_and_what_was_not_looked_at_says_why(found):
 
 
 @pytest.mark.ray
-def test_left_and_right_of_one_view_are_partners(found):
+def test_left_and_right_of_one_view_are_partners(found: Found) -> None:
     out, _ = found
     lines = {row["image_id"]: row for row in rows_of(out / "images.csv")}
     dicom = [row for row in lines.values() if row["file"].endswith(".dcm")]
@@ -87,7 +98,7 @@ def test_left_and_right_of_one_view_are_partners(found):
 
 
 @pytest.mark.ray
-def test_candidates_and_coco_say_the_same_in_the_pixels_of_the_files(found):
+def test_candidates_and_coco_are_the_same_in_the_pixels_of_the_files(found: Found) -> None:
     out, _ = found
     coco = json.loads((out / "candidates.coco.json").read_text())
     sizes = {image["id"]: (image["file_name"], image["width"], image["height"]) for image in coco["images"]}
@@ -104,7 +115,7 @@ def test_candidates_and_coco_say_the_same_in_the_pixels_of_the_files(found):
 
 
 @pytest.mark.ray
-def test_pictures_are_of_the_images_with_candidates_and_turned_as_their_files(found, folder):
+def test_pictures_are_of_the_images_with_candidates_and_turned_as_their_files(found: Found, folder: Path) -> None:
     out, _ = found
     lines = rows_of(out / "images.csv")
     assert sorted(path.name for path in (out / "overlays").iterdir()) == sorted(
@@ -117,7 +128,9 @@ def test_pictures_are_of_the_images_with_candidates_and_turned_as_their_files(fo
 
 
 @pytest.mark.ray
-def test_nothing_is_left_behind_and_findings_are_never_written_over(found, folder, detector):
+def test_nothing_is_left_behind_and_candidates_are_never_overwritten(
+    found: Found, folder: Path, detector: Detector
+) -> None:
     out, _ = found
     assert sorted(path.name for path in out.iterdir()) == [
         "candidates.coco.json",
@@ -125,17 +138,17 @@ def test_nothing_is_left_behind_and_findings_are_never_written_over(found, folde
         "images.csv",
         "overlays",
     ]
-    with pytest.raises(ValueError, match=r"holds findings already: choose another folder"):
+    with pytest.raises(ValueError, match=r"holds candidates already: choose another folder"):
         look(folder, out, detector=detector)
 
 
 @pytest.mark.ray
 def test_a_predict_that_broke_off_is_started_again_and_infers_nothing_twice(
-    found, folder, detector, tmp_path, monkeypatch
-):
+    found: Found, folder: Path, detector: Detector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, _ = found
 
-    def broken(*_, **__):
+    def broken(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
@@ -143,7 +156,7 @@ def test_a_predict_that_broke_off_is_started_again_and_infers_nothing_twice(
         with pytest.raises(OSError, match="no space left"):
             look(folder, tmp_path, detector=detector, overlays="none")
     with monkeypatch.context() as patch:
-        patch.setattr(predict.infer, "_stream", broken)
+        patch.setattr(predict.infer, "ShardPredictor", broken)
         look(folder, tmp_path, detector=detector, overlays="none")
     assert (tmp_path / "candidates.csv").read_bytes() == (whole / "candidates.csv").read_bytes()
     assert not (tmp_path / "overlays").exists()
@@ -151,41 +164,51 @@ def test_a_predict_that_broke_off_is_started_again_and_infers_nothing_twice(
 
 
 @pytest.mark.ray
-def test_a_folder_without_a_usable_file_is_refused_with_the_reasons(ray_cluster, detector, tmp_path):
+def test_a_folder_without_a_usable_file_is_refused_with_the_reasons(
+    ray_cluster: Path, detector: Detector, tmp_path: Path
+) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.dcm").write_text("x")
     with pytest.raises(ValueError, match=r"none of the 1 files can be used \(1 not_dicom\)"):
         look(tmp_path / "in", tmp_path / "out", detector=detector)
 
 
-def test_findings_among_the_images_are_refused(folder, detector):
+def test_a_folder_of_results_among_the_images_is_refused(folder: Path, detector: Detector) -> None:
     with pytest.raises(ValueError, match="lies inside --images, where it would be taken for images"):
-        look(folder, folder / "findings", detector=detector)
+        look(folder, folder / "found", detector=detector)
 
 
-def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint, tmp_path):
-    trained = Stage(tmp_path / "run", "round_02/checkpoint")
-    with trained.attempt() as attempt:
+def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path, tmp_path: Path) -> None:
+    system = RunFolder(tmp_path / "run").round(2)
+
+    def train(attempt: Path) -> Written[TrainResult]:
         copies = [attempt / path.name for path in checkpoint.iterdir()]
         for copy in copies:
             copy.write_bytes((checkpoint / copy.name).read_bytes())
-        trained.finish(attempt, copies)
-    Stage(tmp_path / "run", "round_02/froc").once(
-        lambda _: ([], {"config": {"candidate_threshold": 0.15, "min_candidate_px": 8}})
-    )
-    expected = Detector(trained.path("model.json").parent, 0.15, 8, "as run run evaluated it")
-    assert predict.detector_of(trained.folder, config=CONFIG) == expected
+        return Written(train_result(), files=copies)
+
+    system.checkpoint.once(train)
+    rules = FrocConfig(candidate_threshold=0.15, min_candidate_px=8)
+    system.froc().once(lambda _: Written(froc_result(rules)))
+    trained = system.checkpoint.folder
+    expected = Detector(system.model, 0.15, 8, "as run run evaluated it")
+    assert predict.detector_of(trained, config=CONFIG) == expected
     assert predict.detector_of(expected.model, config=CONFIG) == expected
-    assert predict.detector_of(trained.folder, config=CONFIG, floor=0.3).candidate_threshold == 0.3
+    assert predict.detector_of(trained, config=CONFIG, candidate_threshold=0.3).candidate_threshold == 0.3
 
 
-def test_a_checkpoint_without_a_run_takes_the_configurations_floor_and_a_folder_without_a_model_is_refused(
-    checkpoint, tmp_path
-):
+def test_a_checkpoint_without_a_run_takes_the_configurations_threshold_and_a_folder_without_a_model_is_refused(
+    checkpoint: Path, tmp_path: Path
+) -> None:
     found = predict.detector_of(checkpoint, config=CONFIG)
     assert (found.candidate_threshold, found.min_candidate_px) == (
         CONFIG.froc.candidate_threshold,
         CONFIG.froc.min_candidate_px,
     )
-    with pytest.raises(FileNotFoundError, match=r"no model in .*: expected model\.json and model\.safetensors"):
+    with pytest.raises(UserError, match=r"no model in .*: expected model\.json and model\.safetensors"):
         predict.detector_of(tmp_path, config=CONFIG)
+
+
+def test_a_candidate_threshold_that_no_map_is_above_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(UserError, match=r"--threshold 1: .* below 1"):
+        predict.detector_of(checkpoint, config=CONFIG, candidate_threshold=1.0)

@@ -1,31 +1,32 @@
+"""`mammoloop review` on a run put together by hand: the queue, and how verdicts come into the archive."""
+
 import csv
 import json
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from pipelines.tools import review
 from system.archive import Archive
-from system.archive.tables import SCHEMAS
-from system.schemas import PREDICTIONS
-from system.config import RunConfig, as_yaml
+from system.config import RunConfig
+from system.errors import NotFinished, UserError
 from system.imaging import encode_png
 from system.mining import outlined_by_radiologists, verdicts_of
 from system.records import Split, image_key
 from system.review import QueueConfig
-from system.run.stage import Stage
+from system.run.folder import RunFolder
+from tests.pipelines.fixture_types import MakeArchive
+from tests.pipelines.tools.by_hand import fill, infer_by_hand
 
 SIZE = 64
-WOMEN = dict.fromkeys("abcdefgh", Split.WEAK) | {"t": Split.TEST}
+SPLITS = dict.fromkeys("abcdefgh", Split.WEAK) | {"t": Split.TEST}
 
 
 @pytest.fixture
-def archive(tmp_path, make_archive):
-    archive = make_archive(tmp_path / "archive", WOMEN)
+def archive(tmp_path: Path, make_archive: MakeArchive) -> Archive:
+    archive = make_archive(tmp_path / "archive", SPLITS)
     rows = [
         {
             "study_id": f"study-{name}",
@@ -34,24 +35,23 @@ def archive(tmp_path, make_archive):
             "model": "m",
             "report_version": 1,
         }
-        for name in WOMEN
+        for name in SPLITS
         for side in "LR"
     ]
-    archive.upsert("labels", pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]))
+    fill(archive, labels=rows)
     return archive
 
 
 @pytest.fixture
-def run(tmp_path, archive):
-    """A run whose first round is inferred: the network sees a mass in every left breast but a's, whose image cannot be read."""
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "config.yaml").write_text(as_yaml(RunConfig()))
-    Stage(run, "archive").once(lambda _: ([], {"archive_versions": archive.versions(), "config": {"uri": archive.uri}}))
+def run(tmp_path: Path, archive: Archive) -> RunFolder:
+    """A run whose first round is inferred: a mass in every left breast, but a's views cannot be read."""
+    run = RunFolder(tmp_path / "run")
+    with run.claimed(RunConfig()):
+        run.pin(archive.uri)
     rng = np.random.default_rng(0)
     candidate = {"box_px": [10, 20, 22, 32], "score": 0.8, "area_px": 100, "centroid_px": [16.0, 26.0]}
     rows = []
-    for name, split in WOMEN.items():
+    for name, split in SPLITS.items():
         for side in "LR" if split is Split.WEAK else "":
             masked, identity = side == "L", f"{name}{side}"
             fact = {
@@ -72,34 +72,27 @@ def run(tmp_path, archive):
                 "map_png": png,
                 "error": "left breast: pixels_damaged" if name == "a" else None,
             }
-            rows.append(dict.fromkeys(PREDICTIONS.names) | fact)
-
-    def write(attempt: Path):
-        files = [attempt / f"part_{number}.parquet" for number in range(2)]
-        for number, file in enumerate(files):
-            pq.write_table(pa.Table.from_pylist(rows[number::2], schema=PREDICTIONS), file)
-        return files, {"rows": len(rows)}
-
-    Stage(run, "round_01/predictions").once(write)
+            rows.append(fact)
+    infer_by_hand(run.round(1).predictions, rows, num_files=2)
     return run
 
 
-def export(run, out, *, size=100):
-    return review.export(run, 1, out, config=QueueConfig(size=size, random_share=0.25))
+def export(run: RunFolder, out: Path, *, size: int = 100) -> dict[str, int]:
+    return review.export(run.path, 1, out, config=QueueConfig(size=size, random_share=0.25))
 
 
-def lines_of(out):
+def lines_of(out: Path) -> list[dict[str, str]]:
     with (out / "queue.csv").open(encoding="utf8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def fill_in(out, **verdicts):
-    """Write verdicts, each a word or a word and a box, into the sheet."""
+def fill_in(out: Path, **verdicts: str | tuple[str | int, ...]) -> Path:
+    """Write verdicts, by image: alone, or with the box of a mass."""
     lines = lines_of(out)
     for line in lines:
-        if said := verdicts.get(line["image_id"]):
-            word, *box = said if isinstance(said, tuple) else (said,)
-            line.update({"verdict": word} | dict(zip(("x0", "y0", "x1", "y1"), box, strict=False)))
+        if found := verdicts.get(line["image_id"]):
+            columns = ("verdict", "x0", "y0", "x1", "y1")
+            line.update(zip(columns, map(str, found if isinstance(found, tuple) else (found,)), strict=False))
     with (out / "queue.csv").open("w", encoding="utf8", newline="") as file:
         writer = csv.DictWriter(file, lines[0].keys())
         writer.writeheader()
@@ -107,7 +100,9 @@ def fill_in(out, **verdicts):
     return out / "queue.csv"
 
 
-def test_the_queue_holds_pictures_overlays_and_a_line_for_every_readable_weak_image(run, tmp_path):
+def test_the_queue_holds_pictures_overlays_and_a_line_for_every_readable_weak_image(
+    run: RunFolder, tmp_path: Path
+) -> None:
     out = tmp_path / "review"
     why = export(run, out)
     lines = lines_of(out)
@@ -120,11 +115,13 @@ def test_the_queue_holds_pictures_overlays_and_a_line_for_every_readable_weak_im
     for line in lines:
         assert np.asarray(Image.open(out / line["picture"])).shape == (SIZE, SIZE)
         assert (out / line["picture"].replace("pictures", "overlays")).exists()
-    with pytest.raises(ValueError, match="holds a queue, perhaps filled in"):
+    with pytest.raises(UserError, match="holds a queue, perhaps filled in"):
         export(run, out)
 
 
-def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(run, archive, tmp_path):
+def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(
+    run: RunFolder, archive: Archive, tmp_path: Path
+) -> None:
     out = tmp_path / "review"
     export(run, out)
     sheet = fill_in(out, bL=("mass", 10, 20, 22, 32), cL="no mass", dR="unsure", eL="mass")
@@ -142,8 +139,8 @@ def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(run, 
     mask = archive.pixels(rows["bL"]["mask_sha"]) > 0
     assert mask[26, 16]
     assert not mask[:20].any()
-    words = verdicts_of(archive.table("verdicts"), archive.table("images"), round_number=2)
-    assert dict(zip(words.keys.tolist(), words.masked.tolist(), strict=True))[image_key("bL")]
+    updates = verdicts_of(archive.table("verdicts"), archive.table("images"), round_number=2)
+    assert dict(zip(updates.keys.tolist(), updates.masked.tolist(), strict=True))[image_key("bL")]
     assert outlined_by_radiologists(archive.table("verdicts"), archive.table("images"))["image_key"].to_pylist() == [
         image_key("bL")
     ]
@@ -151,7 +148,7 @@ def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(run, 
     assert not {line["image_id"] for line in lines_of(tmp_path / "second")} & set(rows)
 
 
-def test_the_same_sheet_again_changes_nothing(run, archive, tmp_path):
+def test_the_same_sheet_again_changes_nothing(run: RunFolder, archive: Archive, tmp_path: Path) -> None:
     export(run, tmp_path / "review")
     sheet = fill_in(tmp_path / "review", cL="no mass")
     review.take_in(sheet, archive.uri, reader="R1")
@@ -161,7 +158,9 @@ def test_the_same_sheet_again_changes_nothing(run, archive, tmp_path):
     assert archive.table("verdicts").num_rows == 1
 
 
-def test_a_readers_polygons_outline_the_mass_and_the_networks_own_boxes_do_not(run, archive, tmp_path):
+def test_a_radiologists_polygons_outline_the_mass_and_the_networks_own_boxes_do_not(
+    run: RunFolder, archive: Archive, tmp_path: Path
+) -> None:
     out = tmp_path / "review"
     export(run, out)
     sheet = fill_in(out, bL="mass", cL="mass")
@@ -185,19 +184,21 @@ def test_a_readers_polygons_outline_the_mass_and_the_networks_own_boxes_do_not(r
     assert not mask[26, 16]
 
 
-def test_what_does_not_fit_is_refused(run, archive, tmp_path, make_archive):
+def test_what_does_not_fit_is_refused(
+    run: RunFolder, archive: Archive, tmp_path: Path, make_archive: MakeArchive
+) -> None:
     out = tmp_path / "review"
     export(run, out)
     sheet = fill_in(out, bL="mass")
     other = make_archive(tmp_path / "other", {"x": Split.WEAK})
-    with pytest.raises(ValueError, match="judges 1 images that this archive does not have"):
+    with pytest.raises(UserError, match="judges 1 images that this archive does not have"):
         review.take_in(sheet, other.uri, reader="R1")
     (out / "bad.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"bad\.json is no COCO file"):
+    with pytest.raises(UserError, match=r"bad\.json is no COCO file"):
         review.take_in(sheet, archive.uri, reader="R1", coco=out / "bad.json")
     assert Archive.open(archive.uri).table("verdicts").num_rows == 0
 
 
-def test_a_round_that_was_not_inferred_is_refused(run, tmp_path):
-    with pytest.raises(FileNotFoundError, match="round_02/predictions has no manifest"):
-        review.export(run, 2, tmp_path / "review", config=QueueConfig())
+def test_a_round_that_was_not_inferred_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(NotFinished, match="round_02/predictions of run run is not finished"):
+        review.export(run.path, 2, tmp_path / "review", config=QueueConfig())
