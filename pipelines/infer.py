@@ -196,9 +196,9 @@ def _stream(
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
     with DataContext.current(context):
         facts = (
-            ray.data.from_arrow(shards)
+            ray.data.from_arrow([*shards])
             .map_batches(
-                partial(decode_pairs, archive=archive),
+                partial(decode_pairs, archive=archive),  # type: ignore[arg-type] - Ray's type is of all batch formats
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=resources.decode_cpus,

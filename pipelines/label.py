@@ -1,9 +1,10 @@
 """Label: fine-tune six encoders on the annotated patients' reports, then label every report of the archive."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,6 @@ from system.reports.measures import SideMeasures, measure_side
 from system.reports.rules import read_by_rules
 from system.reports.text import language
 from system.resources import ReportResources
-from system.run.folder import RunFolder
 from system.run.results import LabelResult
 from system.run.stage import Stage, Written
 
@@ -138,24 +138,6 @@ def refresh(
     return LabelRefresh(len(new), len(reports) - len(new), len(set(gone["study_id"].to_pylist())))
 
 
-def latest(out: Path) -> Stage[LabelResult] | None:
-    """Return the last finished labelling of a folder: labels, or labels_02 and so on after a --retrain."""
-    finished = [stage for stage in _stages(out) if stage.finished]
-    return finished[-1] if finished else None
-
-
-def following(out: Path) -> Stage[LabelResult]:
-    """Return the labelling to do when new models are wanted: the first that is not finished."""
-    stages = _stages(out)
-    unfinished = (stage for stage in stages if not stage.finished)
-    return next(unfinished, Stage(out, f"labels_{len(stages) + 1:02d}", LabelResult))
-
-
-def _stages(out: Path) -> list[Stage[LabelResult]]:
-    later = [Stage(out, path.name, LabelResult) for path in sorted(out.glob("labels_[0-9][0-9]"))]
-    return [RunFolder(out).labels, *later]
-
-
 @dataclass(frozen=True)
 class Labeling:
     """Which models read the reports, and with what."""
@@ -236,7 +218,7 @@ def read_by_labelers(rows: pa.Table, labeling: Labeling) -> Iterator[pa.Table]:
         num_cpus=resources.labeler_cpus,
         num_gpus=resources.labeler_gpus or None,
     )
-    yield from answered.iter_batches(batch_size=None, batch_format="pyarrow")
+    yield from cast("Iterable[pa.Table]", answered.iter_batches(batch_size=None, batch_format="pyarrow"))
 
 
 def _both_sides(batch: pa.Table, *, version: str) -> Iterator[pa.Table]:

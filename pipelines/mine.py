@@ -21,6 +21,7 @@ from system.files.bucket import fetch
 from system.mining import LabelUpdate, Shard
 from system.mining.columns_in import read_columns
 from system.mining.journal import Superseded
+from system.run.folder import RunFolder
 from system.run.results import InferResult, Pool, PoolsResult
 from system.run.stage import Stage, Written, link_or_copy
 from system.schemas import OUTLINED
@@ -100,7 +101,7 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}
     name = f"miner-{folder.name}-{sha256(str(folder).encode()).hexdigest()[:8]}"  # two runs of one name are two runs
     remote = ray.remote(Miner).options(name=name, max_restarts=-1, max_task_retries=-1, **options)
-    miner: MinerHandle = remote.remote(place or str(folder / "miner"), run=str(folder))
+    miner: MinerHandle = remote.remote(place or str(RunFolder(folder).miner), run=str(folder))
     try:
         yield miner, ray.get(miner.claim.remote())
     except Superseded:

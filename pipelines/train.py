@@ -11,6 +11,7 @@ from ray.train.torch import TorchTrainer
 from pipelines.workers.follow import follow
 from pipelines.workers.train_loop import EPOCHS, train_loop
 from system.resources import TrainResources
+from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Stage, Written
 from system.training.epoch_row import EpochRow
@@ -36,7 +37,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
             "job": job.model_dump(mode="json"),
             "resources": resources.model_dump(mode="json"),
             "progress": str(storage / EPOCHS),
-            "events": str(stage.run.resolve() / "tensorboard" / stage.name),
+            "events": str(RunFolder(stage.run.resolve()).tensorboard(stage.name)),
         },
         scaling_config=_scaling(resources),
         run_config=RunConfig(

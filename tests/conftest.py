@@ -43,6 +43,8 @@ def ray_cluster() -> Iterator[Path]:
     # Ray gives its workers a low priority (niceness 15): on a busy machine they would hardly get any time.
     patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("OMP_NUM_THREADS", "1")
+    patch.setenv("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.25")  # 2 s otherwise, as long as a tiny training takes
+    patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # a process for each training; no node is drained here
     patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])))
     _start_ray(folder)
     yield folder

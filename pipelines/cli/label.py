@@ -26,7 +26,8 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     Example: `mammoloop label --archive archive --out run --preset demo`, and after new reports again with --only-new
     """
     from pipelines.cluster import session
-    from pipelines.label import following, latest, refresh, run
+    from pipelines.label import refresh, run
+    from system.run.folder import RunFolder
     from pipelines.page.gather import label_rows
     from system.errors import UserError
     from system.figures.console import console
@@ -35,7 +36,7 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     if only_new and retrain:
         raise UserError("--only-new keeps the models and --retrain fine-tunes new ones: give one of them")
     config = start(preset, config_file, changes, quiet=quiet)
-    known = None if retrain else latest(out)
+    known = None if retrain else RunFolder(out).last_labelling()
     if only_new and known is None:
         raise UserError(
             f"--only-new: {out.name} holds no finished report models; run `mammoloop label` without it first"
@@ -45,5 +46,5 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
         if known:
             typer.echo(refresh(archive, config=settings, resources=resources, stage=known).line())
         else:
-            found = run(archive, config=settings, resources=resources, stage=following(out))
+            found = run(archive, config=settings, resources=resources, stage=RunFolder(out).next_labelling())
             console().print(label_table(label_rows(found)))

@@ -1,4 +1,4 @@
-"""Tell a user's mistake from a fault of ours, also where it comes back from a worker of Ray."""
+"""Separate a user's mistake from a fault of ours, also where it comes back from a worker of Ray."""
 
 import sys
 

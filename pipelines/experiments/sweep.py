@@ -135,7 +135,7 @@ def _inputs(source: RunFolder, archive_uri: str, out: Path, *, config: RunConfig
     card = read_card(start)
     if (card.method, card.net["backbone"]) != (config.method, config.net.backbone):
         raise UserError(
-            f"run {source.name} trained {card.method} on {card.net['backbone']}, the config says {config.method} on "
+            f"run {source.name} trained {card.method} on {card.net['backbone']}, the config has {config.method} on "
             f"{config.net.backbone}: take the preset and the settings of the run"
         )
     archive = source.archive(uri=archive_uri)

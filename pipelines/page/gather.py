@@ -43,7 +43,7 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     """Print the tables and write the page; return its path. archive_uri: where the archive lies, if it was moved."""
     archive = run.archive(uri=archive_uri)
     data = gather(run, archive=archive, config=config)
-    page = write_page(data, run.path / "page" / "index.html")
+    page = write_page(data, run.page)
     screen = console()
     for table in (label_table(data.labels), headline_table(data.headline), pool_table(data.pools)):
         screen.print(table)

@@ -1,4 +1,4 @@
-"""Say what this machine lacks for a configuration: packages, Ray, GPUs, weights, disk, shared memory, processors.
+"""Show what this machine lacks for a configuration: packages, Ray, GPUs, weights, disk, shared memory, processors.
 
 Nothing here starts Ray, downloads, or writes.
 """

@@ -38,7 +38,7 @@ def run(
             evaluate_on(system, Split(split), archive=archive, config=config)
     found = explain_image(here, image_id, archive=archive, config=config)
     _show(found)
-    target = picture or here.path / "explain" / f"{found.image.image_id}.png"
+    target = picture or here.picture_of(found.image.image_id)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(target, png_of(_draw(found, archive)))
     console().print(f"picture: {target}", markup=False, highlight=False, soft_wrap=True)

@@ -24,7 +24,7 @@ def run(  # noqa: PLR0913 - three files in, two out, and two kinds of rules
     json_file: Path | None = None,
     table_file: Path | None = None,
 ) -> BoxResult:
-    """Print the result and write it where asked. Raises ValueError as `read_boxes` does."""
+    """Print the result and write it where asked. Raises UserError as `read_boxes` does."""
     boxes = read_boxes(images, lesions, candidates, with_breasts=rules.per == "breast")
     result = evaluate_boxes(boxes, rules=rules, config=config)
     screen = console()

@@ -1,8 +1,8 @@
 """Predict: run a checkpoint over a folder of views without truth; candidates come out in the pixels of the files.
 
-The views pass through an archive of their own under `work/`, so that what cannot be read, is laterally wrong or comes
-twice is told apart as everywhere else; it is removed at the end. A predict that was killed is started again with the
-same words.
+The views pass through an archive of their own under `work/`, so that what cannot be read, contradicts itself or comes
+twice is refused as everywhere else; it is removed at the end. A predict that was killed is started again with the same
+arguments.
 """
 
 import json

@@ -1,10 +1,10 @@
-"""Maps of a run held against the truth, and what follows from that: thresholds on validation, FROC, parts, comparison.
+"""The maps of a run compared with the truth: thresholds on validation, FROC, groups, explanations of single images.
 
-maps_of_run.py          the maps of held-out images beside their truth, one at a time
+maps_of_run.py          the maps of held-out images with their truth, one at a time
 examine_run.py          from these maps to candidates, lesions, outcomes and the FROC
-read_back.py            what a finished evaluation has kept
+read_back.py            the tables and the report of a finished evaluation
 explain_image.py        why one image was judged and pooled as it was
 thresholds.py           both thresholds of a model, chosen on validation
-mask_threshold.py       from which probability on a map is a mask
-candidate_threshold.py  from which probability on a candidate begins
+mask_threshold.py       the probability from which a map is a mask
+candidate_threshold.py  the probability from which a candidate begins
 """

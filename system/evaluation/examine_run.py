@@ -1,4 +1,4 @@
-"""From the maps of a split to candidates, lesions, what became of each candidate, and the FROC in both modes.
+"""From the maps of a split to candidates, lesions, the outcome of each candidate, and the FROC in both modes.
 
 An image that could not be read stays in the denominators, as one without candidates.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from system.archive import Archive
 from system.errors import UserError
@@ -37,7 +38,7 @@ SCORES = ("peak", "p_image")  # by which whole images are told apart
 
 @dataclass(frozen=True, slots=True)
 class _Image:
-    """What stays of an image once its pixels are dropped."""
+    """The facts of an image that are kept when its pixels are dropped."""
 
     image_id: str
     patient_id: str
@@ -53,9 +54,9 @@ class _Image:
 
 @dataclass
 class Examined:
-    """The images of a split, held against their truth."""
+    """The images of a split, compared with their truth."""
 
-    levels: np.ndarray  # [T] float, falling: cuts of the second mode
+    levels: NDArray[np.float64]  # [T] falling: cuts of the second mode
     images: list[_Image] = field(default_factory=list)
     spacing_mm: list[float] = field(default_factory=list)  # of a canonical pixel, 0 where it is not known
     examinations: list[Examination] = field(default_factory=list)
@@ -66,7 +67,7 @@ class Examined:
         return [image.patient_id for image in self.images]
 
     def add(self, image: HeldOutImage, *, mask_threshold: float, config: FrocConfig) -> None:
-        """Examine one image and keep what counts."""
+        """Examine one image and keep the result."""
         found = examine(image.probability, image.truth, levels=self.levels, config=config)
         self.images.append(
             _Image(
@@ -93,9 +94,9 @@ def examine_run(
 ) -> tuple[FrocResult, list[Path]]:
     """Write froc.json, candidates.parquet, images.parquet and lesions.parquet; return the result and the files.
 
-    predictions: finished, every map kept; images of other splits are passed over
+    predictions: finished, every map kept; images of other splits are left out
     archive: pinned to the run's versions
-    mask_threshold: of the masks whose Dice is taken
+    mask_threshold: of the masks whose Dice is computed
     """
     examined = _examine_all(predictions, archive=archive, config=config, split=split, mask_threshold=mask_threshold)
     detections = gather([(image.scores, image.iou) for image in examined.examinations])
@@ -119,14 +120,15 @@ def examine_run(
 def _examine_all(
     predictions: Stage[InferResult], *, archive: Archive, config: FrocConfig, split: Split, mask_threshold: float
 ) -> Examined:
-    """Hold every predicted map against its truth, a few in memory at a time."""
+    """Compare every predicted map with its truth, a few in memory at a time."""
     examined = Examined(cut_levels(peaks_of(predictions, archive=archive, split=split), config=config))
     for image in held_out_images(predictions, archive=archive, split=split):
         examined.add(image, mask_threshold=mask_threshold, config=config)
     repeated = len(examined.images) - len({image.image_id for image in examined.images})
     if repeated:
         raise UserError(
-            f"{repeated} of {len(examined.images)} predictions name an image that has one already: infer each image once"
+            f"{repeated} of {len(examined.images)} predictions are of an image that has one already: "
+            "infer each image once"
         )
     return examined
 
@@ -167,7 +169,7 @@ def _report(
 
 
 def _counts(examined: Examined, matched: Match) -> EvaluationCounts:
-    def became(outcome: Outcome) -> int:
+    def count_of(outcome: Outcome) -> int:
         return int(np.count_nonzero(matched.outcome == outcome))
 
     return EvaluationCounts(
@@ -176,9 +178,9 @@ def _counts(examined: Examined, matched: Match) -> EvaluationCounts:
         num_lesions=sum(image.num_lesions for image in examined.examinations),
         num_specks=sum(image.num_specks for image in examined.examinations),
         num_errors=sum(image.error for image in examined.images),
-        num_tp=became(Outcome.TRUE_POSITIVE),
-        num_fp=became(Outcome.FALSE_POSITIVE),
-        num_duplicate=became(Outcome.DUPLICATE),
+        num_tp=count_of(Outcome.TRUE_POSITIVE),
+        num_fp=count_of(Outcome.FALSE_POSITIVE),
+        num_duplicate=count_of(Outcome.DUPLICATE),
     )
 
 
@@ -190,7 +192,7 @@ def _image_level(examined: Examined, name: str, *, config: FrocConfig) -> ImageM
 
 
 def _mean(values: Sequence[float]) -> float:
-    """Return the mean of those that are numbers, NaN where none is."""
+    """Return the mean without the NaN among them; NaN where nothing is left."""
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
@@ -220,7 +222,7 @@ def _candidate_table(examined: Examined, detections: Detections, matched: Match)
     boxes = np.array([box for image in examined.examinations for box in image.boxes_px], dtype=np.int32).reshape(-1, 4)
     first_lesion = np.searchsorted(detections.lesion_image, detections.candidate_image)
 
-    def within_image(lesion: np.ndarray) -> np.ndarray:
+    def within_image(lesion: NDArray[np.int64]) -> NDArray[np.int32]:
         return np.where(lesion < 0, -1, lesion - first_lesion).astype(np.int32)
 
     columns = {

@@ -99,9 +99,8 @@ class PoolView:
 
     step: int
     p0: float
-    p_mass: (
-        Measured  # of an image in the pool, updates included; of another, its label when the run began; NaN without one
-    )
+    # Of an image in the pool, updates included; of another, its label when the run began; NaN without one.
+    p_mass: Measured
     report: ReportSide
     quadrant: str  # TP, FP, FN, TN, UNUSED; "TN or UNUSED" where the label that counted is not known
     trains: bool  # it is in the pool

@@ -1,4 +1,4 @@
-"""The maps of held-out images beside their truth, one image at a time."""
+"""The maps of held-out images with their truth, one image at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +23,8 @@ _PREDICTED = ["image_id", "peak", "p_image", "map_png", "error"]
 _KNOWN = ["image_id", "patient_id", "view", "density", "source", "spacing_mm", "rows", "cols", "split"]
 _ROWS_AT_ONCE = 64  # maps held in memory
 
+_Columns = dict[str, Any]  # one row of a table
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOutImage:
@@ -37,17 +39,18 @@ class HeldOutImage:
     probability: NDArray[np.float32]  # [H, W], 0 to 1; zeros for an image that could not be read
     truth: NDArray[np.bool_]  # [H, W]
     peak: float  # highest probability of the map; 0 for an image that could not be read
-    p_image: (
-        float  # classification branch, 0 to 1; 0 for an image that could not be read, NaN where it was never trained
-    )
+    # Classification branch, 0 to 1; 0 for an image that could not be read, NaN where it was never trained.
+    p_image: float
     error: bool  # it could not be read
 
 
 def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split: Split) -> Iterator[HeldOutImage]:
     """Give the images of a split, in the order of the predictions.
 
-    predictions: finished, every map kept; images of other splits are passed over
-    archive: pinned to the run's versions. Raises UserError for an image it does not have.
+    predictions: finished, every map kept; images of other splits are left out
+    archive: pinned to the run's versions
+
+    Raises UserError for a predicted image that the archive does not have.
     """
     images = {row["image_id"]: row for row in archive.table("images", columns=_KNOWN).to_pylist()}
     masks = archive.table("masks", columns=["image_id", "mask_sha"])
@@ -59,7 +62,8 @@ def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split:
                     image = images.get(row["image_id"])
                     if image is None:
                         raise UserError(
-                            "a predicted image is not in the archive's pinned version: infer and evaluate under the same versions"
+                            "a predicted image is not in the archive's pinned version: "
+                            "infer and evaluate under the same versions"
                         )
                     if image["split"] == split:
                         yield _held_out(row, image, archive=archive, mask_sha=sha_of.get(row["image_id"], ""))
@@ -78,7 +82,7 @@ def parquet_files(stage: Stage[InferResult]) -> list[Path]:
     return [path for path in stage.paths() if path.suffix == ".parquet"]
 
 
-def _held_out(row: dict[str, Any], image: dict[str, Any], *, archive: Archive, mask_sha: str) -> HeldOutImage:
+def _held_out(row: _Columns, image: _Columns, *, archive: Archive, mask_sha: str) -> HeldOutImage:
     shape, failed = (image["rows"], image["cols"]), row["error"] is not None
     truth = archive.pixels(mask_sha) > 0 if mask_sha else np.zeros(shape, dtype=bool)
     return HeldOutImage(
@@ -93,7 +97,7 @@ def _held_out(row: dict[str, Any], image: dict[str, Any], *, archive: Archive, m
 
 
 def _score(value: float | None, *, failed: bool) -> float:
-    """Return a score of an image: 0 for one that could not be read, NaN where the branch that gives it was never trained."""
+    """Return a score of an image: 0 for one that could not be read, NaN where its branch was never trained."""
     if failed:
         return 0.0
     return float("nan") if value is None else value

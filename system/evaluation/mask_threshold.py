@@ -1,7 +1,7 @@
-"""Choose on validation images from which probability on a map counts as a mask.
+"""Choose on validation images the probability from which a map counts as a mask.
 
-Networks trained with a soft focal loss at alpha = 0.25 are under-confident: cut at 0.5 nearly all their masks are empty, and with them the
-images on which report and map agree on a mass.
+Networks trained with a soft focal loss at alpha = 0.25 are under-confident: cut at 0.5, nearly all their masks would be
+empty, and no image would be left on which report and map agree on a mass.
 """
 
 import logging
@@ -26,7 +26,7 @@ MIN_IOU = 0.2  # a hit is above it, strictly (docs/method.md, Evaluation)
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """The threshold taken, and how well lesions are found with it; precision and the rest are NaN without a lesion."""
+    """A threshold, and how well lesions are found with it; the measures are NaN without a lesion."""
 
     threshold: float  # probability, 0 to 1; a mask is map >= threshold
     precision: float  # share of components that hit a lesion, 0 to 1
@@ -44,15 +44,18 @@ def choose_mask_threshold(
     min_px: int = 4,
     default: float = 0.5,
 ) -> ThresholdChoice:
-    """Return the threshold of the grid with the best lesion F1; of equals the highest; `default` where none finds a lesion.
+    """Return the threshold of the grid with the best lesion F1, of equals the highest.
 
-    maps: n of [h, w] float, 0 to 1
-    masks: n of [h, w] bool, the lesions at the same size; every component is a lesion
+    Where none finds a lesion, `default` is returned.
+
+    maps: n of [h, w], 0 to 1
+    masks: n of [h, w], the lesions at the same size; every component is a lesion
     min_px: smaller components of a map are no candidates
     """
     if len(maps) != len(masks) or not grid:
         raise ValueError(
-            f"need one mask per map and a grid to choose from, got {len(maps)} maps, {len(masks)} masks, {len(grid)} values"
+            "need one mask per map and a grid to choose from, "
+            f"got {len(maps)} maps, {len(masks)} masks, {len(grid)} values"
         )
     lesions = [components(mask, min_px=1) for mask in masks]
     num_lesions = sum(len(found.area_px) for found in lesions)
@@ -62,9 +65,8 @@ def choose_mask_threshold(
     choices = [_score(maps, lesions, threshold=threshold, min_px=min_px) for threshold in sorted(grid)]
     best = max(choices, key=lambda choice: (choice.f1, choice.threshold))
     if best.f1 == 0:
-        reason = (
-            f"no threshold from {min(grid)} to {max(grid)} finds one of {num_lesions} lesions: default {default} taken"
-        )
+        span = f"from {min(grid)} to {max(grid)}"
+        reason = f"no threshold {span} finds one of {num_lesions} lesions: default {default} taken"
         best = ThresholdChoice(default, 0.0, 0.0, 0.0, num_lesions, reason)
     return best
 
@@ -83,5 +85,6 @@ def _score(
     num_lesions = sum(len(truth.area_px) for truth in lesions)
     precision = hits / (hits + false) if hits else 0.0
     f1 = 2 * hits / (hits + false + num_lesions)
-    reason = f"best lesion F1 {f1:.3f}: {hits} of {num_lesions} lesions found, {false} false, in {len(maps)} validation images"
+    counts = f"{hits} of {num_lesions} lesions found, {false} false, in {len(maps)} validation images"
+    reason = f"best lesion F1 {f1:.3f}: {counts}"
     return ThresholdChoice(threshold, precision, hits / num_lesions, f1, num_lesions, reason)

@@ -1,9 +1,10 @@
-"""What a finished evaluation has kept, read back: to compare systems, and to look at parts of the images."""
+"""The tables and the report of a finished evaluation, read back to compare systems and to look at groups of images."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from system.files.parquet import read_table
@@ -17,7 +18,7 @@ from system.run.stage import Stage
 
 @dataclass(frozen=True)
 class EvaluationTables:
-    """What a finished evaluation has kept."""
+    """The tables of a finished evaluation."""
 
     images: pa.Table  # schemas.IMAGES
     lesions: pa.Table  # schemas.LESIONS, in the order of detections.lesion_image
@@ -27,7 +28,7 @@ class EvaluationTables:
 
 
 def read_back(stage: Stage[FrocResult]) -> EvaluationTables:
-    """Return what a finished evaluation has kept. Raises NotFinished."""
+    """Return the tables of a finished evaluation. Raises NotFinished."""
     images, candidates, lesions = (
         read_table(stage.path(name)) for name in ("images.parquet", "candidates.parquet", "lesions.parquet")
     )
@@ -49,7 +50,7 @@ def read_back(stage: Stage[FrocResult]) -> EvaluationTables:
         pair_iou=np.empty(0),
     )
 
-    def among_all(column: str) -> np.ndarray:
+    def among_all(column: str) -> NDArray[np.int64]:
         within = candidates.column(column).to_numpy()
         return np.where(within < 0, -1, first_lesion + within)
 
@@ -64,7 +65,7 @@ def read_report(stage: Stage[FrocResult]) -> FrocReport:
 
 
 def patient_counts(stage: Stage[FrocResult], *, config: FrocConfig) -> PatientCounts:
-    """Return what a finished evaluation counted per patient (score sweep), to compare systems on the same patients."""
+    """Return a finished evaluation's counts per patient (score sweep), to compare systems on the same patients."""
     kept = read_back(stage)
     patients = kept.images.column("patient_id").to_pylist()
     return count_by_patient(kept.detections, kept.matched, image_patient=patients, config=config)

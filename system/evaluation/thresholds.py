@@ -1,4 +1,4 @@
-"""Choose on validation where a map becomes a mask, and where a candidate begins."""
+"""Choose the mask threshold and the candidate threshold of a model on validation."""
 
 import logging
 
@@ -24,10 +24,10 @@ def choose_thresholds(
     choose_candidates: bool,
     stage: Stage[Thresholds],
 ) -> Thresholds:
-    """Return the thresholds of a model; what the settings fix is taken as it is.
+    """Return the thresholds of a model; a number in the settings is taken as it is.
 
     held_out: predictions with every map kept, the validation split among them
-    choose_candidates: whether the candidate threshold is chosen too; otherwise froc.candidate_threshold is taken
+    choose_candidates: choose the candidate threshold, too; otherwise froc.candidate_threshold is taken
     """
 
     def decide(_: object) -> Written[Thresholds]:

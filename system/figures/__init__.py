@@ -1,13 +1,13 @@
-"""What a run looks like: tables for the terminal, curves, overlays, and one self-contained page.
+"""The results of a run to look at: tables for the terminal, curves, overlays, and one self-contained page.
 
 rows.py            the plain rows that tables and page are made of
 format.py          numbers as text, the same on the terminal and on the page
 console.py         where tables are printed
 tables.py          rich tables
 curves.py          FROC, losses, pools, calibration (matplotlib)
-overlays.py        image, truth, candidates, map before and after
+overlays.py        mammograms with truth, candidates and maps drawn over them
 page.py            the run's page
 templates/         its Jinja2 template
 
-The package itself imports nothing: only what draws loads matplotlib.
+The package itself imports nothing, so that only what draws loads matplotlib.
 """

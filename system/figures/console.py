@@ -1,4 +1,4 @@
-"""Where tables are printed."""
+"""The console that tables are printed on."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ def console() -> Console:
 
 
 def two_columns(title: str, rows: Mapping[str, object]) -> Table:
-    """Return what something came to as a table: a name and its value a row."""
+    """Return names and their values as a table, one per row."""
     table = Table(title=title, title_justify="left")
     table.add_column("what")
     table.add_column("number", justify="right")

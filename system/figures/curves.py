@@ -1,28 +1,25 @@
-"""FROC and loss curves, pools and calibration as SVG text. Drawn without pyplot, so there is no global state and no window."""
+"""FROC and loss curves, pools and calibration as SVG text.
+
+Drawn without pyplot, so that there is no global state and no window.
+"""
 
 import io
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import RcKeyType
 
 from system.figures.rows import EpochPool, FrocSeries, Reliability, TrainingCurve
 from system.training.epoch_row import EpochRow
 
-COLOURS = (
-    "#6b6b6b",
-    "#a8a29a",
-    "#0b6e99",
-    "#c2571a",
-    "#5b8c3e",
-    "#8a4f9e",
-)  # told apart in gray too, with the markers' help
+# With the markers they can be told apart in gray too.
+COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")
 MARKERS = ("o", "s", "^", "D", "v", "P")
-_STYLE: Any = {
+_STYLE: dict[RcKeyType, str | float | bool] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
@@ -36,7 +33,7 @@ _STYLE: Any = {
 
 
 def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
-    """Return the curves as SVG, a step from (0, 0) on; the operating points are marked by thin lines and markers."""
+    """Return the curves as SVG, steps from (0, 0) on; thin lines and markers show the operating points."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.add_subplot()
@@ -103,7 +100,7 @@ def pool_figure(pools: Sequence[EpochPool]) -> str:
 
 
 def reliability_figure(curves: Sequence[Reliability]) -> str:
-    """Return the report models' probabilities against the share of breasts that have a mass, as SVG, one panel per breast."""
+    """Return the report models' probabilities against the share of breasts with a mass, as SVG, one panel per side."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(7.2, 3.3), layout="constrained")
         for axes, one in zip(figure.subplots(1, len(curves), squeeze=False).flat, curves, strict=True):
@@ -141,7 +138,7 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) 
     """Draw one training's terms; a term that it lacks is left out."""
     for index, term in enumerate(terms):
         drawn = [(row.epoch, row.losses[term]) for row in rows if term in row.losses]
-        if any(value > 0 for _, value in drawn):  # terms that a training does not have are 0 in it
+        if any(value > 0 for _, value in drawn):  # terms that a training does not use are 0 in it
             colour = COLOURS[(index + 2) % len(COLOURS)]
             axes.plot(*zip(*drawn, strict=True), color=colour, linewidth=1.4, label=f"loss, {term.replace('_', ' ')}")
     axes.set_xlabel("epoch")

@@ -24,7 +24,7 @@ def signed_interval(ends: tuple[float, float]) -> str:
 
 
 def number(value: float | str) -> str:
-    """Return any fact: four significant digits for a float, thousands apart for a count."""
+    """Return any value as text: four significant digits for a float, thousands apart for a count."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}") if isinstance(value, int) else value

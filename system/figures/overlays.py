@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage import measure
@@ -12,28 +13,38 @@ from system.records import Box, Candidate
 
 TRUTH_COLOUR = (255, 214, 10)
 OUTCOME_COLOURS = {"TP": (60, 200, 90), "FP": (235, 70, 60), "duplicate": (160, 160, 160)}
-_LOW, _HIGH = (
-    np.array([30, 90, 220], dtype=np.float32),
-    np.array([255, 60, 30], dtype=np.float32),
-)  # map at 0 and at its ceiling
+# Colours of the map at 0 and at its ceiling.
+_LOW, _HIGH = np.array([30, 90, 220], dtype=np.float32), np.array([255, 60, 30], dtype=np.float32)
+
+Picture = NDArray[np.uint8]
+"""RGB: [H, W, 3]."""
 
 
-def with_truth(image: np.ndarray, truth: np.ndarray, *, height_px: int) -> np.ndarray:
-    """Return the image with the truth's outline: [height_px, w, 3] uint8.
+def with_truth(image: NDArray[np.uint16], truth: NDArray[np.bool_], *, height_px: int) -> Picture:
+    """Return the image with the truth's outline: [height_px, w, 3].
 
-    image: [H, W] uint16;  truth: [H, W] bool
+    image: [H, W]
+    truth: [H, W]
     """
     return _outlined(_gray(image, height_px=height_px), truth)
 
 
 def with_map(
-    image: np.ndarray, truth: np.ndarray, probability: np.ndarray, *, height_px: int, ceiling: float
-) -> np.ndarray:
-    """Return the image with the map in colour over it and the truth's outline: [height_px, w, 3] uint8.
+    image: NDArray[np.uint16],
+    truth: NDArray[np.bool_],
+    probability: NDArray[np.floating],
+    *,
+    height_px: int,
+    ceiling: float,
+) -> Picture:
+    """Return the image with the map in colour over it and the truth's outline: [height_px, w, 3].
 
     Opacity grows with probability, so that the tissue shows where the probability is low.
 
-    image: [H, W] uint16;  truth: [H, W] bool;  probability: [h, w] float, 0 to 1;  ceiling: the probability drawn at full strength
+    image: [H, W]
+    truth: [H, W]
+    probability: [h, w], 0 to 1
+    ceiling: the probability that is drawn at full strength
     """
     base = _gray(image, height_px=height_px).astype(np.float32)
     coarse = Image.fromarray(np.ascontiguousarray(probability, dtype=np.float32))
@@ -43,18 +54,18 @@ def with_map(
     return _outlined(mixed.round().astype(np.uint8), truth)
 
 
-def with_contours(image: np.ndarray, probability: np.ndarray | None, *, height_px: int) -> np.ndarray:
-    """Return the image with the map's contours at a quarter, half and three quarters of its peak: [height_px, w, 3] uint8.
+def with_contours(image: NDArray[np.uint16], probability: NDArray[np.floating] | None, *, height_px: int) -> Picture:
+    """Return the image with contours at a quarter, half and three quarters of the map's peak: [height_px, w, 3].
 
-    image: [H, W] uint16;  probability: [h, w] float, 0 to 1; None: there is no map
+    image: [H, W]
+    probability: [h, w], 0 to 1; None: there is no map
     """
     picture = Image.fromarray(_gray(image, height_px=height_px))
     if probability is None or not probability.any():
         return np.asarray(picture)
     pen = ImageDraw.Draw(picture)
-    coarse = Image.fromarray(
-        np.pad(np.ascontiguousarray(probability, dtype=np.float32), 1)
-    )  # so that contours close at the border
+    # Padded, so that contours close at the border.
+    coarse = Image.fromarray(np.pad(np.ascontiguousarray(probability, dtype=np.float32), 1))
     scale = picture.height / probability.shape[0]
     fine = np.asarray(
         coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR)
@@ -67,14 +78,18 @@ def with_contours(image: np.ndarray, probability: np.ndarray | None, *, height_p
 
 
 def with_candidates(
-    image: np.ndarray, probability: np.ndarray, candidates: Sequence[Candidate], *, mirrored: bool
-) -> np.ndarray:
-    """Return the image with the map over it and a box with its score around each candidate: [H, W, 3] uint8.
+    image: NDArray[np.uint16],
+    probability: NDArray[np.floating],
+    candidates: Sequence[Candidate],
+    *,
+    mirrored: bool,
+) -> Picture:
+    """Return the image with the map over it and a box with its score around each candidate: [H, W, 3].
 
     The colours run up to the map's own highest probability.
 
-    image: [H, W] uint16
-    probability: [h, w] float, 0 to 1
+    image: [H, W]
+    probability: [h, w], 0 to 1
     candidates: in the canonical view
     mirrored: turn the picture as its file has it
     """
@@ -93,15 +108,15 @@ def with_candidates(
     return np.asarray(picture)
 
 
-def png_of(picture: np.ndarray) -> bytes:
-    """Return the PNG of an RGB picture: [H, W, 3] uint8."""
+def png_of(picture: Picture) -> bytes:
+    """Return a picture as PNG."""
     file = io.BytesIO()
     Image.fromarray(picture).save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 
-def _gray(image: np.ndarray, *, height_px: int) -> np.ndarray:
-    """Return the image as RGB of the wanted height, its brightest half per cent cut off: [height_px, w, 3] uint8."""
+def _gray(image: NDArray[np.uint16], *, height_px: int) -> Picture:
+    """Return the image in gray at a height, its brightest half per cent cut off: [height_px, w, 3]."""
     white = max(float(np.quantile(image, 0.995)), 1.0)
     eight_bit = (np.clip(image / white, 0, 1) * 255).round().astype(np.uint8)
     width_px = max(1, round(image.shape[1] * height_px / image.shape[0]))
@@ -109,27 +124,27 @@ def _gray(image: np.ndarray, *, height_px: int) -> np.ndarray:
     return np.stack([np.asarray(resized)] * 3, axis=-1)
 
 
-def _outlined(picture: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Draw a two-pixel line just outside the truth."""
+def _outlined(picture: Picture, truth: NDArray[np.bool_]) -> Picture:
+    """Return the picture with a two-pixel line just outside the truth."""
     height_px, width_px = picture.shape[:2]
-    inside = (
-        np.asarray(
-            Image.fromarray(truth.astype(np.uint8) * 255).resize((width_px, height_px), Image.Resampling.BILINEAR)
-        )
-        > 127
-    )
+    mask = Image.fromarray(truth.astype(np.uint8) * 255)
+    inside = np.asarray(mask.resize((width_px, height_px), Image.Resampling.BILINEAR)) > 127
     result = picture.copy()
     result[np.logical_and(ndimage.binary_dilation(inside, iterations=2), ~inside)] = TRUTH_COLOUR
     return result
 
 
 def outcome_picture(
-    image: np.ndarray, truth: np.ndarray, candidates: Sequence[tuple[Box, str, float]], *, height_px: int
-) -> np.ndarray:
-    """Return the image with the truth's outline and a box per candidate, coloured by its outcome: [height_px, w, 3] uint8.
+    image: NDArray[np.uint16],
+    truth: NDArray[np.bool_],
+    candidates: Sequence[tuple[Box, str, float]],
+    *,
+    height_px: int,
+) -> Picture:
+    """Return the image with the truth's outline and each candidate's box in its outcome's colour: [height_px, w, 3].
 
-    image: [H, W] uint16
-    truth: [H, W] bool
+    image: [H, W]
+    truth: [H, W]
     candidates: box in the canonical view, outcome (TP green, FP red, duplicate gray), score
     """
     picture = Image.fromarray(with_truth(image, truth, height_px=height_px))

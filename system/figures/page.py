@@ -1,10 +1,9 @@
-"""The run's page: one HTML file that carries its pictures and asks no other host for anything."""
+"""The run's page: one HTML file that carries its pictures and loads nothing from elsewhere."""
 
 import base64
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
@@ -37,8 +36,8 @@ def render_page(page: PageData) -> str:
     return environment.from_string(template).render(page=page, **_pictures(page))
 
 
-def _pictures(page: PageData) -> dict[str, Any]:
-    """Return the figures as `data:` URIs, each with a text for those who cannot see it."""
+def _pictures(page: PageData) -> dict[str, object]:
+    """Return the figures as `data:` URIs, each with a text for people who cannot see it."""
     fppi = [float(x) for x in page.headline[0].sensitivity] if page.headline else []
     losses = loss_figure(page.trainings)
     return {
@@ -58,7 +57,7 @@ def _pictures(page: PageData) -> dict[str, Any]:
 
 
 def _froc_in_words(page: PageData) -> str:
-    """Return the FROC figure for readers who do not see it."""
+    """Return the FROC figure as text, for people who cannot see it."""
     means = "; ".join(f"{row.title}: mean {text.share(row.mean)}" for row in page.headline)
     return f"FROC curves, sensitivity against false positives per image. {means}. {_ends_in_words(page.froc)}"
 
@@ -104,7 +103,7 @@ def _mined_entry(item: MinedItem) -> dict[str, str]:
     }
 
 
-def _gallery_entry(item: GalleryItem) -> dict[str, Any]:
+def _gallery_entry(item: GalleryItem) -> dict[str, str | list[dict[str, str]]]:
     """Return one gallery item's three pictures; both maps share one colour scale, so that they can be compared."""
     ceiling = max(float(item.map_before.max()), float(item.map_after.max()))
     before, after = (
@@ -136,6 +135,6 @@ def _svg_address(svg: str) -> str:
     return _address(svg.encode(), "image/svg+xml")
 
 
-def _address(content: bytes, kind: str) -> str:
-    """Return a `data:` URI: the content itself."""
-    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+def _address(content: bytes, media_type: str) -> str:
+    """Return a `data:` URI."""
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

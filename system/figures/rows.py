@@ -1,9 +1,13 @@
-"""The plain rows that a run's tables and page are made of. They are filled in pipelines/, so nothing here knows stages or tables."""
+"""The plain rows that a run's tables and page are made of.
+
+They are filled in pipelines/: nothing here depends on stages or tables of a run.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from system.training.epoch_row import EpochRow
 
@@ -30,14 +34,13 @@ class FrocSeries:
     title: str
     fppi: Sequence[float]  # operating points where the sensitivity changes, in order, and the last
     sensitivity: Sequence[float]  # 0 to 1
-    band: Sequence[
-        tuple[float, float, float]
-    ] = ()  # false positives per image, low and high of the 95 % interval there
+    # False positives per image, and low and high end of the 95 % interval there.
+    band: Sequence[tuple[float, float, float]] = ()
 
 
 @dataclass(frozen=True)
 class PoolRow:
-    """What the miner found at one p0 of one round, in images."""
+    """The quadrants at one p0 of one round, in images."""
 
     round: int  # from 1
     p0: float
@@ -80,7 +83,7 @@ class FlowRow:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far the report models' probabilities can be taken at their word."""
+    """How well the report models' probabilities are calibrated, on one side."""
 
     title: str  # "left", "right"
     p_mass: Sequence[float]  # mean of each filled tenth, calibrated, 0 to 1
@@ -91,17 +94,17 @@ class Reliability:
 
 @dataclass(frozen=True)
 class MinedItem:
-    """One image of a pool, as the miner saw it."""
+    """One image of a pool, with the map by which it was mined."""
 
-    image: np.ndarray  # [H, W] uint16, canonical view
-    probability: np.ndarray | None  # [h, w] float, 0 to 1; None: no map was kept, because it holds no mask
+    image: NDArray[np.uint16]  # [H, W] canonical view
+    probability: NDArray[np.float32] | None  # [h, w], 0 to 1; None: no map was kept, because there is no mask
     sentence: str  # of the report, scrubbed
     caption: str  # no patient data
 
 
 @dataclass(frozen=True)
 class PurityRow:
-    """How many members of a pool are what the report and the map say, where the truth is known."""
+    """How many members of a pool are what their quadrant takes them for, where the truth is known."""
 
     round: int  # from 1
     p0: float
@@ -112,7 +115,7 @@ class PurityRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """How well the reports of one side were read, on the folds held out (seed 000, table 2)."""
+    """How well the reports of one side were read, on held-out folds (Tang et al. 2021, table 2)."""
 
     title: str  # "left", "left, by rules", "left, zh", …
     num_breasts: int
@@ -123,41 +126,40 @@ class LabelRow:
     ece_before: float = NAN  # expected calibration error before the temperatures; NaN for what is not calibrated
     ece: float = NAN
     brier: float = NAN
-    coverage: Mapping[str, float] = field(
-        default_factory=dict
-    )  # p0 as text -> share of breasts whose answer is beyond it either way
+    # p0 as text -> share of breasts with a probability above p0 or below 1 - p0.
+    coverage: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ReproducedRow:
-    """One row of a table of the paper: what we measured, and what it printed."""
+    """One row of a table of the paper: our numbers, and the printed ones."""
 
     labels: tuple[str, ...]  # one for each of the table's headings
     sensitivity: tuple[float, ...]  # at each number of false positives per image, mean over the seeds, 0 to 1
     mean: float
     interval: tuple[float, float]  # 95 %, of the mean
     each: tuple[float, ...]  # the mean of each seed
-    paper: Mapping[float, float]  # false positives per image -> what it prints there
-    paper_mean: float  # of its own operating points; NaN where it prints none or ours are others
+    paper: Mapping[float, float]  # false positives per image -> the printed sensitivity
+    paper_mean: float  # over the paper's operating points; NaN where none is printed, or ours are others
     gain: float = NAN  # over the row without weak data
     gain_interval: tuple[float, float] = (NAN, NAN)  # 95 %, paired by patient
-    more_steps: float = NAN  # mean of the model without weak data, trained for as many more steps
+    more_steps: float = NAN  # mean of the control: without weak data, trained for as many more steps
 
 
 @dataclass(frozen=True)
 class GalleryItem:
     """One image to look at."""
 
-    image: np.ndarray  # [H, W] uint16, canonical view
-    truth: np.ndarray  # [H, W] bool; all False where there is no mass
-    map_before: np.ndarray  # [H, W] or coarser, float, 0 to 1
-    map_after: np.ndarray  # same shape as map_before
+    image: NDArray[np.uint16]  # [H, W] canonical view
+    truth: NDArray[np.bool_]  # [H, W] all False where there is no mass
+    map_before: NDArray[np.float32]  # [H, W] or coarser, 0 to 1
+    map_after: NDArray[np.float32]  # same shape as map_before
     caption: str  # no patient data
 
 
 @dataclass(frozen=True)
 class PageData:
-    """Everything on a run's page; what is empty is left out of it."""
+    """Everything on a run's page; empty parts are left out."""
 
     title: str
     headline: Sequence[HeadlineRow]

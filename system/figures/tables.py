@@ -12,7 +12,7 @@ from system.metrics.subgroups import GroupRow
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
-    """Return sensitivity at each number of false positives per image, the mean and its interval, for every system."""
+    """Return each system's sensitivity at the numbers of false positives per image, the mean and its interval."""
     fppi = list(rows[0].sensitivity) if rows else []
     headings = [*(f"{x} FPPI" for x in fppi), "mean", "95 % interval", f"vs {baseline}", "95 % interval, paired"]
     table = _table("Sensitivity, held-out patients", ["system", *headings])
@@ -44,7 +44,7 @@ Cell = float | tuple[float, float]
 
 
 def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
-    """Return how well whole images are told apart, one system a column."""
+    """Return how well whole images are told apart, one system per column."""
     table = _table("Images with a mass against those without", ["measure", *measures])
     for name in next(iter(measures.values()), {}):
         cells = [each[name] for each in measures.values()]
@@ -62,7 +62,7 @@ def pool_table(rows: Sequence[PoolRow]) -> Table:
 
 
 def label_table(rows: Sequence[LabelRow]) -> Table:
-    """Return how well the reports were read on the folds held out."""
+    """Return how well the reports were read on held-out folds."""
     p0_steps = list(rows[0].coverage) if rows else []
     headings = [
         "F1",

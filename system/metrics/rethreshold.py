@@ -11,7 +11,7 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import sparse  # pyright: ignore[reportMissingTypeStubs] - no stubs in the lock file
 
 from system.maps import Components, components, find_boxes, peaks
 from system.metrics.bootstrap import PatientCounts

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs] - no stubs in the lock file
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
@@ -87,7 +87,7 @@ def outlined_by_radiologists(verdicts: pa.Table, images: pa.Table) -> pa.Table:
 
 
 def known_truth(masks: pa.Table, verdicts: pa.Table, images: pa.Table) -> pa.Table:
-    """Return which images show a mass, as far as masks or radiologists' verdicts tell: image_key, has_mass.
+    """Return which images show a mass, as far as masks or verdicts show it: image_key, has_mass.
 
     It only measures how pure the pools are. Of the verdicts those count that judged images drawn at random. Masks beat
     verdicts.

@@ -5,7 +5,9 @@ RUN/config.yaml                 the resolved settings
     labels/ archive/            report models and labels; which archive, at which versions
     stage1/ control/ round_01/  one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
     round_01/                   and before it: predictions, pools
-    miner/ tensorboard/ page/
+    miner/ tensorboard/         the journal of the pools, training curves
+    page/ explain/              for people
+    labels_02/ ...              in a folder of `mammoloop label --retrain` alone
 ```
 """
 
@@ -107,6 +109,22 @@ class RunFolder:
         """The report models and the labels of every report."""
         return Stage(self.path, "labels", LabelResult)
 
+    def labellings(self) -> list[Stage[LabelResult]]:
+        """Return `labels` and, in order, those that followed it with new models: labels_02, labels_03, ..."""
+        later = sorted(self.path.glob("labels_[0-9][0-9]"))
+        return [self.labels, *(Stage(self.path, path.name, LabelResult) for path in later)]
+
+    def last_labelling(self) -> Stage[LabelResult] | None:
+        """Return the last labelling that is finished, None without one."""
+        finished = [stage for stage in self.labellings() if stage.finished]
+        return finished[-1] if finished else None
+
+    def next_labelling(self) -> Stage[LabelResult]:
+        """Return the labelling to do when new models are wanted: the first that is not finished."""
+        stages = self.labellings()
+        unfinished = (stage for stage in stages if not stage.finished)
+        return next(unfinished, Stage(self.path, f"labels_{len(stages) + 1:02d}", LabelResult))
+
     @property
     def archive_pin(self) -> Stage[ArchivePin]:
         """Which archive the run reads; no files."""
@@ -121,6 +139,24 @@ class RunFolder:
     def control(self) -> System:
         """Stage 1, trained for as many more steps as the rounds took, without weak data; the rounds must beat it."""
         return System(self.path, "control", CONTROL)
+
+    @property
+    def miner(self) -> Path:
+        """The folder of the miner's journal and pools, unless they lie in a bucket."""
+        return self.path / "miner"
+
+    @property
+    def page(self) -> Path:
+        """The page about the run."""
+        return self.path / "page" / "index.html"
+
+    def tensorboard(self, training: str) -> Path:
+        """Return the folder of a training's TensorBoard events. training: the name of its stage"""
+        return self.path / "tensorboard" / training
+
+    def picture_of(self, image_id: str) -> Path:
+        """Return where the picture of an explained image goes."""
+        return self.path / "explain" / f"{image_id}.png"
 
     def round(self, number: int) -> Round:
         """Return a round by number, from 1, whether or not it was run."""

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.miner import Miner
-from system.schemas import PREDICTIONS
 from system.files.bucket import get
 from system.mining import Columns, LabelUpdate, Pools, Shard, UpdateSource, read_pool
 from system.mining.journal import Superseded
+from system.schemas import PREDICTIONS
 
 
 def shard(run: Path, number: int, *, round_number: int = 1, num_rows: int = 20) -> Shard:

@@ -4,19 +4,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from actors.predictor import Predictor, PredictorConfig, quantise, reduce_mask
-from system.schemas import PREDICTIONS
+from actors.predictor import Predictor, PredictorConfig
 from system.imaging import decode_png
 from system.methods import METHODS
 from system.records import image_key
 from system.refine import CrfParams, RefineConfig
+from system.schemas import PREDICTIONS
 
 SIZE = 64
 REFINE = RefineConfig(backend="grid", params=CrfParams().scaled(0.1), candidate_threshold=0.02, min_candidate_px=4)
 
 
-def view(seed):
+Row = dict[str, str | int | bytes | None]
+
+
+def view(seed: int) -> NDArray[np.uint16]:
     """A canonical view: breast on the left, zero elsewhere."""
     rng = np.random.default_rng(seed)
     pixels = np.zeros((SIZE, SIZE), dtype=np.uint16)
@@ -24,8 +28,8 @@ def view(seed):
     return pixels
 
 
-def pair(number, *, left=True, right=True, error=None):
-    row = {"study_id": f"study{number}", "view": "CC", "error": error}
+def pair(number: int, *, left: bool = True, right: bool = True, error: str | None = None) -> Row:
+    row: Row = {"study_id": f"study{number}", "view": "CC", "error": error}
     for name, exists in (("left", left), ("right", right)):
         identity = f"{name}{number}" if exists else ""
         row |= {f"{name}_id": identity, f"{name}_key": image_key(identity) if exists else 0}
@@ -33,8 +37,8 @@ def pair(number, *, left=True, right=True, error=None):
     return row
 
 
-def columns(*pairs):
-    """Pairs as Ray Data hands them over."""
+def columns(*pairs: Row) -> dict[str, NDArray[np.object_]]:
+    """Pairs as Ray Data gives them."""
     batch = {name: np.empty(len(pairs), dtype=object) for name in pairs[0]}
     for i, row in enumerate(pairs):
         for name, value in row.items():
@@ -42,7 +46,7 @@ def columns(*pairs):
     return batch
 
 
-def make(checkpoint, **changes):
+def make(checkpoint: Path, **changes: object) -> Predictor:
     settings = {
         "height_px": SIZE,
         "width_px": SIZE,
@@ -50,15 +54,15 @@ def make(checkpoint, **changes):
         "precision": "fp32",
         "refine": REFINE.model_dump(),
     } | changes
-    return Predictor(checkpoint, settings)
+    return Predictor(str(checkpoint), settings)
 
 
 @pytest.fixture(scope="module")
-def predictor(checkpoint):
+def predictor(checkpoint: Path) -> Predictor:
     return make(checkpoint, keep_maps="all")
 
 
-def test_rows_have_the_schema_of_predictions_and_one_row_per_image(predictor):
+def test_rows_have_the_schema_of_predictions_and_one_row_per_image(predictor: Predictor) -> None:
     rows = predictor(columns(pair(1), pair(2)))
     assert rows.schema == PREDICTIONS
     assert rows["image_id"].to_pylist() == ["left1", "right1", "left2", "right2"]
@@ -67,11 +71,11 @@ def test_rows_have_the_schema_of_predictions_and_one_row_per_image(predictor):
     assert rows["error"].null_count == 4
 
 
-def test_a_missing_breast_gives_no_row(predictor):
+def test_a_missing_breast_gives_no_row(predictor: Predictor) -> None:
     assert predictor(columns(pair(1, left=False), pair(2, right=False)))["image_id"].to_pylist() == ["right1", "left2"]
 
 
-def test_a_pair_that_could_not_be_read_gives_error_rows_and_leaves_its_neighbour_alone(predictor):
+def test_a_pair_that_could_not_be_read_gives_error_rows_and_leaves_its_neighbour_alone(predictor: Predictor) -> None:
     rows = predictor(columns(pair(1, error="left breast: pixels_damaged"), pair(2))).to_pylist()
     assert [row["error"] for row in rows] == ["left breast: pixels_damaged"] * 2 + [None] * 2
     assert rows[0]["score"] is None
@@ -80,22 +84,22 @@ def test_a_pair_that_could_not_be_read_gives_error_rows_and_leaves_its_neighbour
     assert rows[2:] == expected[2:]
 
 
-def test_a_batch_of_unreadable_pairs_alone_is_answered_too(predictor):
+def test_a_batch_of_unreadable_pairs_alone_is_answered_too(predictor: Predictor) -> None:
     assert (
         predictor(columns(pair(1, error="right breast: pixels_missing")))["error"].to_pylist()
         == ["right breast: pixels_missing"] * 2
     )
 
 
-def test_a_pair_alone_gets_the_same_rows_as_in_a_full_batch(predictor):
+def test_a_pair_alone_gets_the_same_rows_as_in_a_full_batch(predictor: Predictor) -> None:
     assert predictor(columns(pair(1))).to_pylist() == predictor(columns(pair(1), pair(2))).to_pylist()[:2]
 
 
-def test_more_pairs_than_a_batch_are_cut_into_batches(predictor):
+def test_more_pairs_than_a_batch_are_cut_into_batches(predictor: Predictor) -> None:
     assert len(predictor(columns(pair(1), pair(2), pair(3)))) == 6
 
 
-def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor, checkpoint):
+def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor: Predictor, checkpoint: Path) -> None:
     row = predictor(columns(pair(1))).to_pylist()[1]
     model = METHODS["btv"].load(Path(checkpoint), "cpu")
     left, right = (torch.from_numpy(view(seed).astype(np.float32) / 65535)[None, None] for seed in (2, 3))
@@ -109,7 +113,7 @@ def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor, chec
     assert row["p_image"] == pytest.approx(p_image[0].item(), abs=1e-4)
 
 
-def test_candidates_are_those_of_the_map_and_the_score_is_the_best_of_them(predictor):
+def test_candidates_are_those_of_the_map_and_the_score_is_the_best_of_them(predictor: Predictor) -> None:
     row = predictor(columns(pair(1))).to_pylist()[0]
     candidates = json.loads(row["candidates"])
     assert set(candidates[0]) == {"box_px", "score", "area_px", "centroid_px"}
@@ -117,7 +121,7 @@ def test_candidates_are_those_of_the_map_and_the_score_is_the_best_of_them(predi
     assert row["score"] <= row["peak"] + 1e-6
 
 
-def test_for_mining_maps_are_kept_where_there_is_a_mask_and_nowhere_else(checkpoint):
+def test_for_mining_maps_are_kept_where_there_is_a_mask_and_nowhere_else(checkpoint: Path) -> None:
     low = make(checkpoint, mask_threshold=0.001)(columns(pair(1))).to_pylist()[0]
     high = make(checkpoint, mask_threshold=0.999)(columns(pair(1))).to_pylist()[0]
     assert low["mask_area_px"] > 0
@@ -127,16 +131,17 @@ def test_for_mining_maps_are_kept_where_there_is_a_mask_and_nowhere_else(checkpo
     assert (high["map_png"], high["mask_png"]) == (None, None)
 
 
-def test_bf16_stays_near_fp32(predictor, checkpoint):
+def test_bf16_stays_near_fp32(predictor: Predictor, checkpoint: Path) -> None:
     exact = decode_png(predictor(columns(pair(1)))["map_png"][0].as_py()) / 65535
-    coarse = (
-        decode_png(make(checkpoint, keep_maps="all", precision="bf16")(columns(pair(1)))["map_png"][0].as_py()) / 65535
-    )
+    rounded = make(checkpoint, keep_maps="all", precision="bf16")(columns(pair(1)))
+    coarse = decode_png(rounded["map_png"][0].as_py()) / 65535
     assert np.abs(exact - coarse).max() < 0.05
 
 
-def test_removal_by_the_crf_is_warned_of_with_its_parameters(checkpoint, caplog):
-    harsh = REFINE.model_copy(update={"params": CrfParams(smoothness_sigma_px=20, smoothness_weight=60)})
+def test_removal_by_the_crf_is_warned_of_with_its_parameters(
+    checkpoint: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    harsh = REFINE.changed(params=CrfParams(smoothness_sigma_px=20, smoothness_weight=60))
     predictor = make(checkpoint, refine=harsh.model_dump())
     peak = predictor(columns(pair(1)))["peak"].to_pylist()
     rows = make(checkpoint, refine=harsh.model_dump(), mask_threshold=0.98 * max(peak))(columns(pair(1)))
@@ -145,28 +150,10 @@ def test_removal_by_the_crf_is_warned_of_with_its_parameters(checkpoint, caplog)
     assert "smoothness_sigma_px" in caplog.text
 
 
-def test_an_unknown_method_is_refused_with_the_known_ones(checkpoint):
+def test_an_unknown_method_is_refused_with_the_known_ones(checkpoint: Path) -> None:
     with pytest.raises(ValueError, match="unknown method 'gmic': choose one of btv"):
         make(checkpoint, method="gmic")
 
 
-def test_config_has_a_default_everywhere():
+def test_config_has_a_default_everywhere() -> None:
     assert PredictorConfig().batch_pairs == 8
-
-
-def test_full_scale_stands_for_certainty():
-    assert quantise(np.array([[0.0, 0.5, 1.0]], dtype=np.float32), bits=8).tolist() == [[0, 128, 255]]
-    assert quantise(np.array([[1.0]], dtype=np.float32), bits=16).tolist() == [[65535]]
-
-
-def test_a_cell_is_set_when_half_of_it_is_covered():
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[:4, :2] = True  # half of the first cell
-    mask[4:, 4:5] = True  # a quarter of the last
-    assert reduce_mask(mask).tolist() == [[True, False], [False, False]]
-
-
-def test_a_mask_smaller_than_half_a_cell_does_not_vanish():
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[5, 5] = True
-    assert reduce_mask(mask).tolist() == [[False, False], [False, True]]

@@ -1,22 +1,27 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from actors.predictor import NOT_FINITE, Predictor
 from actors.shard_predictor import ShardPredictor, shard_name
-from system.schemas import PREDICTIONS
+from system.errors import UserError
 from system.methods import METHODS
 from system.records import image_key
+from system.schemas import PREDICTIONS
 
 SIZE = 64
 SETTINGS = {"height_px": SIZE, "width_px": SIZE, "batch_pairs": 2, "precision": "fp32", "keep_maps": "all"}
 
 
-def shard(number, *, rows=2, expected=2):
+def shard(number: int, *, rows: int = 2, expected: int = 2) -> dict[str, NDArray[Any]]:
     """A shard of pairs of which the last lacks its right breast."""
     pixels = np.random.default_rng(number).integers(1, 60000, (SIZE, SIZE)).astype(np.uint16).tobytes()
-    batch = {
+    batch: dict[str, NDArray[Any]] = {
         name: np.empty(rows, dtype=object)
         for name in ("study_id", "view", "left_id", "right_id", "left_pixels", "right_pixels", "error")
     }
@@ -34,12 +39,12 @@ def shard(number, *, rows=2, expected=2):
     }
 
 
-def test_a_shard_becomes_one_file_of_what_the_predictor_says(checkpoint, tmp_path):
-    facts = ShardPredictor(checkpoint, SETTINGS, str(tmp_path))(shard(7)).to_pylist()
+def test_a_shard_becomes_one_file_of_the_predictors_rows(checkpoint: Path, tmp_path: Path) -> None:
+    facts = ShardPredictor(str(checkpoint), SETTINGS, str(tmp_path))(shard(7)).to_pylist()
     assert [path.name for path in tmp_path.iterdir()] == ["part_000007.parquet"]
     written = pq.ParquetFile(tmp_path / shard_name(7)).read()
     assert written.schema == PREDICTIONS
-    assert written.equals(Predictor(checkpoint, SETTINGS)(shard(7)))
+    assert written.equals(Predictor(str(checkpoint), SETTINGS)(shard(7)))
     (row,) = facts
     assert (row["shard"], row["num_pairs"], row["num_images"], row["read_s"]) == (7, 2, 3, 0.5)
     assert row["pixel_bytes"] == 3 * 2 * SIZE * SIZE
@@ -47,8 +52,8 @@ def test_a_shard_becomes_one_file_of_what_the_predictor_says(checkpoint, tmp_pat
     assert 0 < row["network_s"] + row["refine_s"] + row["write_s"] <= row["ended_s"] - row["began_s"]
 
 
-def test_a_shard_done_again_ends_with_the_same_bytes(checkpoint, tmp_path):
-    predictor = ShardPredictor(checkpoint, SETTINGS, str(tmp_path))
+def test_a_shard_done_again_ends_with_the_same_bytes(checkpoint: Path, tmp_path: Path) -> None:
+    predictor = ShardPredictor(str(checkpoint), SETTINGS, str(tmp_path))
     predictor(shard(7))
     first = (tmp_path / shard_name(7)).read_bytes()
     predictor(shard(7))
@@ -57,19 +62,22 @@ def test_a_shard_done_again_ends_with_the_same_bytes(checkpoint, tmp_path):
 
 
 @pytest.mark.parametrize("batch", [shard(7, expected=4), shard(7) | {"shard": np.array([7, 8])}])
-def test_a_part_of_a_shard_is_never_written_as_the_whole(checkpoint, tmp_path, batch):
-    with pytest.raises(
-        ValueError, match=r"expected the [24] of one: Ray Data cut or joined blocks; set infer\.shard_bytes lower"
-    ):
-        ShardPredictor(checkpoint, SETTINGS, str(tmp_path))(batch)
+def test_a_part_of_a_shard_is_never_written_as_the_whole(
+    checkpoint: Path, tmp_path: Path, batch: dict[str, NDArray[Any]]
+) -> None:
+    text = r"expected the [24] of one: Ray Data cut or joined blocks; set resources\.infer\.shard_bytes lower"
+    with pytest.raises(UserError, match=text):
+        ShardPredictor(str(checkpoint), SETTINGS, str(tmp_path))(batch)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_map_that_is_no_number_is_an_error_row_and_not_a_map_without_masses(checkpoint, monkeypatch):
-    predictor = Predictor(checkpoint, SETTINGS)
+def test_a_map_that_is_no_number_is_an_error_row_and_not_a_map_without_masses(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor = Predictor(str(checkpoint), SETTINGS)
     forward = METHODS["btv"].predict
 
-    def broken(model, left, right):
+    def broken(model: torch.nn.Module, left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, ...]:
         logits, *others = forward(model, left, right)
         logits[1] = torch.nan
         return logits, *others

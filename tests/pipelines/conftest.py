@@ -66,12 +66,12 @@ rounds:
   p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
   train: {{num_epochs: 2, steps_per_epoch: 1, batch_size: 4, precision: fp32}}
 froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}
-infer: {{batch_pairs: 8, precision: fp32, refine: {{min_candidate_px: 4, mask_threshold: 0.3}}}}
+infer: {{batch_pairs: 8, precision: fp32, refine: {{min_candidate_px: 4, mask_threshold: 0.25}}}}
 resources:
   train: {{cpus: 1, checkpoint_steps: 0}}
   infer: {{predictor_cpus: 1.0, decode_cpus: 4.0}}
 """
-"""The finished run: no step more than it takes to go through every stage."""
+"""The finished run: no step more than it takes to go through every stage. Its maps are near 0.3, so all are masks."""
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
 from system.reports.annotated import read_reports
 from system.resources import ReportResources
+from system.run.folder import RunFolder
 from system.run.results import LabelResult
 from system.run.stage import Stage
 from tests.pipelines.fixture_types import Killing
@@ -89,8 +90,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Archive:
 def stage(ray_cluster: Path, archive: Archive, tmp_path_factory: pytest.TempPathFactory) -> Stage[LabelResult]:
     """The archive labelled once; fine-tuning takes the time of these tests."""
     out = tmp_path_factory.mktemp("labelled")
-    label.run(archive.uri, config=TINY, resources=RESOURCES, stage=label.following(out))
-    found = label.latest(out)
+    label.run(archive.uri, config=TINY, resources=RESOURCES, stage=RunFolder(out).next_labelling())
+    found = RunFolder(out).last_labelling()
     assert found
     return found
 

@@ -65,7 +65,8 @@ def test_a_run_of_the_schema_before_is_refused_with_the_reason_and_the_way_out(
 ) -> None:
     old = as_yaml(config)
     (begun.path / CONFIG).write_text(old, encoding="utf8")
-    reason = rf"run run was written by another version \({CONFIG} does not begin with '# mammoloop run, schema {SCHEMA_VERSION}'\)"
+    header = f"# mammoloop run, schema {SCHEMA_VERSION}"
+    reason = rf"run run was written by another version \({CONFIG} does not begin with '{header}'\)"
     for use in (begun.config, lambda: selftrain.run("nowhere", begun.path, config=config)):
         with pytest.raises(UserError, match=rf"{reason}: start a new run, or go on with the version that began it"):
             use()

@@ -10,13 +10,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines import selftrain, train
 from system.errors import NotFinished
 from system.files.json_out import as_json
+from system.imaging import decode_png
 from system.mining import read_pool
-from system.records import Split
+from system.records import Quadrant, Split
 from system.resources import Resources
 from system.run.folder import RunFolder, System
 from system.run.results import InferResult, TrainResult
@@ -63,7 +65,13 @@ def test_both_rounds_infer_the_weak_images_for_mining_and_pool_all_of_them(finis
         assert [pool.p0 for pool in pools.pools] == config.rounds.p0.values(config.rounds.train.num_epochs)
         for pool in pools.pools:
             assert pool.counts.num_images == num_images(folder, Split.WEAK)
-            assert read_pool(this.pools.path(pool.file)).num_rows == pool.counts.num_pooled > 0
+            rows = read_pool(this.pools.path(pool.file)).to_pylist()
+            assert len(rows) == pool.counts.num_pooled
+            agreed = [row for row in rows if row["quadrant"] == Quadrant.TP]
+            assert len(agreed) == pool.counts.tp > 0
+            assert {decode_png(row["map_png"]).dtype for row in agreed} == {np.dtype(np.uint8)}
+            assert all(row["mask_png"] for row in agreed)
+            assert not any(row["map_png"] for row in rows if row["quadrant"] != Quadrant.TP)
 
 
 def test_a_round_trains_each_epoch_on_the_pool_of_its_p0_and_on_all_strong_images(finished_run: FinishedRun) -> None:
@@ -125,23 +133,6 @@ def copy_of(run: FinishedRun, place: Path) -> RunFolder:
 
 def num_images(folder: RunFolder, *splits: Split) -> int:
     return sum(split in splits for split in folder.archive().table("images")["split"].to_pylist())
-
-
-def test_show(finished_run: FinishedRun) -> None:
-    folder = finished_run.folder
-    for stage in folder.stages():
-        print(stage.name, stage.manifest().seconds)
-    for r in folder.rounds():
-        print(*[p.counts for p in r.pools.result().pools], r.checkpoint.result())
-    print([s.title for s in folder.systems()])
-    for s in folder.systems():
-        print(s.froc().result().counts, s.froc().result().sweep.mean, s.thresholds.result(), s.held_out.result())
-        from system.run.predictions import read_predictions
-
-        print([round(p.score, 3) for p in read_predictions(s.held_out)])
-    print(folder.labels.result().num_labels)
-    subprocess.run(["du", "-sh", str(folder.path)])
-    raise AssertionError
 
 
 def settings_of(stage: Stage[InferResult]) -> dict[str, Any]:

@@ -2,7 +2,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from system.config import ConfigError, RunConfig, as_yaml, resolve
+from system.config import ConfigError, RunConfig, as_yaml, differences, resolve
 from system.presets import PRESETS
 
 BASE = RunConfig()
@@ -19,15 +19,11 @@ def test_nothing_changed_is_the_preset() -> None:
 
 
 def test_a_file_changes_what_it_names_and_nothing_else() -> None:
-    augment = BASE.stage1.augment.model_copy(update={"gain": 0.3})
-    base = BASE.model_copy(
-        update={"stage1": BASE.stage1.model_copy(update={"num_epochs": 7, "augment": augment})}
-    )  # no defaults
+    augment = BASE.stage1.augment.changed(gain=0.3)
+    base = BASE.changed(stage1=BASE.stage1.changed(num_epochs=7, augment=augment))  # no defaults
     found = resolve(base, text="stage1:\n  batch_size: 12\n  augment:\n    noise_sd: 0.5\nseed: 4\n")
-    augment = augment.model_copy(update={"noise_sd": 0.5})
-    assert found == base.model_copy(
-        update={"seed": 4, "stage1": base.stage1.model_copy(update={"batch_size": 12, "augment": augment})}
-    )
+    augment = augment.changed(noise_sd=0.5)
+    assert found == base.changed(seed=4, stage1=base.stage1.changed(batch_size=12, augment=augment))
 
 
 def test_settings_win_over_the_file_and_the_last_one_over_the_others() -> None:
@@ -140,3 +136,30 @@ def test_the_text_holds_every_setting_in_plain_words() -> None:
 def test_a_configuration_cannot_be_changed_afterwards() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         BASE.seed = 3
+
+
+def test_a_changed_setting_is_checked_like_a_new_one() -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        BASE.changed(bogus=3)
+    with pytest.raises(ValidationError, match="strong_share"):
+        BASE.changed(strong_share=-5)
+    assert BASE.changed(seed=3).seed == 3
+    assert BASE.seed == 0
+
+
+def test_the_keys_of_a_recipe_that_differ_are_named_with_both_values() -> None:
+    asked = resolve(BASE, settings=["loss.alpha=0.5", "rounds.p0.start=0.9"])
+    assert differences(BASE, asked) == ["loss.alpha: 0.25, now 0.5", "rounds.p0.start: 0.95, now 0.9"]
+
+
+def test_resources_and_the_settings_of_the_archive_belong_to_no_recipe() -> None:
+    asked = resolve(
+        BASE, settings=["resources.train.num_workers=8", "resources.infer.shard_bytes=1", "ingest.force=true"]
+    )
+    assert differences(BASE, asked) == []
+
+
+def test_what_a_demo_adds_belongs_to_no_run() -> None:
+    demo = PRESETS["demo"]()
+    assert differences(demo.of_run(), resolve(demo, settings=["demo.seed=21"])) == []
+    assert "demo" not in as_yaml(demo.of_run())

@@ -1,6 +1,6 @@
 import pytest
 
-from system.config import RunConfig
+from system.config import DemoConfig, RunConfig
 from system.presets import PRESETS
 from system.training.config import TrainConfig
 
@@ -8,7 +8,8 @@ from system.training.config import TrainConfig
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_is_a_valid_configuration(name: str) -> None:
     preset = PRESETS[name]()
-    assert RunConfig.model_validate(preset.model_dump()) == preset  # model_copy does not check what it is given
+    assert type(preset).model_validate(preset.model_dump()) == preset
+    assert RunConfig.model_validate(preset.of_run().model_dump()) == preset.of_run()
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -17,7 +18,7 @@ def test_a_preset_can_be_carried_out(name: str) -> None:
     imaging = preset.ingest.imaging
     assert imaging.height_px % 32 == imaging.width_px % 32 == 0  # the net's lowest branch has stride 32
     for train in (preset.stage1, preset.rounds.train):
-        assert train.batch_size % preset.cluster.num_train_workers == 0
+        assert train.batch_size % preset.resources.train.num_workers == 0
         assert train.batch_size % (1 + train.negatives_per_positive) == 0
 
 
@@ -51,15 +52,16 @@ def test_the_cluster_runs_the_papers_method() -> None:
 
 def test_the_demo_needs_no_gpu_no_download_and_one_machine() -> None:
     demo = PRESETS["demo"]()
-    assert (demo.cluster.train_gpus, demo.infer.predictor_gpus, demo.reports.fit_gpus, demo.reports.labeler_gpus) == (
-        0,
-        0,
-        0,
-        0,
-    )
+    train, infer, reports = demo.resources.train, demo.resources.infer, demo.resources.reports
+    assert (train.gpus, infer.predictor_gpus, reports.fit_gpus, reports.labeler_gpus) == (0, 0, 0, 0)
     assert (demo.net.pretrained, demo.reports.encoder) == (False, "small")
-    assert demo.cluster.address == "local"
+    assert demo.resources.cluster.address == "local"
 
 
 def test_training_by_default_is_stage_1_of_the_paper() -> None:
-    assert PRESETS["paper"]().stage1.model_copy(update={"loader_workers": 0}) == TrainConfig()
+    assert PRESETS["paper"]().stage1 == TrainConfig()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_only_the_demo_has_settings_of_synthetic_exams(name: str) -> None:
+    assert isinstance(PRESETS[name](), DemoConfig) is (name == "demo")

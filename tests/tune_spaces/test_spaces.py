@@ -1,4 +1,4 @@
-"""The tables of what may vary: complete, inside the configuration's bounds, and what the paper says."""
+"""The tables of what may vary: complete, inside the configuration's bounds, and those of the paper."""
 
 from operator import attrgetter
 

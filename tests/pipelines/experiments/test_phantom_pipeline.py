@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from pipelines.experiments.phantom import CHUNK_EXAMS, run
 from system.phantom import PhantomConfig, write_phantom
 

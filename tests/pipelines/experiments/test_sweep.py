@@ -131,7 +131,7 @@ def test_config_of_another_backbone_is_refused(
     mined: Path, archive: Archive, config: RunConfig, tmp_path: Path
 ) -> None:
     other = resolve(config, settings=["net.backbone=hrnet_w48"])
-    with pytest.raises(UserError, match="trained btv on hrnet_w18_small, the config says btv on hrnet_w48"):
+    with pytest.raises(UserError, match="trained btv on hrnet_w18_small, the config has btv on hrnet_w48"):
         sweep.run(mined, archive.uri, tmp_path, space="paper_grid", config=other)
 
 

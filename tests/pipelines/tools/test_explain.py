@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from pipelines.tools import explain
 from system.archive import Archive
 from system.config import resolve
 from system.errors import UserError
+from system.evaluation.explain_image import explain_image
 from system.figures.overlays import OUTCOME_COLOURS, TRUTH_COLOUR
 from system.imaging import ImagingConfig
 from system.maps import encode_map
@@ -21,6 +24,7 @@ from system.records import Quadrant, Split, image_key
 from system.run.folder import RunFolder
 from system.run.results import Thresholds
 from system.run.stage import Written
+from tests.pipelines.fixture_types import FinishedRun
 from tests.pipelines.tools.by_hand import Row, fill, infer_by_hand, mine_by_hand
 
 SIZE, STRIDE = 64, 4
@@ -312,3 +316,26 @@ def test_a_run_that_has_not_come_so_far_has_nothing_to_show(
 def test_an_image_that_the_archive_does_not_have_is_refused(run: RunFolder) -> None:
     with pytest.raises(UserError, match=r"the archive of run run has no image 'nobody': take an image_id from"):
         explain.run(run.path, "nobody")
+
+
+@pytest.mark.ray
+def test_the_images_of_a_whole_run_add_up_to_its_pools(finished_run: FinishedRun) -> None:
+    folder, archive = finished_run.folder, finished_run.folder.archive()
+    images = archive.table("images", columns=["image_id", "split"]).to_pylist()
+    weak = [row["image_id"] for row in images if row["split"] == Split.WEAK]
+    explained = [explain_image(folder, name, archive=archive, config=finished_run.config) for name in weak]
+    for place, this in enumerate(folder.rounds()):
+        for pool in this.pools.result().pools:
+            found = Counter(each.rounds[place].pools[pool.step - 1].quadrant for each in explained)
+            assert found == +Counter({name.upper(): count for name, count in asdict(pool.counts).items()})
+
+
+@pytest.mark.ray
+def test_a_held_out_image_of_a_whole_run_is_explained_for_every_system(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    folder = finished_run.folder
+    first = next(row for row in folder.archive().table("images").to_pylist() if row["split"] == Split.TEST)
+    found = explain.run(folder.path, first["image_id"], picture=tmp_path / "picture.png")
+    assert [system.title for system in found.systems] == [system.title for system in folder.systems()]
+    assert picture_of(tmp_path / "picture.png").shape[0] == explain.PICTURE_HEIGHT_PX

@@ -2,21 +2,24 @@
 
 import numpy as np
 
-from system.metrics import FrocConfig, choose_candidate_threshold
+from system.evaluation.candidate_threshold import choose_candidate_threshold
+from system.metrics import FrocConfig
 
 CONFIG = FrocConfig(min_lesion_px=4, min_candidate_px=4, candidate_threshold=0.03, fppi=(1.0,))
 MASK = np.zeros((20, 20), dtype=bool)
 MASK[5:9, 5:9] = True
 
 
-def test_a_floor_at_which_masses_melt_into_their_surroundings_is_not_taken():
+def test_a_threshold_at_which_masses_melt_into_their_surroundings_is_not_taken() -> None:
     halo = np.where(MASK, 0.5, 0.1)
-    floor, why = choose_candidate_threshold([halo], [MASK], config=CONFIG, grid=(0.05, 0.2, 0.4, 0.6))
-    assert floor == 0.2  # 0.4 does as well; the lowest of equals is taken
+    threshold, why = choose_candidate_threshold([halo], [MASK], config=CONFIG, grid=(0.05, 0.2, 0.4, 0.6))
+    assert threshold == 0.2  # 0.4 does as well; the lowest of equals is taken
     assert "best mean sensitivity 1.000 over 1 lesions in 1 validation images" in why
 
 
-def test_without_a_lesion_the_configured_floor_is_kept():
-    floor, why = choose_candidate_threshold([np.full((20, 20), 0.5)], [np.zeros((20, 20), dtype=bool)], config=CONFIG)
-    assert floor == 0.03
+def test_without_a_lesion_the_configured_threshold_is_kept() -> None:
+    threshold, why = choose_candidate_threshold(
+        [np.full((20, 20), 0.5)], [np.zeros((20, 20), dtype=bool)], config=CONFIG
+    )
+    assert threshold == 0.03
     assert "no lesion" in why

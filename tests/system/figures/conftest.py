@@ -3,7 +3,40 @@
 import numpy as np
 import pytest
 
-from system.figures.rows import EpochPool, FlowRow, FrocSeries, GalleryItem, HeadlineRow, LabelRow, MinedItem, PageData, PoolRow, PurityRow, Reliability
+from system.figures.rows import (
+    EpochPool,
+    FlowRow,
+    FrocSeries,
+    GalleryItem,
+    HeadlineRow,
+    LabelRow,
+    MinedItem,
+    PageData,
+    PoolRow,
+    PurityRow,
+    Reliability,
+    TrainingCurve,
+)
+from system.training.epoch_row import EpochRow
+
+
+def epoch_row(epoch: int) -> EpochRow:
+    return EpochRow(
+        losses={"total": 1 / epoch, "mask_strong": 0.5 / epoch},
+        learning_rate=1e-3,
+        gradient_norm=1.0,
+        images_per_s=9.0,
+        wait_share=0.1,
+        num_steps=4,
+        bad_steps=0,
+        gpu_memory_bytes=0,
+        epoch=epoch,
+        num_epochs=3,
+        p0=0.0,
+        samples={"STRONG_MASS": 8},
+        workers=1,
+        resumed_at_step=0,
+    )
 
 
 def two_systems() -> list[HeadlineRow]:
@@ -41,10 +74,10 @@ def report() -> PageData:
         thresholds={"round 1, mask": 0.321},
         labels=[LabelRow("left", 400, 0.9729, 0.9873, 0.9872)],
         reliability=[Reliability("left", [0.1, 0.9], [0.05, 0.95], [300, 100], raw=[(0.02, 0.05)])],
-        epochs=[{"stage": "stage 1", "epoch": epoch, "loss": 1 / (epoch + 1)} for epoch in range(3)],
+        trainings=[TrainingCurve("supervised", [epoch_row(epoch) for epoch in (1, 2, 3)])],
         galleries={"True positives": [item]},
         mined={
-            "TP: both say mass": [
+            "TP: report and map agree on a mass": [
                 MinedItem(image, np.full((16, 12), 0.5), "A mass in the left breast <2>.", "L CC, report 0.97")
             ]
         },

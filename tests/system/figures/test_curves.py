@@ -1,28 +1,47 @@
 """What the curves draw."""
 
-from system.figures.rows import FrocSeries
-from system.figures.curves import froc_figure, loss_figure, loss_terms
+from dataclasses import replace
+
+from system.figures.curves import froc_figure, loss_figure
+from system.figures.rows import FrocSeries, TrainingCurve
+from system.training.epoch_row import EpochRow
 
 
-def test_loss_terms_are_the_numbers_called_loss():
-    rows = [
-        {"stage": "stage 1", "epoch": 0, "loss": 1.0, "lr": 0.1},
-        {"stage": "stage 1", "epoch": 1, "loss": 0.5, "L_seg_F": 0.1, "loss_name": "soft"},
-    ]
-    assert loss_terms(rows) == ["loss", "L_seg_F"]
+def row(epoch: int, **losses: float) -> EpochRow:
+    facts = {"learning_rate": 0.1, "gradient_norm": 1.0, "images_per_s": 9.0, "wait_share": 0.0}
+    return EpochRow(
+        losses=losses,
+        **facts,
+        num_steps=3,
+        bad_steps=0,
+        gpu_memory_bytes=0,
+        epoch=epoch,
+        num_epochs=2,
+        p0=0.0,
+        samples={},
+        workers=1,
+        resumed_at_step=0,
+    )
 
 
-def test_without_losses_there_is_no_figure():
-    assert loss_figure([{"epoch": 0, "lr": 0.1}]) == ""
+def test_every_loss_term_that_is_not_zero_throughout_has_a_line_of_its_own() -> None:
+    rows = [row(1, total=1.0, mask_strong=0.5, mask_weak=0.0), row(2, total=0.5, mask_strong=0.2, mask_weak=0.0)]
+    drawn = loss_figure([TrainingCurve("supervised", rows)])
+    alone = loss_figure([TrainingCurve("supervised", [row(1, total=1.0), row(2, total=0.5)])])
+    assert drawn != alone
+    same = [replace(one, losses={name: one.losses[name] for name in ("total", "mask_strong")}) for one in rows]
+    assert drawn == loss_figure([TrainingCurve("supervised", same)])
+
+
+def test_without_epochs_there_is_no_figure() -> None:
+    assert loss_figure([TrainingCurve("supervised", [])]) == ""
     assert loss_figure([]) == ""
 
 
-def test_an_early_end_is_marked_and_a_full_curve_is_not():
+def test_an_early_end_is_marked_and_a_full_curve_is_not() -> None:
     ends, goes_on = (froc_figure([FrocSeries("one", [0.1, end], [0.2, 0.4])], fppi=[0.1, 1.0]) for end in (0.5, 2.0))
     assert ends.count("<use ") == goes_on.count("<use ") + 1  # one marker more: the cross
 
 
-def test_systems_without_any_candidate_are_drawn_too():
-    assert "<svg" in froc_figure(
-        [FrocSeries("silent", [], []), FrocSeries("silent", [], [], recut=True)], fppi=[0.1, 1.0]
-    )
+def test_systems_without_any_candidate_are_drawn_too() -> None:
+    assert "<svg" in froc_figure([FrocSeries("silent", [], [])], fppi=[0.1, 1.0])

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from system.figures.page import write_page
+from system.figures.page import render_page, write_page
 from system.figures.rows import FrocSeries, HeadlineRow, PageData
-from system.figures.page import render_page
 
 
 class Elements(HTMLParser):
@@ -27,7 +26,7 @@ def page(report: PageData) -> str:
     return render_page(report)
 
 
-def test_the_page_names_no_address_outside(page: str):
+def test_the_page_names_no_address_outside(page: str) -> None:
     assert "http" not in page.replace("http-equiv", "")
     elements = Elements()
     elements.feed(page)
@@ -38,7 +37,7 @@ def test_the_page_names_no_address_outside(page: str):
     assert all(re.match(r"#|data:image/(png|svg\+xml);base64,", str(address)) for address in addresses)
 
 
-def test_every_picture_has_words_of_its_own(page: str):
+def test_every_picture_has_words_of_its_own(page: str) -> None:
     elements = Elements()
     elements.feed(page)
     words = [attributes.get("alt") for tag, attributes in elements.found if tag == "img"]
@@ -47,7 +46,7 @@ def test_every_picture_has_words_of_its_own(page: str):
     assert len(set(words)) == len(words)
 
 
-def test_the_froc_figure_is_told_in_words(page: str):
+def test_the_froc_figure_is_told_in_words(page: str) -> None:
     assert "supervised: mean 0.375; round 1: mean 0.500" in page
     assert "supervised at 0.80; round 1 at 1.20" in page
 
@@ -73,17 +72,17 @@ def test_the_froc_figure_is_told_in_words(page: str):
         "0.90: 0.95 of 100",
     ],
 )
-def test_the_page_shows(page: str, shown: str):
+def test_the_page_shows(page: str, shown: str) -> None:
     assert shown in page
 
 
-def test_what_comes_from_outside_is_escaped(page: str):
+def test_what_comes_from_outside_is_escaped(page: str) -> None:
     assert "test image &lt;1&gt;" in page
     assert "<1>" not in page
     assert "<2>" not in page
 
 
-def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[HeadlineRow], tmp_path: Path):
+def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[HeadlineRow], tmp_path: Path) -> None:
     written = write_page(PageData(title="Short", headline=headline), tmp_path / "report" / "index.html")
     text = written.read_text(encoding="utf8")
     assert "round 1" in text
@@ -99,7 +98,7 @@ def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[Headlin
         assert heading not in text
 
 
-def test_without_lesions_a_dash_stands_for_the_sensitivity():
+def test_without_lesions_a_dash_stands_for_the_sensitivity() -> None:
     row = HeadlineRow("supervised", {"1": float("nan")}, float("nan"), (float("nan"), float("nan")))
     text = render_page(
         PageData(title="No lesion", headline=[row], froc=[FrocSeries("supervised", [1.0], [float("nan")])])
@@ -108,5 +107,5 @@ def test_without_lesions_a_dash_stands_for_the_sensitivity():
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text)
 
 
-def test_the_same_report_gives_the_same_bytes(report: PageData, page: str):
+def test_the_same_report_gives_the_same_bytes(report: PageData, page: str) -> None:
     assert render_page(report) == page

@@ -63,7 +63,7 @@ def _asked(log: dict) -> set[str]:
     }
 
 
-def test_the_page_is_silent_and_asks_nobody(report: PageData, tmp_path: Path):
+def test_the_page_is_silent_and_asks_nobody(report: PageData, tmp_path: Path) -> None:
     found = visit(write_page(report, tmp_path / "index.html"), tmp_path)
     assert (found.console, found.asked) == ([], [])
     pixels = np.asarray(Image.open(found.picture).convert("L"))
@@ -79,7 +79,7 @@ def test_the_page_is_silent_and_asks_nobody(report: PageData, tmp_path: Path):
         "<script>nonsense(</script>",
     ],
 )
-def test_a_page_that_is_not_silent_or_asks_somebody_is_noticed(report: PageData, tmp_path: Path, trouble: str):
+def test_a_page_that_is_not_silent_or_asks_somebody_is_noticed(report: PageData, tmp_path: Path, trouble: str) -> None:
     page = write_page(report, tmp_path / "index.html")
     text = re.sub(
         r"<meta http-equiv=.*?>", "", page.read_text(encoding="utf8")
@@ -89,7 +89,7 @@ def test_a_page_that_is_not_silent_or_asks_somebody_is_noticed(report: PageData,
     assert found.console or found.asked
 
 
-def test_the_pages_own_policy_keeps_requests_in(report: PageData, tmp_path: Path):
+def test_the_pages_own_policy_keeps_requests_in(report: PageData, tmp_path: Path) -> None:
     page = write_page(report, tmp_path / "index.html")
     page.write_text(
         page.read_text(encoding="utf8").replace("</main>", "<img src='http://elsewhere.invalid/a.png'></main>"),

@@ -18,7 +18,7 @@ CONFIG = FrocConfig(bootstrap=200)
 
 def made_images(rng: np.random.Generator, *, num_images: int, skill: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return images of which half hold one lesion; skill is the chance to find it."""
-    images = []
+    images: list[tuple[np.ndarray, np.ndarray]] = []
     for index in range(num_images):
         num_lesions, num_candidates = index % 2, int(rng.integers(0, 3))
         iou = np.zeros((num_candidates + num_lesions, num_lesions))
@@ -39,7 +39,7 @@ def patients_of(num_images: int, *, each: int = 4) -> list[str]:
     return [f"p{index // each:04d}" for index in range(num_images)]
 
 
-def test_a_resample_has_the_curve_of_the_images_it_repeats():
+def test_a_resample_has_the_curve_of_the_images_it_repeats() -> None:
     rng = np.random.default_rng(0)
     images, patients = made_images(rng, num_images=24, skill=0.7), patients_of(24)
     weights = rng.integers(0, 3, size=6).astype(float)
@@ -56,25 +56,24 @@ def test_a_resample_has_the_curve_of_the_images_it_repeats():
     assert 0 < drawn[0] <= drawn[-1] < 1
 
 
-def test_false_positives_are_counted_per_image_drawn():
-    """The first patient has one image, with a false positive above her lesion; the second three silent images."""
+def test_false_positives_are_counted_per_image_drawn() -> None:
+    """The first patient has one image, with a false positive above the lesion; the second three without candidates."""
     images = [(np.array([0.9, 0.8]), np.array([[0.0], [0.5]]))] + [(np.empty(0), np.empty((0, 0)))] * 3
     counts = counted(images, ["a", "b", "b", "b"])
     drawn = resampled_sensitivity(counts, weights=np.array([[1.0, 1.0], [2.0, 0.0]]), fppi=[0.25, 0.5])
     assert drawn.tolist() == [[1.0, 1.0], [0.0, 0.0]]
 
 
-def test_the_same_seed_gives_the_same_interval_and_another_seed_another():
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
     counts = counted(made_images(np.random.default_rng(1), num_images=80, skill=0.6), patients_of(80))
     first, again, other = (intervals(counts, config=CONFIG, rng=np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    config = FrocConfig(
-        bootstrap=200, fppi=(100.0,)
-    )  # every hit counts: sensitivity is the share of hits, expected 0.6
+def test_intervals_cover_the_truth_in_about_95_of_100_cases() -> None:
+    # Every hit counts: the sensitivity is the share of hits, expected 0.6.
+    config = FrocConfig(bootstrap=200, fppi=(100.0,))
     covered = 0
     for seed in range(100):
         rng = np.random.default_rng(seed)
@@ -87,13 +86,13 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 88 <= covered <= 99
 
 
-def test_a_system_compared_with_itself_differs_by_nothing():
+def test_a_system_compared_with_itself_differs_by_nothing() -> None:
     counts = counted(made_images(np.random.default_rng(1), num_images=40, skill=0.6), patients_of(40))
     difference = paired_difference(counts, counts, config=CONFIG, rng=np.random.default_rng(0))
     assert (difference.low, difference.high) == (0.0, 0.0)
 
 
-def test_pairing_narrows_the_interval_of_a_small_gain():
+def test_pairing_narrows_the_interval_of_a_small_gain() -> None:
     rng = np.random.default_rng(2)
     images = made_images(rng, num_images=200, skill=0.5)
     better = [
@@ -105,21 +104,21 @@ def test_pairing_narrows_the_interval_of_a_small_gain():
     assert difference.high - difference.low < 0.6 * (alone.high - alone.low)
 
 
-def test_other_patients_cannot_be_paired():
+def test_other_patients_cannot_be_paired() -> None:
     images = made_images(np.random.default_rng(1), num_images=8, skill=0.6)
     first, second = counted(images, patients_of(8)), counted(images, ["x"] * 8)
     with pytest.raises(ValueError, match="the same patients and lesions on both sides: found 2 patients"):
         paired_difference(first, second, config=CONFIG, rng=np.random.default_rng(0))
 
 
-def test_without_lesions_the_interval_is_nan_and_rests_on_no_resample():
+def test_without_lesions_the_interval_is_nan_and_rests_on_no_resample() -> None:
     counts = counted([(np.array([0.5]), np.zeros((1, 0)))] * 4, patients_of(4))
     _, mean = intervals(counts, config=CONFIG, rng=np.random.default_rng(0))
     assert np.isnan([mean.low, mean.high]).all()
     assert mean.num_resamples == 0
 
 
-def test_the_comparison_names_each_system_and_its_gain_over_the_baseline():
+def test_the_comparison_names_each_system_and_its_gain_over_the_baseline() -> None:
     rng = np.random.default_rng(4)
     systems = {
         title: counted(made_images(rng, num_images=200, skill=skill), patients_of(200))
@@ -133,7 +132,7 @@ def test_the_comparison_names_each_system_and_its_gain_over_the_baseline():
     assert better.interval.low <= better.mean <= better.interval.high
 
 
-def test_a_comparison_needs_its_baseline():
+def test_a_comparison_needs_its_baseline() -> None:
     with pytest.raises(ValueError, match="no system is called 'stage 1': found round 1"):
         compare_systems(
             {"round 1": counted(made_images(np.random.default_rng(1), num_images=4, skill=1), patients_of(4))},

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from system.maps import components
 from system.metrics import FrocConfig
 from system.metrics.examination import examine
-from system.metrics.matching import components, gather, match
+from system.metrics.matching import gather, match
 from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
 
 CONFIG = FrocConfig(min_lesion_px=4, min_candidate_px=4, candidate_threshold=0.1)
@@ -18,13 +19,13 @@ def square(size: int, *, at: tuple[int, int], value: float = 1.0, shape: tuple[i
     return drawn
 
 
-def test_specks_of_the_truth_are_no_lesions_and_are_counted():
+def test_specks_of_the_truth_are_no_lesions_and_are_counted() -> None:
     truth = (square(3, at=(2, 2)) + square(1, at=(10, 10))) > 0
     found = examine(np.zeros((20, 20)), truth, levels=LEVELS, config=CONFIG)
     assert (found.num_lesions, found.num_specks) == (1, 1)
 
 
-def test_candidates_below_the_smallest_size_are_left_out():
+def test_candidates_below_the_smallest_size_are_left_out() -> None:
     found = examine(
         square(1, at=(2, 2), value=0.9) + square(2, at=(8, 8), value=0.3),
         np.zeros((20, 20), dtype=bool),
@@ -35,12 +36,12 @@ def test_candidates_below_the_smallest_size_are_left_out():
     assert found.boxes_px == [(8, 8, 10, 10)]
 
 
-def test_a_map_of_another_size_than_its_truth_is_refused():
+def test_a_map_of_another_size_than_its_truth_is_refused() -> None:
     with pytest.raises(ValueError, match=r"the map is \[5, 5\] but the truth \[20, 20\]"):
         examine(np.zeros((5, 5)), np.zeros((20, 20), dtype=bool), levels=LEVELS, config=CONFIG)
 
 
-def test_a_cut_can_find_a_lesion_that_the_sweep_misses():
+def test_a_cut_can_find_a_lesion_that_the_sweep_misses() -> None:
     truth = square(4, at=(4, 4)) > 0
     halo = np.maximum(
         square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8)
@@ -51,7 +52,7 @@ def test_a_cut_can_find_a_lesion_that_the_sweep_misses():
     assert found.cuts.false.tolist() == [0, 0, 1]
 
 
-def test_cuts_agree_with_cutting_each_level_by_itself():
+def test_cuts_agree_with_cutting_each_level_by_itself() -> None:
     rng = np.random.default_rng(5)
     levels = np.linspace(0.9, 0.1, 9)
     for _ in range(5):
@@ -59,25 +60,23 @@ def test_cuts_agree_with_cutting_each_level_by_itself():
         truth = rng.random((20, 20)) > 0.55
         found = examine(probability, truth, levels=levels, config=CONFIG).cuts
         for place, level in enumerate(levels):
-            cut = examine(
-                probability, truth, levels=LEVELS, config=CONFIG.model_copy(update={"candidate_threshold": level})
-            )
+            cut = examine(probability, truth, levels=LEVELS, config=CONFIG.changed(candidate_threshold=level))
             outcome = match(gather([(cut.scores, cut.iou)]), iou=0.2).outcome
             assert (found.found[place], found.false[place]) == ((outcome == 1).sum(), (outcome == 0).sum())
         assert len(components(truth, min_px=4).area_px)
 
 
-def test_cut_levels_fall_from_the_highest_peak_to_the_floor():
+def test_cut_levels_fall_from_the_highest_peak_to_the_floor() -> None:
     levels = cut_levels(np.array([0.01, 0.2, 0.6]), config=CONFIG)
     assert (levels[0], levels[-1]) == (0.6, 0.1)
     assert (np.diff(levels) < 0).all()
 
 
-def test_cut_levels_of_maps_below_the_floor_are_the_floor_alone():
+def test_cut_levels_of_maps_below_the_floor_are_the_floor_alone() -> None:
     assert cut_levels(np.array([0.01]), config=CONFIG).tolist() == [0.1]
 
 
-def test_the_cut_curve_may_fall_and_keeps_its_best():
+def test_the_cut_curve_may_fall_and_keeps_its_best() -> None:
     truth = square(4, at=(4, 4)) > 0
     halo = np.maximum(square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8))
     cuts = [examine(halo, truth, levels=LEVELS, config=CONFIG).cuts]

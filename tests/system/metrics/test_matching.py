@@ -1,54 +1,55 @@
-"""Components, overlaps and upsampling on small maps."""
+"""Overlaps of components, and what is kept of every candidate's match."""
 
 import numpy as np
-import torch
 
-from system.metrics.matching import components, highest, overlaps, upsample
-from system.refine import regions
-
-
-def test_components_that_touch_at_a_corner_are_one():
-    assert components(np.eye(3, dtype=bool), min_px=1).area_px.tolist() == [3]
+from system.maps import components
+from system.metrics.matching import Outcome, gather, match, overlaps
 
 
-def test_small_components_are_dropped_and_the_rest_numbered_anew():
-    mask = np.array([[1, 0, 1, 1], [0, 0, 0, 0], [1, 1, 1, 0]], dtype=bool)
-    found = components(mask, min_px=2)
-    assert found.labels.tolist() == [[0, 0, 1, 1], [0, 0, 0, 0], [2, 2, 2, 0]]
-    assert found.area_px.tolist() == [2, 3]
-
-
-def test_cuts_of_a_stack_are_labelled_apart():
-    assert components(np.ones((3, 2, 2), dtype=bool), min_px=1).area_px.tolist() == [4, 4, 4]
-
-
-def test_overlap_is_the_intersection_over_the_union():
+def test_overlap_is_the_intersection_over_the_union() -> None:
     candidate = components(np.array([[1, 1, 1, 0]], dtype=bool), min_px=1)
     lesions = components(np.array([[1, 0, 1, 1]], dtype=bool), min_px=1)
     assert overlaps(candidate, lesions).tolist() == [[1 / 3, 1 / 4]]
 
 
-def test_a_map_without_candidates_still_says_how_many_lesions_there_are():
-    nothing, lesion = (
-        components(np.zeros((2, 2), dtype=bool), min_px=1),
-        components(np.ones((2, 2), dtype=bool), min_px=1),
-    )
+def test_a_map_without_candidates_still_has_the_number_of_lesions() -> None:
+    nothing = components(np.zeros((2, 2), dtype=bool), min_px=1)
+    lesion = components(np.ones((2, 2), dtype=bool), min_px=1)
     assert overlaps(nothing, lesion).shape == (0, 1)
 
 
-def test_upsampling_is_the_nets_own():
-    coarse = np.random.default_rng(0).random((5, 4), dtype=np.float32)
-    wanted = torch.nn.functional.interpolate(torch.from_numpy(coarse)[None, None], scale_factor=4, mode="bilinear")[
-        0, 0
-    ].numpy()
-    np.testing.assert_allclose(upsample(coarse, shape=(20, 16)), wanted, atol=1e-6)
+def test_a_false_positive_keeps_its_best_overlap_below_the_limit() -> None:
+    matched = match(gather([(np.array([0.9]), np.array([[0.05, 0.15, 0.1]]))]), iou=0.2)
+    assert matched.outcome.tolist() == [Outcome.FALSE_POSITIVE]
+    assert (matched.lesion.tolist(), matched.nearest.tolist(), matched.iou.tolist()) == ([-1], [1], [0.15])
 
 
-def test_candidates_are_those_of_the_inference():
-    smooth = upsample(np.random.default_rng(1).random((10, 8), dtype=np.float32), shape=(80, 64))
-    found = components(smooth >= 0.6, min_px=20)
-    (expected,) = regions(smooth[None], floor=0.6, min_px=20)
-    assert len(expected) > 3
-    assert sorted(zip(highest(smooth, found).tolist(), found.area_px.tolist(), strict=True)) == sorted(
-        (candidate.score, candidate.area_px) for candidate in expected
-    )
+def test_an_overlap_of_exactly_the_limit_is_kept_for_a_false_positive() -> None:
+    matched = match(gather([(np.array([0.9]), np.array([[0.2]]))]), iou=0.2)
+    assert (matched.lesion.tolist(), matched.nearest.tolist(), matched.iou.tolist()) == ([-1], [0], [0.2])
+
+
+def test_a_candidate_that_touches_no_lesion_has_no_nearest_one() -> None:
+    matched = match(gather([(np.array([0.9, 0.8]), np.array([[0.0], [0.5]]))]), iou=0.2)
+    assert matched.outcome.tolist() == [Outcome.FALSE_POSITIVE, Outcome.TRUE_POSITIVE]
+    assert (matched.nearest.tolist(), matched.iou.tolist()) == ([-1, 0], [0.0, 0.5])
+
+
+def test_the_nearest_lesion_is_that_of_highest_overlap_also_where_another_was_found() -> None:
+    """The second candidate finds lesion 0 because lesion 1, which it overlaps more, is taken."""
+    matched = match(gather([(np.array([0.9, 0.8]), np.array([[0.0, 0.5], [0.3, 0.6]]))]), iou=0.2)
+    assert matched.outcome.tolist() == [Outcome.TRUE_POSITIVE] * 2
+    assert (matched.lesion.tolist(), matched.nearest.tolist(), matched.iou.tolist()) == ([1, 0], [1, 1], [0.5, 0.3])
+
+
+def test_a_duplicate_keeps_the_lesion_that_it_overlaps_most() -> None:
+    matched = match(gather([(np.array([0.9, 0.8]), np.array([[0.5], [0.7]]))]), iou=0.2)
+    assert matched.outcome.tolist() == [Outcome.TRUE_POSITIVE, Outcome.DUPLICATE]
+    assert (matched.lesion.tolist(), matched.nearest.tolist(), matched.iou.tolist()) == ([0, 0], [0, 0], [0.5, 0.7])
+
+
+def test_lesions_are_numbered_over_all_images() -> None:
+    first = (np.array([0.9]), np.array([[0.1, 0.0]]))
+    second = (np.array([0.8]), np.array([[0.05]]))
+    matched = match(gather([first, (np.empty(0), np.empty((0, 1))), second]), iou=0.2)
+    assert (matched.nearest.tolist(), matched.iou.tolist()) == ([0, 3], [0.1, 0.05])

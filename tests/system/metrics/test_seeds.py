@@ -24,14 +24,14 @@ def counts(seed: int, *, skill: float = 0.5, patients: str = "p") -> PatientCoun
     return count_by_patient(detections, match(detections, iou=0.2), image_patient=whose, config=CONFIG)
 
 
-def test_one_seed_is_what_it_is_alone():
+def test_one_seed_is_what_it_is_alone() -> None:
     (alone,) = compare_systems({"one": counts(0)}, baseline="one", config=CONFIG)
     row = over_seeds([counts(0)], config=CONFIG)
     assert (row.sensitivity, row.mean, row.each) == (alone.sensitivity, alone.mean, (alone.mean,))
     assert row.interval == alone.interval
 
 
-def test_several_seeds_are_their_mean_and_each_is_told():
+def test_several_seeds_are_their_mean_and_each_is_told() -> None:
     first, second = (over_seeds([counts(seed)], config=CONFIG) for seed in (0, 1))
     both = over_seeds([counts(0), counts(1)], config=CONFIG)
     assert both.each == (first.mean, second.mean)
@@ -40,7 +40,7 @@ def test_several_seeds_are_their_mean_and_each_is_told():
     assert both.sensitivity[1.0] == pytest.approx((first.sensitivity[1.0] + second.sensitivity[1.0]) / 2)
 
 
-def test_the_interval_is_that_of_the_mean_of_the_seeds():
+def test_the_interval_is_that_of_the_mean_of_the_seeds() -> None:
     first, second, both = (
         over_seeds(seeds, config=CONFIG).interval for seeds in ([counts(0)], [counts(1)], [counts(0), counts(1)])
     )
@@ -49,7 +49,7 @@ def test_the_interval_is_that_of_the_mean_of_the_seeds():
     assert over_seeds([counts(0), counts(0)], config=CONFIG).interval.pair() == pytest.approx(first.pair())
 
 
-def test_a_gain_is_second_minus_first_on_the_same_resamples():
+def test_a_gain_is_second_minus_first_on_the_same_resamples() -> None:
     weak, strong = [counts(0), counts(1)], [counts(2, skill=0.9), counts(3, skill=0.9)]
     gain, interval = gain_over_seeds(weak, strong, config=CONFIG)
     back, mirrored = gain_over_seeds(strong, weak, config=CONFIG)
@@ -60,6 +60,6 @@ def test_a_gain_is_second_minus_first_on_the_same_resamples():
     assert (same, none.low, none.high) == (0.0, 0.0, 0.0)
 
 
-def test_seeds_on_other_patients_are_not_averaged():
+def test_seeds_on_other_patients_are_not_averaged() -> None:
     with pytest.raises(ValueError, match="the same patients and lesions only"):
         over_seeds([counts(0), counts(0, patients="q")], config=CONFIG)

@@ -22,7 +22,7 @@ def found():
     return detections, match(detections, iou=0.2)
 
 
-def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found):
+def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found) -> None:
     rows = {
         row.name: row for row in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS, config=CONFIG)
     }
@@ -31,13 +31,13 @@ def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(fou
     assert (mlo.num_images, mlo.num_lesions, mlo.sensitivity) == (2, 1, {"0": 0.0, "1": 1.0})
 
 
-def test_all_images_in_one_group_are_the_whole(found):
+def test_all_images_in_one_group_are_the_whole(found) -> None:
     (row,) = by_image("source", ["x"] * 3, *found, image_patient=PATIENTS, config=CONFIG)
     assert (row.num_images, row.num_lesions) == (3, 3)
     assert row.sensitivity == {"0": 0.0, "1": pytest.approx(2 / 3)}
 
 
-def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found):
+def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found) -> None:
     rows = {
         row.name: row
         for row in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS, config=CONFIG)
@@ -47,7 +47,7 @@ def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found):
     assert rows["small"].sensitivity == {"0": 0.0, "1": 0.5}
 
 
-def test_a_group_without_a_lesion_has_no_sensitivity(found):
+def test_a_group_without_a_lesion_has_no_sensitivity(found) -> None:
     rows = {
         row.name: row for row in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS, config=CONFIG)
     }
@@ -57,9 +57,9 @@ def test_a_group_without_a_lesion_has_no_sensitivity(found):
 @pytest.mark.parametrize(
     ("diameter", "name"), [(9.99, "under 10 mm"), (10, "10 to 20 mm"), (20, "from 20 mm"), (0, "size not known")]
 )
-def test_sizes_are_half_open(diameter: float, name: str):
+def test_sizes_are_half_open(diameter: float, name: str) -> None:
     assert size_of(diameter) == name
 
 
-def test_the_diameter_is_that_of_the_circle_of_equal_area():
+def test_the_diameter_is_that_of_the_circle_of_equal_area() -> None:
     assert diameter_mm(np.array([np.pi * 25, 4.0]), np.array([2.0, 0.0])).tolist() == pytest.approx([20.0, 0.0])

@@ -115,5 +115,5 @@ def test_a_journal_of_another_schema_is_refused(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as older:
         older.setattr("system.mining.journal.SCHEMA_VERSION", 9)
         write(tmp_path, shard(0))
-    with pytest.raises(ValueError, match="journal entry 0 has schema 9, this is schema 2"):
+    with pytest.raises(ValueError, match="journal entry 0 has schema 9, this is schema 3"):
         read(tmp_path)

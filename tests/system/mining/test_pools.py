@@ -4,15 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from system.mining.label_updates import LabelUpdate, UpdateSource
-from system.mining.pools import Columns, Pools, Reason, Shard
+from system.mining.pools import Columns, Pools, QuadrantCounts, Reason, Shard
 from system.records import Quadrant
 
 
 def columns(*rows: tuple[int, float, bool]) -> Columns:
-    """Rows of key, y, has_mask; the score is key / 100."""
+    """Rows of key, p_mass, has_mask; the score is key / 100."""
     keys = np.array([row[0] for row in rows], np.int64)
-    y = np.array([row[1] for row in rows], np.float32)
-    return Columns(keys, y, (keys / 100).astype(np.float32), np.array([row[2] for row in rows], bool))
+    p_mass = np.array([row[1] for row in rows], np.float32)
+    return Columns(keys, p_mass, (keys / 100).astype(np.float32), np.array([row[2] for row in rows], bool))
 
 
 def shard(number: int, *rows: tuple[int, float, bool], round_number: int = 1, attempt: int = 1) -> Shard:
@@ -32,27 +32,27 @@ def test_counts_are_those_of_the_columns_at_any_p0() -> None:
     held = pools(
         shard(0, (1, 0.99, True), (2, 0.9, True), (3, 0.02, True)), shard(1, (4, 0.99, False), (5, 0.02, False))
     )
-    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 1, "FN": 1, "TN": 1}
-    assert held.counts(p0=0.85) == {"UNUSED": 0, "TP": 2, "FP": 1, "FN": 1, "TN": 1}
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=1, fn=1, tn=1, unused=1)
+    assert held.counts(p0=0.85) == QuadrantCounts(tp=2, fp=1, fn=1, tn=1, unused=0)
 
 
 def test_a_repeated_shard_changes_nothing() -> None:
     held = Pools()
     assert held.accept(shard(0, (1, 0.99, True)))
     assert not held.accept(shard(0, (1, 0.99, True)))
-    assert held.counts(p0=0.95)["TP"] == 1
+    assert held.counts(p0=0.95).tp == 1
 
 
 def test_a_newer_attempt_of_a_shard_replaces_the_older() -> None:
     held = pools(shard(0, (1, 0.99, True)), shard(0, (1, 0.99, False), attempt=2))
-    assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 1, "TN": 0}
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=0, fp=0, fn=1, tn=0, unused=0)
     assert held.predictions_files() == {0: "round_1/attempt_2/part_0.parquet"}
 
 
 def test_an_older_attempt_that_comes_late_is_ignored() -> None:
     held = pools(shard(0, (1, 0.99, False), attempt=2))
     assert not held.accept(shard(0, (1, 0.99, True), attempt=1))
-    assert held.counts(p0=0.95)["FN"] == 1
+    assert held.counts(p0=0.95).fn == 1
 
 
 def test_the_same_attempt_with_other_content_is_refused() -> None:
@@ -65,7 +65,7 @@ def test_an_image_cut_into_another_file_by_a_newer_attempt_counts_once() -> None
     held = pools(
         shard(0, (1, 0.99, True)), shard(1, (2, 0.99, True)), shard(0, (1, 0.99, False), (2, 0.99, False), attempt=2)
     )
-    assert held.counts(p0=0.95) == {"UNUSED": 0, "TP": 0, "FP": 0, "FN": 2, "TN": 0}
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=0, fp=0, fn=2, tn=0, unused=0)
     assert held.columns()[1].tolist() == [0, 0]
 
 
@@ -80,8 +80,8 @@ def test_images_come_by_rising_key_with_their_shard() -> None:
 
 def test_the_next_round_decides_anew() -> None:
     held = pools(shard(0, (1, 0.99, True), (2, 0.99, True)), shard(0, (1, 0.99, False), round_number=2))
-    assert held.counts(p0=0.95)["TP"] == 0
-    assert held.counts(p0=0.95, round_number=1)["TP"] == 2
+    assert held.counts(p0=0.95).tp == 0
+    assert held.counts(p0=0.95, round_number=1).tp == 2
 
 
 def test_moves_name_the_images_that_left_their_quadrant() -> None:
@@ -96,12 +96,14 @@ def test_moves_name_the_images_that_left_their_quadrant() -> None:
     assert moves.counts() == {"FN>TP": 2, "FP>TN": 1}
 
 
-def words(
-    kind: UpdateSource, *rows: tuple[int, float], round_number: int = 2, order: int = 1, masked: bool = False
+def update(
+    source: UpdateSource, *rows: tuple[int, float], round_number: int = 2, order: int = 1, masked: bool = False
 ) -> LabelUpdate:
-    """Rows of key and y."""
-    keys, y = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
-    return LabelUpdate(kind, round_number, keys, y, np.full(len(rows), order, np.int64), np.full(len(rows), masked))
+    """Rows of key and p_mass."""
+    keys, p_mass = np.array([row[0] for row in rows], np.int64), np.array([row[1] for row in rows], np.float32)
+    return LabelUpdate(
+        source, round_number, keys, p_mass, np.full(len(rows), order, np.int64), np.full(len(rows), masked)
+    )
 
 
 def test_a_withdrawn_report_and_a_verdict_move_rows_from_their_round_on() -> None:
@@ -111,40 +113,40 @@ def test_a_withdrawn_report_and_a_verdict_move_rows_from_their_round_on() -> Non
             for number in (1, 2)
         ]
     )
-    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 2, "FP": 1, "FN": 0, "TN": 0}
-    assert held.update_labels(words(UpdateSource.LABEL, (1, np.nan)))
-    assert held.update_labels(words(UpdateSource.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is no image of this round
-    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 1, "FP": 2, "FN": 0, "TN": 0}
-    assert held.counts(p0=0.95, round_number=1)["TP"] == 2
-    assert not held.update_labels(words(UpdateSource.LABEL, (1, np.nan)))
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=2, fp=1, fn=0, tn=0, unused=1)
+    assert held.update_labels(update(UpdateSource.LABEL, (1, np.nan)))
+    assert held.update_labels(update(UpdateSource.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is not of the round
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=2, fn=0, tn=0, unused=1)
+    assert held.counts(p0=0.95, round_number=1).tp == 2
+    assert not held.update_labels(update(UpdateSource.LABEL, (1, np.nan)))
 
 
 def test_a_verdict_beats_a_label_and_is_never_overridden_by_a_later_round() -> None:
     held = pools(shard(0, (1, 0.01, True)), shard(0, (1, 0.01, True), round_number=2))
-    held.update_labels(words(UpdateSource.VERDICT, (1, 1.0), round_number=1, order=5))
-    held.update_labels(words(UpdateSource.LABEL, (1, 0.01), round_number=2, order=9))
-    assert held.counts(p0=0.95)["TP"] == 1
+    held.update_labels(update(UpdateSource.VERDICT, (1, 1.0), round_number=1, order=5))
+    held.update_labels(update(UpdateSource.LABEL, (1, 0.01), round_number=2, order=9))
+    assert held.counts(p0=0.95).tp == 1
     held.accept(shard(0, (1, 0.02, True), round_number=3))
-    assert held.counts(p0=0.95)["TP"] == 1
+    assert held.counts(p0=0.95).tp == 1
 
 
-def test_an_image_that_a_reader_has_outlined_is_in_no_pool() -> None:
+def test_an_image_that_a_radiologist_has_outlined_is_in_no_pool() -> None:
     held = pools(shard(0, (1, 0.99, True)))
-    held.update_labels(words(UpdateSource.VERDICT, (1, 1.0), round_number=1, masked=True))
-    assert held.counts(p0=0.95) == {"UNUSED": 1, "TP": 0, "FP": 0, "FN": 0, "TN": 0}
+    held.update_labels(update(UpdateSource.VERDICT, (1, 1.0), round_number=1, masked=True))
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=0, fp=0, fn=0, tn=0, unused=1)
 
 
 def test_a_verdict_does_not_speak_for_the_pool_its_image_was_in() -> None:
     held = pools(shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True)), shard(1, (4, 0.99, False)))
-    held.update_labels(words(UpdateSource.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
-    held.update_labels(words(UpdateSource.LABEL, (2, np.nan), round_number=1))
+    held.update_labels(update(UpdateSource.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
+    held.update_labels(update(UpdateSource.LABEL, (2, np.nan), round_number=1))
     keys, quadrant = held.known(np.array([1, 2, 4, 99]), p0=0.95)
     assert dict(zip(keys.tolist(), quadrant.tolist(), strict=True)) == {
         1: Quadrant.TP,
         2: Quadrant.UNUSED,
         4: Quadrant.FN,
     }
-    assert held.counts(p0=0.95)["TP"] == 0
+    assert held.counts(p0=0.95).tp == 0
 
 
 def test_moves_say_why() -> None:
@@ -162,10 +164,10 @@ def test_moves_say_why() -> None:
         round_number=2,
     )
     held = pools(first, second)
-    held.update_labels(words(UpdateSource.LABEL, (4, np.nan)))
+    held.update_labels(update(UpdateSource.LABEL, (4, np.nan)))
     held.update_labels(
-        words(UpdateSource.VERDICT, (5, 0.0), (6, 1.0))
-    )  # what the reader says of 6 is what its report said: the map moved it
+        update(UpdateSource.VERDICT, (5, 0.0), (6, 1.0))
+    )  # what the radiologist says of 6 is what its report said: the map moved it
     moves = held.moves(p0=0.95)
     expected = {1: Reason.MAP, 2: Reason.LABEL, 3: Reason.BOTH, 4: Reason.LABEL, 5: Reason.VERDICT, 6: Reason.MAP}
     assert dict(zip(moves.keys.tolist(), moves.reason.tolist(), strict=True)) == expected
@@ -208,7 +210,7 @@ def test_the_state_does_not_share_memory_with_the_message() -> None:
     message = shard(0, (1, 0.99, True))
     held = pools(message)
     message.columns.has_mask[0] = False
-    assert held.counts(p0=0.95)["TP"] == 1
+    assert held.counts(p0=0.95).tp == 1
 
 
 ALL = [

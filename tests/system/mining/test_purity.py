@@ -1,6 +1,6 @@
 import numpy as np
 
-from system.mining.purity import purity
+from system.mining.purity import PoolPurity, purity
 from system.records import Quadrant
 
 TP, FP, FN = Quadrant.TP, Quadrant.FP, Quadrant.FN
@@ -13,11 +13,11 @@ def test_each_pool_is_judged_by_what_it_takes_its_images_for() -> None:
         truth_keys=np.array([7, 6, 5, 4, 2, 1, 99]),
         has_mass=np.array([True, False, False, True, False, True, True]),
     )
-    assert found == {
-        "TP": {"share": 0.5, "known": 2},  # 1 has a mass, 2 has not, 3 is unknown
-        "FP": {"share": 0.5, "known": 2},  # 4 has a mass, 5 has not
-        "FN": {"share": 0.5, "known": 2},
-    }
+    assert found == (
+        PoolPurity("TP", num_known=2, share=0.5),  # 1 has a mass, 2 has not, 3 is unknown
+        PoolPurity("FP", num_known=2, share=0.5),  # 4 has a mass, 5 has not
+        PoolPurity("FN", num_known=2, share=0.5),
+    )
 
 
 def test_all_right_pools_are_pure() -> None:
@@ -27,10 +27,11 @@ def test_all_right_pools_are_pure() -> None:
         truth_keys=np.array([1, 2, 3]),
         has_mass=np.array([True, False, True]),
     )
-    assert [found[pool]["share"] for pool in ("TP", "FP", "FN")] == [1.0, 1.0, 1.0]
+    assert [pool.share for pool in found] == [1.0, 1.0, 1.0]
 
 
 def test_where_nothing_is_known_no_share_is_given() -> None:
     nothing = np.zeros(0, np.int64)
     found = purity(np.array([1]), np.array([TP], np.uint8), truth_keys=nothing, has_mass=nothing.astype(bool))
-    assert found["TP"] == {"share": None, "known": 0}
+    assert found[0].num_known == 0
+    assert np.isnan(found[0].share)

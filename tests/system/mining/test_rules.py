@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from system.mining.rules import P0Schedule, p0_text, pool_name, quadrants
+from system.mining.rules import P0Schedule, quadrants
 from system.records import Quadrant
 
 TP, FP, FN, TN, UNUSED = Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN, Quadrant.UNUSED
 
 
 @pytest.mark.parametrize(
-    ("y", "has_mask", "expected"),
+    ("p_mass", "has_mask", "expected"),
     [
         (0.99, True, TP),
         (0.01, True, FP),
@@ -19,8 +19,8 @@ TP, FP, FN, TN, UNUSED = Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN, Qua
         (0.5, False, UNUSED),
     ],
 )
-def test_each_cell_of_the_papers_table_has_its_quadrant(y: float, has_mask: bool, expected: Quadrant) -> None:
-    found = quadrants(np.array([y], np.float32), np.array([has_mask]), p0=0.95)
+def test_each_cell_of_the_papers_table_has_its_quadrant(p_mass: float, has_mask: bool, expected: Quadrant) -> None:
+    found = quadrants(np.array([p_mass], np.float32), np.array([has_mask]), p0=0.95)
     assert found.dtype == np.uint8
     assert found.tolist() == [expected]
 
@@ -65,8 +65,8 @@ def test_p0_falls_on_round_numbers() -> None:
     assert P0Schedule(step=0.05, every_epochs=1).values(4) == [0.95, 0.9, 0.85, 0.8]
 
 
-def test_p0_stops_at_its_floor() -> None:
-    schedule = P0Schedule(start=0.9, step=0.2, every_epochs=1, floor=0.6)
+def test_p0_stops_at_its_minimum() -> None:
+    schedule = P0Schedule(start=0.9, step=0.2, every_epochs=1, minimum=0.6)
     assert schedule.values(5) == [0.9, 0.7, 0.6]
 
 
@@ -82,18 +82,13 @@ def test_epochs_count_from_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start": 1.2}, {"start": 0.4}, {"every_epochs": 0}, {"step": -0.1}, {"floor": 0.3}, {"begin": 0.9}]
+    "wrong", [{"start": 1.2}, {"start": 0.4}, {"every_epochs": 0}, {"step": -0.1}, {"minimum": 0.3}, {"begin": 0.9}]
 )
 def test_an_impossible_schedule_is_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):
         P0Schedule(**wrong)
 
 
-def test_a_floor_above_the_start_is_refused() -> None:
-    with pytest.raises(ValidationError, match=r"floor 0.9 is above its start 0.8"):
-        P0Schedule(start=0.8, floor=0.9)
-
-
-def test_p0_has_two_decimals_in_names_and_more_where_it_needs_them() -> None:
-    assert [p0_text(p0) for p0 in (0.95, 0.9, 0.925)] == ["0.95", "0.90", "0.925"]
-    assert pool_name(0.75) == "pool_p0_0.75.arrow"
+def test_a_minimum_above_the_start_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"minimum 0.9 is above its start 0.8"):
+        P0Schedule(start=0.8, minimum=0.9)

@@ -5,11 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from system.schemas import PREDICTIONS
 from system.mining.pools import Columns, Pools, Shard
 from system.mining.snapshot import read_pool, write_pool
-from system.schemas import POOL
 from system.records import Quadrant
+from system.schemas import POOL, PREDICTIONS
 
 ROWS = [  # key, y, has_mask
     [(7, 0.99, True), (3, 0.01, True), (5, 0.99, False), (9, 0.01, False)],
