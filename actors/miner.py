@@ -33,6 +33,7 @@ from system.mining import (
 )
 from system.mining.journal import Claim, Journal, Superseded
 from system.mining.journal_storage import BucketEntries, FolderEntries
+from system.records import P0
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ class Miner:
         self._journal.append(update)
         return self._pools.update_labels(update)
 
-    def pool(self, p0: float, *, round_number: int = LATEST) -> str:
+    def pool(self, p0: P0, *, round_number: int = LATEST) -> str:
         """Return the path or the address of the pool's Arrow IPC file (schemas.POOL)."""
         if "://" not in self._place:
             return str(
@@ -107,12 +108,12 @@ class Miner:
             put_file(f"{self._place}/pools", path.name, path)
             return f"{self._place}/pools/{path.name}"
 
-    def counts(self, p0: float, *, round_number: int = LATEST) -> QuadrantCounts:
+    def counts(self, p0: P0, *, round_number: int = LATEST) -> QuadrantCounts:
         """Return how many images stand in each quadrant."""
         return self._pools.counts(p0=p0, round_number=round_number)
 
     def purity(
-        self, p0: float, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_], *, round_number: int = LATEST
+        self, p0: P0, truth_keys: NDArray[np.int64], has_mass: NDArray[np.bool_], *, round_number: int = LATEST
     ) -> tuple[PoolPurity, ...]:
         """Return the purity of the pools, as far as the truth is known (system.mining.purity).
 
@@ -123,7 +124,7 @@ class Miner:
         keys, quadrant = self._pools.known(truth_keys, p0=p0, round_number=round_number)
         return purity(keys, quadrant, truth_keys=truth_keys, has_mass=has_mass)
 
-    def moved(self, p0: float, *, round_number: int = LATEST) -> Moves:
+    def moved(self, p0: P0, *, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before."""
         return self._pools.moves(p0=p0, round_number=round_number)
 

@@ -21,6 +21,7 @@ from system.files.bucket import fetch
 from system.mining import LabelUpdate, Shard
 from system.mining.columns_in import read_columns
 from system.mining.journal import Superseded
+from system.records import P0, p0_text
 from system.run.folder import RunFolder
 from system.run.results import InferResult, Pool, PoolsResult
 from system.run.stage import Stage, Written, link_or_copy
@@ -52,7 +53,7 @@ def run(
     predictions: Stage[InferResult],
     inputs: Inputs,
     *,
-    p0: Sequence[float],
+    p0: Sequence[P0],
     round_number: int,
     miner_place: str = "",
     stage: Stage[PoolsResult],
@@ -112,7 +113,7 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
     ray.kill(miner)
 
 
-def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: float, round_number: int, truth: pa.Table) -> Pool:
+def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: P0, round_number: int, truth: pa.Table) -> Pool:
     """Write the pool of one p0 and return what is in it."""
     file = f"pool_step_{step}.arrow"
     known = truth["image_key"].to_numpy(), np.asarray(truth["has_mass"], dtype=bool)
@@ -125,7 +126,7 @@ def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: float, round_nu
         ]
     )
     _take_over(written, attempt / file)
-    log.info("round %d, p0 %.4g: %s", round_number, p0, counts.line())
+    log.info("round %d, p0 %s: %s", round_number, p0_text(p0), counts.line())
     return Pool(step, p0, file, counts, moves.counts(), moves.reasons(), purity)
 
 

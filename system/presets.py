@@ -1,4 +1,4 @@
-"""Complete configurations by name. Each is a function, so that it can be read, called and changed like any other code."""
+"""Complete configurations by name; each is a function, to be read, called and changed like any other code."""
 
 from collections.abc import Callable
 
@@ -60,12 +60,12 @@ def workstation() -> RunConfig:
 def demo() -> DemoConfig:
     """Return what two cores without a GPU finish in minutes, on synthetic exams.
 
-    It differs from the paper where a few hundred steps from random weights ask for it: a small backbone and small images, a
-    confident loss (alpha 0.75, gamma 1), binary pseudo masks (table 4's hard variant; soft ones fade when maps are faint) cut at a
-    share of each candidate's own peak, image-level terms a hundred times lighter (their gradients would drown those of the mask term)
-    and empty masks for FP in their place, a moving average of the weights, and p0 falling each epoch from where encoders fine-tuned
-    on a few hundred reports begin to be sure. The smallest mass covers two cells of the map, so that masks and not resolution decide
-    what is found.
+    It differs from the paper where a few hundred steps from random weights ask for it: a small backbone and small
+    images, a confident loss (alpha 0.75, gamma 1), binary pseudo masks (table 4's hard variant; soft ones fade when
+    maps are faint) cut at a share of each candidate's own peak, image-level terms a hundred times lighter (their
+    gradients would drown those of the mask term) and empty masks for FP in their place, a moving average of the
+    weights, and p0 falling each epoch from where encoders fine-tuned on a few hundred reports begin to be sure. The
+    smallest mass covers two cells of the map, so that masks and not resolution decide what is found.
     """
     train = TrainConfig(
         num_epochs=3,

@@ -11,6 +11,10 @@ Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels, half open."""
 
 
+P0 = float
+"""How sure a report must be to be used: above p0 it says mass, below 1 - p0 none; 0.5 to below 1."""
+
+
 class Side(StrEnum):
     """Which breast: DICOM Image Laterality (0020,0062)."""
 
@@ -57,6 +61,11 @@ class Candidate:
     score: float  # highest probability inside, 0 to 1
     area_px: int
     centroid_px: tuple[float, float]  # x, y in the canonical view
+
+
+def p0_text(p0: P0) -> str:
+    """Return p0 for people: two decimals, or as many as it needs."""
+    return f"{p0:.2f}" if round(p0, 2) == p0 else f"{p0:.4g}"
 
 
 def encode_candidates(candidates: Sequence[Candidate]) -> str:

@@ -1,4 +1,4 @@
-"""What a run may use of its machines. It decides how fast a result comes, not what it is, so it may differ each time a run is started."""
+"""What a run may use of its machines: how fast a result comes, not what it is; it may differ at each start."""
 
 from pydantic import Field, ValidationInfo, field_validator
 

@@ -1,8 +1,8 @@
-"""Every Arrow schema of a run's files, in the order in which a run writes them. The archive's own tables are in archive/tables.py."""
+"""Every Arrow schema of a run's files, in the order they are written; the archive's own are in archive/tables.py."""
 
 import pyarrow as pa
 
-# Both breasts of a study in one view: the unit of inference. Not written as a file; rows of it travel to the predictors.
+# Both breasts of a study in one view: the unit of inference. No file; its rows travel to the predictors.
 PAIRS = pa.schema(
     [
         ("pair_key", pa.int64()),  # xxh3 of study and view
@@ -41,7 +41,7 @@ PREDICTIONS = pa.schema(
     ]
 )
 
-# round_NN/pools, outlined.parquet: weak images in which a radiologist has outlined a mass; they teach as annotated ones.
+# round_NN/pools, outlined.parquet: weak images in which a radiologist has outlined a mass; they train as annotated.
 OUTLINED = pa.schema(
     [
         ("image_key", pa.int64()),

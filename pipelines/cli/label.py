@@ -27,11 +27,11 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     """
     from pipelines.cluster import session
     from pipelines.label import refresh, run
-    from system.run.folder import RunFolder
     from pipelines.page.gather import label_rows
     from system.errors import UserError
     from system.figures.console import console
     from system.figures.tables import label_table
+    from system.run.folder import RunFolder
 
     if only_new and retrain:
         raise UserError("--only-new keeps the models and --retrain fine-tunes new ones: give one of them")

@@ -15,7 +15,7 @@ from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
 from system.files.atomic import write_bytes, write_text
 from system.files.json_out import as_json
-from system.records import Split
+from system.records import Split, p0_text
 from system.run.folder import RunFolder
 
 PICTURE_HEIGHT_PX = 640
@@ -132,5 +132,5 @@ def _round_table(this: RoundView) -> Table:
     for pool in this.pools:
         report = "replaced by a later report or a verdict" if pool.report is ReportSide.REPLACED else str(pool.report)
         trains = "yes" if pool.trains else "no"
-        table.add_row(f"{pool.p0:.4g}", text.share(pool.p_mass), report, pool.quadrant, trains)
+        table.add_row(p0_text(pool.p0), text.share(pool.p_mass), report, pool.quadrant, trains)
     return table

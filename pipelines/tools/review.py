@@ -21,6 +21,7 @@ from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.imaging import encode_png
 from system.mining.columns_in import labels_of
+from system.records import P0
 from system.review import SHEET, Judgement, QueueConfig, acquire, from_box, from_coco, read_sheet
 from system.run.folder import RunFolder
 from system.run.predictions import Prediction, read_maps, read_predictions
@@ -121,7 +122,7 @@ def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction
     return sorted(found, key=lambda prediction: prediction.image_key)
 
 
-def _choose(images: Sequence[Prediction], archive: Archive, *, p0: float, config: QueueConfig) -> list[Queued]:
+def _choose(images: Sequence[Prediction], archive: Archive, *, p0: P0, config: QueueConfig) -> list[Queued]:
     breasts = pa.table({"study_id": [image.study_id for image in images], "side": [image.side for image in images]})
     p_mass = labels_of(breasts, archive.table("labels"))
     scores, entropies = (

@@ -18,7 +18,7 @@ from system.files.json_out import Measured
 from system.files.parquet import read_table
 from system.mining import quadrants, read_pool
 from system.mining.pools import POOLED
-from system.records import Box, Quadrant, Side, Split
+from system.records import P0, Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
 from system.reports.rules import sentence_on
 from system.run.folder import Round, RunFolder, System
@@ -98,7 +98,7 @@ class PoolView:
     """Where a weak image stands at one p0 of a round."""
 
     step: int
-    p0: float
+    p0: P0
     # Of an image in the pool, updates included; of another, its label when the run began; NaN without one.
     p_mass: Measured
     report: ReportSide
@@ -242,14 +242,14 @@ def _pool_views(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_
             yield PoolView(pool.step, pool.p0, p_mass, report, quadrant.name, trains=member is not None)
 
 
-def _report_side(p_mass: float, *, p0: float) -> ReportSide:
+def _report_side(p_mass: float, *, p0: P0) -> ReportSide:
     if np.isnan(p_mass):
         return ReportSide.NO_LABEL
     beside_a_mask = _quadrant(p_mass, has_mask=True, p0=p0)
     return {Quadrant.TP: ReportSide.MASS, Quadrant.FP: ReportSide.NO_MASS}.get(beside_a_mask, ReportSide.NOT_SURE)
 
 
-def _quadrant(p_mass: float, *, has_mask: bool, p0: float) -> Quadrant:
+def _quadrant(p_mass: float, *, has_mask: bool, p0: P0) -> Quadrant:
     return Quadrant(int(quadrants(np.array([p_mass], np.float32), np.array([has_mask]), p0=p0)[0]))
 
 

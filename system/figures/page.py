@@ -11,6 +11,7 @@ from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
 from system.figures.overlays import png_of, with_contours, with_map, with_truth
 from system.figures.rows import FrocSeries, GalleryItem, MinedItem, PageData, Reliability
+from system.records import p0_text
 
 GALLERY_HEIGHT_PX = 320
 
@@ -69,7 +70,7 @@ def _ends_in_words(series: Sequence[FrocSeries]) -> str:
 
 def _pools_in_words(page: PageData) -> str:
     rows = "; ".join(
-        f"round {row.round}, epoch {row.epoch}, p0 {row.p0:.2f}: {row.tp}, {row.fp}, {row.fn}"
+        f"round {row.round}, epoch {row.epoch}, p0 {p0_text(row.p0)}: {row.tp}, {row.fp}, {row.fn}"
         for row in page.epoch_pools
     )
     return f"p0 and the pool by epoch, images in TP, FP and FN. {rows}."

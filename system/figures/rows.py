@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from system.records import P0
 from system.training.epoch_row import EpochRow
 
 NAN = float("nan")
@@ -43,7 +44,7 @@ class PoolRow:
     """The quadrants at one p0 of one round, in images."""
 
     round: int  # from 1
-    p0: float
+    p0: P0
     tp: int
     fp: int
     fn: int
@@ -65,7 +66,7 @@ class EpochPool:
 
     round: int  # from 1
     epoch: int  # of the round, from 1
-    p0: float
+    p0: P0
     tp: int
     fp: int
     fn: int
@@ -76,7 +77,7 @@ class FlowRow:
     """How the images moved between the quadrants since the round before, at one p0."""
 
     round: int  # from 2
-    p0: float
+    p0: P0
     ways: Mapping[str, int]  # "FN>TP" -> images
     reasons: Mapping[str, int]  # label, map, both, verdict -> images
 
@@ -107,7 +108,7 @@ class PurityRow:
     """How many members of a pool are what their quadrant takes them for, where the truth is known."""
 
     round: int  # from 1
-    p0: float
+    p0: P0
     quadrant: str  # TP, FP, FN
     num_images: int
     right: float  # share, 0 to 1: with a mass in TP and FN, without in FP

@@ -9,6 +9,7 @@ from rich.table import Table
 from system.figures import format as text
 from system.figures.rows import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
 from system.metrics.subgroups import GroupRow
+from system.records import p0_text
 
 
 def headline_table(rows: Sequence[HeadlineRow], *, baseline: str = BASELINE) -> Table:
@@ -57,7 +58,7 @@ def pool_table(rows: Sequence[PoolRow]) -> Table:
     table = _table("Pools, images", ["round", "p0", "TP", "FP", "FN", "TN, thrown away", "report unsure"])
     for row in rows:
         sizes = [text.number(size) for size in (row.tp, row.fp, row.fn, row.tn, row.unused)]
-        table.add_row(str(row.round), f"{row.p0:.2f}", *sizes)
+        table.add_row(str(row.round), p0_text(row.p0), *sizes)
     return table
 
 

@@ -4,7 +4,7 @@ The state holds no quadrant: a quadrant follows from the columns and p0, so it i
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from system.errors import UserError
 from system.mining.label_updates import LabelUpdate, LabelUpdates, UpdateSource
 from system.mining.rules import quadrants
-from system.records import Quadrant
+from system.records import P0, Quadrant
 
 POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that train; TN and UNUSED are thrown away
 LATEST = 0  # instead of a round's number: the newest round offered; rounds count from 1
@@ -39,6 +39,10 @@ class Columns:
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
         """Return the columns in the order of the fields."""
         return self.keys, self.p_mass, self.score, self.has_mask
+
+    def quadrants(self, *, p0: P0) -> NDArray[np.uint8]:
+        """Return the quadrant of each image: [N] records.Quadrant."""
+        return quadrants(self.p_mass, self.has_mask, p0=p0)
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "Columns":
         """Return the chosen rows. rows: [M] int positions or [N] bool."""
@@ -240,14 +244,14 @@ class Pools:
                 p_mass = np.where(found, updated[place], p_mass)
         return Columns(columns.keys, p_mass, columns.score, columns.has_mask)
 
-    def counts(self, *, p0: float, round_number: int = LATEST) -> QuadrantCounts:
+    def counts(self, *, p0: P0, round_number: int = LATEST) -> QuadrantCounts:
         """Return how many images stand in each quadrant at p0."""
-        parts = [quadrants(columns.p_mass, columns.has_mask, p0=p0) for _, columns in self.parts(round_number)]
+        parts = [columns.quadrants(p0=p0) for _, columns in self.parts(round_number)]
         numbers = np.sum([np.bincount(part, minlength=len(Quadrant)) for part in parts], axis=0)
         return QuadrantCounts(**{quadrant.name.lower(): int(numbers[quadrant]) for quadrant in Quadrant})
 
     def known(
-        self, keys: NDArray[np.int64], *, p0: float, round_number: int = LATEST
+        self, keys: NDArray[np.int64], *, p0: P0, round_number: int = LATEST
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return those of the images that are in the round, and their quadrants without regard to verdicts.
 
@@ -256,11 +260,13 @@ class Pools:
         """
         found: list[tuple[NDArray[np.int64], NDArray[np.uint8]]] = []
         for _, columns in self.parts(round_number, sources=(UpdateSource.LABEL,)):
-            rows = np.flatnonzero(np.isin(columns.keys, keys))
-            found.append((columns.keys[rows], quadrants(columns.p_mass[rows], columns.has_mask[rows], p0=p0)))
-        return np.concatenate([here for here, _ in found]), np.concatenate([quadrant for _, quadrant in found])
+            here = columns.take(np.isin(columns.keys, keys))
+            found.append((here.keys, here.quadrants(p0=p0)))
+        return np.concatenate([keys_here for keys_here, _ in found]), np.concatenate(
+            [quadrant for _, quadrant in found]
+        )
 
-    def moves(self, *, p0: float, round_number: int = LATEST) -> Moves:
+    def moves(self, *, p0: P0, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before; none in the first round."""
         current = self.newest(round_number)
         after, _ = self.columns(current)
@@ -269,17 +275,17 @@ class Pools:
         return compare(before, after, p0=p0, judged=judged)
 
 
-def compare(before: Columns, after: Columns, *, p0: float, judged: NDArray[np.int64] = _NO_IMAGES) -> Moves:
+def compare(before: Columns, after: Columns, *, p0: P0, judged: NDArray[np.int64] = _NO_IMAGES) -> Moves:
     """Return the images in both rounds that stand elsewhere after than before, and why. Keys must be unique in each.
 
-    judged: images that a reader has judged; where the verdict changed the label, it is the reason
+    judged: images that a radiologist has judged; where the verdict changed the label, it is the reason
     """
     keys, rows_before, rows_after = np.intersect1d(before.keys, after.keys, assume_unique=True, return_indices=True)
-    was = quadrants(before.p_mass, before.has_mask, p0=p0)[rows_before]
-    now = quadrants(after.p_mass, after.has_mask, p0=p0)[rows_after]
+    before, after = before.take(rows_before), after.take(rows_after)
+    was, now = before.quadrants(p0=p0), after.quadrants(p0=p0)
     moved = was != now
-    label = _label(before.p_mass[rows_before], p0=p0) != _label(after.p_mass[rows_after], p0=p0)
-    mask = before.has_mask[rows_before] != after.has_mask[rows_after]
+    label = _label(before, p0=p0) != _label(after, p0=p0)
+    mask = before.has_mask != after.has_mask
     reason = np.where(
         label & np.isin(keys, judged), np.uint8(Reason.VERDICT), Reason.LABEL * label.view(np.uint8) + Reason.MAP * mask
     )
@@ -295,9 +301,9 @@ def _joined(parts: Sequence[Columns]) -> Columns:
     )
 
 
-def _label(p_mass: NDArray[np.float32], *, p0: float) -> NDArray[np.uint8]:
+def _label(columns: Columns, *, p0: P0) -> NDArray[np.uint8]:
     """Return the quadrants that there would be if every image had a mask: what depends on the label alone."""
-    return quadrants(p_mass, np.ones(len(p_mass), bool), p0=p0)
+    return replace(columns, has_mask=np.ones(len(columns), bool)).quadrants(p0=p0)
 
 
 def _places(keys: NDArray[np.int64], *, within: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from system.records import Quadrant
+from system.records import P0, Quadrant
 from system.settings import Settings
 
 _DECIMALS = 9  # 0.95 - 0.1 - 0.1 is 0.75, not 0.7499999999999999
@@ -28,19 +28,19 @@ class P0Schedule(Settings):
             )
         return self
 
-    def at(self, epoch: int) -> float:
+    def at(self, epoch: int) -> P0:
         """Return p0 of an epoch of a round, counted from 0."""
         if epoch < 0:
             raise ValueError(f"epochs count from 0, got {epoch}")
         fallen = self.start - self.step * (epoch // self.every_epochs)
         return max(round(fallen, _DECIMALS), self.minimum)
 
-    def values(self, num_epochs: int) -> list[float]:
+    def values(self, num_epochs: int) -> list[P0]:
         """Return the distinct p0 of a round's epochs, in the order they are reached: one pool each, from step 1 on."""
         return list(dict.fromkeys(self.at(epoch) for epoch in range(num_epochs)))
 
 
-def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: float) -> NDArray[np.uint8]:
+def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: P0) -> NDArray[np.uint8]:
     """Return the records.Quadrant of each image: label + is p_mass > p0, label − is p_mass < 1 − p0, both strictly.
 
     p_mass: [N] float, probability of a mass by the report, 0 to 1, NaN where there is no report

@@ -12,14 +12,13 @@ from system.errors import UserError
 from system.files.atomic import replacing
 from system.files.parquet import read_table
 from system.mining.pools import LATEST, POOLED, Columns, Pools
-from system.mining.rules import quadrants
-from system.records import Quadrant
+from system.records import P0, Quadrant
 from system.schemas import POOL
 
 _FROM_PREDICTIONS = ["image_key", "image_id", "map_png", "mask_png"]
 
 
-def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number: int = LATEST) -> Path:
+def write_pool(pools: Pools, folder: Path, *, run: Path, p0: P0, round_number: int = LATEST) -> Path:
     """Write the pool of a round at p0 into the folder and return its file.
 
     The same pool has the same name and is written once. The file has one record batch per predictions file, rows by
@@ -42,10 +41,10 @@ def write_pool(pools: Pools, folder: Path, *, run: Path, p0: float, round_number
     return path
 
 
-def _members(pools: Pools, *, p0: float, round_number: int) -> Iterator[tuple[int, tuple[Columns, NDArray[np.uint8]]]]:
+def _members(pools: Pools, *, p0: P0, round_number: int) -> Iterator[tuple[int, tuple[Columns, NDArray[np.uint8]]]]:
     """Give each shard's members of the pool by rising key, and their quadrants; shards without any are left out."""
     for shard, columns in pools.parts(round_number):
-        quadrant = quadrants(columns.p_mass, columns.has_mask, p0=p0)
+        quadrant = columns.quadrants(p0=p0)
         used = np.flatnonzero(np.isin(quadrant, POOLED))
         used = used[np.argsort(columns.keys[used])]
         if used.size:

@@ -7,6 +7,7 @@ import pyarrow as pa
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from system.files.json_out import Measured
+from system.records import p0_text
 
 NUM_BINS = 10  # of the reliability curve
 P0_STEPS = (0.75, 0.85, 0.95)  # the schedule of Tang et al. 2021, section 4.2
@@ -91,8 +92,8 @@ def measure(truth: np.ndarray, p_mass: np.ndarray) -> LabelMeasures:
         brier=float(np.mean((p_mass - truth) ** 2)),
         ece=calibration_error(truth, p_mass),
         reliability=reliability(truth, p_mass),
-        coverage={f"{p0:.2f}": float(_decided(p_mass, p0=p0).mean()) for p0 in P0_STEPS},
-        coverage_mass={f"{p0:.2f}": float((p_mass > p0).mean()) for p0 in P0_STEPS},
+        coverage={p0_text(p0): float(_decided(p_mass, p0=p0).mean()) for p0 in P0_STEPS},
+        coverage_mass={p0_text(p0): float((p_mass > p0).mean()) for p0 in P0_STEPS},
         precision=_precision(truth, p_mass),
     )
 
@@ -127,4 +128,4 @@ def _decided(p_mass: np.ndarray, *, p0: float) -> np.ndarray:
 def _precision(truth: np.ndarray, p_mass: np.ndarray) -> dict[str, float]:
     decided = {p0: _decided(p_mass, p0=p0) for p0 in P0_STEPS}
     right = (p_mass > 0.5) == truth.astype(bool)
-    return {f"{p0:.2f}": float(right[members].mean()) for p0, members in decided.items() if members.any()}
+    return {p0_text(p0): float(right[members].mean()) for p0, members in decided.items() if members.any()}

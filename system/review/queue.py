@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from system.mining import RANDOM as DRAWN_AT_RANDOM
+from system.records import P0
 from system.settings import Settings
 
 
@@ -35,7 +36,7 @@ def acquire(
     score: NDArray[np.float32],
     entropy: NDArray[np.float32],
     *,
-    p0: float,
+    p0: P0,
     config: QueueConfig,
 ) -> tuple[NDArray[np.int64], list[Why]]:
     """Return the places of the chosen images, highest priority first and the random ones last, and why each was chosen.

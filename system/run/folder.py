@@ -151,7 +151,7 @@ class RunFolder:
         return self.path / "page" / "index.html"
 
     def tensorboard(self, training: str) -> Path:
-        """Return the folder of a training's TensorBoard events. training: the name of its stage"""
+        """Return the folder of the TensorBoard events of the training whose stage has this name."""
         return self.path / "tensorboard" / training
 
     def picture_of(self, image_id: str) -> Path:

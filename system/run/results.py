@@ -11,6 +11,7 @@ from system.metrics import FrocConfig
 from system.metrics.classification import ImageMeasures
 from system.metrics.summary import CurvePoints, FrocSummary
 from system.mining import PoolPurity, QuadrantCounts
+from system.records import P0, p0_text
 from system.reports.measures import SideMeasures
 from system.training.epoch_row import EpochRow
 
@@ -69,7 +70,7 @@ class Pool:
     """The weak images that train a round's model from one of its p0 on."""
 
     step: int  # of the round, from 1: which of its distinct p0
-    p0: float  # how sure a report must be, 0.5 to 1
+    p0: P0  # how sure a report must be, 0.5 to 1
     file: str  # Arrow file of schemas.POOL, in the stage
     counts: QuadrantCounts
     moved: dict[str, int]  # images that left their quadrant since the round before, by way, e.g. "FN>TP"
@@ -89,14 +90,14 @@ class PoolsResult:
     pools: tuple[Pool, ...]  # by step
     outlined: str  # Parquet file of schemas.OUTLINED, in the stage
 
-    def pool_of(self, p0: float) -> Pool:
+    def pool_of(self, p0: P0) -> Pool:
         """Return the pool of one p0. Raises UserError for one that was not frozen."""
         for pool in self.pools:
             if pool.p0 == p0:
                 return pool
-        frozen = ", ".join(f"{pool.p0:.4g}" for pool in self.pools)
+        frozen = ", ".join(p0_text(pool.p0) for pool in self.pools)
         raise UserError(
-            f"round {self.round} froze no pool at p0 {p0:.4g}, only at {frozen}: take the run's own rounds.p0"
+            f"round {self.round} froze no pool at p0 {p0_text(p0)}, only at {frozen}: take the run's own rounds.p0"
         )
 
 

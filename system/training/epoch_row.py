@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from system.records import P0, p0_text
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -23,7 +25,7 @@ class EpochRow(EpochResult):
 
     epoch: int  # from 1
     num_epochs: int
-    p0: float  # a report counts above p0 and below 1 - p0; 0.5 to 1, 0 = trained without weak images
+    p0: P0  # a report counts above p0 and below 1 - p0; 0.5 to 1, 0 = trained without weak images
     samples: dict[str, int]  # role (samples.SampleRole) -> how many are in the index
     workers: int
     resumed_at_step: int  # of the epoch; 0 = it was not resumed in mid-epoch
@@ -32,7 +34,7 @@ class EpochRow(EpochResult):
         """Return the row as a line for people. name: of the training."""
         losses = "  ".join(f"{term} {value:.4f}" for term, value in self.losses.items())
         pools = "  ".join(f"{role} {count}" for role, count in self.samples.items() if count)
-        p0 = f"  p0 {self.p0:.2f}" if self.p0 else ""
+        p0 = f"  p0 {p0_text(self.p0)}" if self.p0 else ""
         speed = f"{self.images_per_s:.0f} images/s (wait {self.wait_share:.0%})"
         if self.gpu_memory_bytes:
             speed += f"  {self.gpu_memory_bytes / 2**30:.1f} GiB"

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from system.losses import LossConfig
 from system.nets import NetConfig
+from system.records import P0
 from system.settings import Settings
 from system.training.config import TrainConfig
 
@@ -12,7 +13,7 @@ class EpochPool(Settings):
     """The pool that an epoch trains on."""
 
     file: str  # Arrow file of schemas.POOL
-    p0: float  # a report counts above p0 and below 1 - p0; 0.5 to 1, for log lines
+    p0: P0  # a report counts above p0 and below 1 - p0; 0.5 to 1, for log lines
 
 
 class TrainJob(Settings):

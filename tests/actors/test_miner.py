@@ -31,61 +31,66 @@ def shard(run: Path, number: int, *, round_number: int = 1, num_rows: int = 20) 
         {"image_key": int(key), "image_id": f"id{key}", "map_png": png, "mask_png": png}
         for key, png in zip(keys, pngs, strict=True)
     ]
-    source = f"round_{round_number:02d}/part_{number}.parquet"
-    (run / source).parent.mkdir(parents=True, exist_ok=True)
+    predictions_file = f"round_{round_number:02d}/part_{number}.parquet"
+    (run / predictions_file).parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
         pa.Table.from_pylist([dict.fromkeys(PREDICTIONS.names) | fact for fact in facts], schema=PREDICTIONS),
-        run / source,
+        run / predictions_file,
     )
-    y, score = rng.random(num_rows).astype(np.float32), rng.random(num_rows).astype(np.float32)
-    return Shard(round_number, number, 1, source, Columns(keys, y, score, has_mask))
+    p_mass, score = rng.random(num_rows).astype(np.float32), rng.random(num_rows).astype(np.float32)
+    return Shard(round_number, number, 1, predictions_file, Columns(keys, p_mass, score, has_mask))
 
 
-class Driven:
-    """A miner and the driver that has just claimed it."""
+def send(miner: Miner, message: Shard | LabelUpdate, *, driver: int) -> bool:
+    """Send a message of either type to the miner."""
+    if isinstance(message, Shard):
+        return miner.offer(message, driver=driver)
+    return miner.update_labels(message, driver=driver)
+
+
+class ClaimedMiner:
+    """A miner, and a driver that has just claimed it."""
 
     def __init__(self, folder: Path) -> None:
         self.miner = Miner(str(folder))
         self.driver = self.miner.claim()
 
-    def tell(self, message: Shard | LabelUpdate) -> bool:
-        """Tell the miner a message of either kind."""
-        speak = self.miner.offer if isinstance(message, Shard) else self.miner.update_labels
-        return speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+    def send(self, message: Shard | LabelUpdate) -> bool:
+        return send(self.miner, message, driver=self.driver)
 
 
-def test_it_answers_for_what_it_was_offered(tmp_path: Path) -> None:
-    driven = Driven(tmp_path / "miner")
-    assert [driven.tell(shard(tmp_path, number)) for number in (0, 1, 0)] == [True, True, False]
-    miner = driven.miner
+def test_its_pools_are_of_the_shards_that_it_was_offered(tmp_path: Path) -> None:
+    claimed = ClaimedMiner(tmp_path / "miner")
+    assert [claimed.send(shard(tmp_path, number)) for number in (0, 1, 0)] == [True, True, False]
+    miner = claimed.miner
     counts = miner.counts(0.75)
-    assert sum(counts.values()) == 40
-    assert read_pool(Path(miner.pool(0.75))).num_rows == counts["TP"] + counts["FP"] + counts["FN"]
+    assert counts.num_images == 40
+    assert read_pool(Path(miner.pool(0.75))).num_rows == counts.tp + counts.fp + counts.fn
 
 
 def test_a_restarted_miner_answers_as_the_lost_one(tmp_path: Path) -> None:
-    driven = Driven(tmp_path / "miner")
+    claimed = ClaimedMiner(tmp_path / "miner")
     for round_number in (1, 2):
         for number in range(3):
-            driven.tell(shard(tmp_path, number, round_number=round_number))
-    first, second = driven.miner, Miner(str(tmp_path / "miner"))
+            claimed.send(shard(tmp_path, number, round_number=round_number))
+    first, second = claimed.miner, Miner(str(tmp_path / "miner"))
     assert second.counts(0.85) == first.counts(0.85)
     assert second.pool(0.85) == first.pool(0.85)
     assert second.moved(0.75).counts() == first.moved(0.75).counts() != {}
-    assert not second.offer(shard(tmp_path, 2, round_number=2), driver=driven.driver)
+    assert not second.offer(shard(tmp_path, 2, round_number=2), driver=claimed.driver)
 
 
 def test_a_shard_refused_leaves_no_trace_in_the_journal(tmp_path: Path) -> None:
-    driven = Driven(tmp_path / "miner")
+    claimed = ClaimedMiner(tmp_path / "miner")
     good = shard(tmp_path, 0)
-    driven.tell(good)
+    claimed.send(good)
     with pytest.raises(ValueError, match="other content"):
-        driven.tell(Shard(1, 0, 1, "elsewhere.parquet", good.columns))
-    assert Miner(str(tmp_path / "miner")).counts(0.75) == driven.miner.counts(0.75)
+        claimed.send(Shard(1, 0, 1, "elsewhere.parquet", good.columns))
+    assert Miner(str(tmp_path / "miner")).counts(0.75) == claimed.miner.counts(0.75)
 
 
 def test_a_run_may_be_moved_with_its_miner(tmp_path: Path) -> None:
-    Driven(tmp_path / "old" / "miner").tell(shard(tmp_path / "old", 0))
+    ClaimedMiner(tmp_path / "old" / "miner").send(shard(tmp_path / "old", 0))
     (tmp_path / "old").rename(tmp_path / "new")
     assert read_pool(Path(Miner(str(tmp_path / "new" / "miner")).pool(0.75))).num_rows > 0
 
@@ -94,10 +99,10 @@ def test_a_miner_in_a_bucket_answers_as_one_in_a_folder_and_is_fenced_alike(buck
     place = f"{bucket}/run/miner"
     first = Miner(place, run=str(tmp_path))
     driver = first.claim()
-    in_folder = Driven(tmp_path / "miner")
+    in_folder = ClaimedMiner(tmp_path / "miner")
     for number in range(3):
         first.offer(shard(tmp_path, number), driver=driver)
-        in_folder.tell(shard(tmp_path, number))
+        in_folder.send(shard(tmp_path, number))
     restarted = Miner(place, run=str(tmp_path))
     uri, _, name = restarted.pool(0.75).rpartition("/")
     written = Path(in_folder.miner.pool(0.75))
@@ -108,99 +113,101 @@ def test_a_miner_in_a_bucket_answers_as_one_in_a_folder_and_is_fenced_alike(buck
         first.offer(shard(tmp_path, 3), driver=driver)
 
 
-def words(
-    *keys: int, y: float, kind: UpdateSource = UpdateSource.VERDICT, round_number: int = 1, order: int = 1
+def update(
+    *keys: int, p_mass: float, source: UpdateSource = UpdateSource.VERDICT, round_number: int = 1, order: int = 1
 ) -> LabelUpdate:
     columns = (
         np.array(keys, np.int64),
-        np.full(len(keys), y, np.float32),
+        np.full(len(keys), p_mass, np.float32),
         np.full(len(keys), order, np.int64),
         np.zeros(len(keys), bool),
     )
-    return LabelUpdate(kind, round_number, *columns)
+    return LabelUpdate(source, round_number, *columns)
 
 
-def test_later_words_show_in_the_next_snapshot_only_and_survive_the_miner(tmp_path: Path) -> None:
-    driven = Driven(tmp_path / "miner")
-    miner = driven.miner
-    driven.tell(shard(tmp_path, 0))
+def test_label_updates_affect_the_next_snapshot_only_and_survive_the_miner(tmp_path: Path) -> None:
+    claimed = ClaimedMiner(tmp_path / "miner")
+    miner = claimed.miner
+    claimed.send(shard(tmp_path, 0))
     before = Path(miner.pool(0.75))
-    taught, content = read_pool(before).column("image_key").to_pylist(), before.read_bytes()
-    gone = words(*taught[:2], y=float("nan"), kind=UpdateSource.LABEL)
-    assert driven.tell(gone)
-    assert not driven.tell(gone)
-    assert read_pool(Path(miner.pool(0.75))).column("image_key").to_pylist() == taught[2:]
+    pooled, content = read_pool(before).column("image_key").to_pylist(), before.read_bytes()
+    gone = update(*pooled[:2], p_mass=float("nan"), source=UpdateSource.LABEL)
+    assert claimed.send(gone)
+    assert not claimed.send(gone)
+    assert read_pool(Path(miner.pool(0.75))).column("image_key").to_pylist() == pooled[2:]
     assert before.read_bytes() == content
-    assert read_pool(Path(Miner(str(tmp_path / "miner")).pool(0.75))).column("image_key").to_pylist() == taught[2:]
+    assert read_pool(Path(Miner(str(tmp_path / "miner")).pool(0.75))).column("image_key").to_pylist() == pooled[2:]
 
 
 def test_a_miner_that_was_replaced_takes_nothing_more(tmp_path: Path) -> None:
-    old = Driven(tmp_path / "miner")
-    old.tell(shard(tmp_path, 0))
-    Driven(tmp_path / "miner").tell(shard(tmp_path, 1))
-    for message in (words(1, y=0.0), shard(tmp_path, 2)):
+    old = ClaimedMiner(tmp_path / "miner")
+    old.send(shard(tmp_path, 0))
+    ClaimedMiner(tmp_path / "miner").send(shard(tmp_path, 1))
+    for message in (update(1, p_mass=0.0), shard(tmp_path, 2)):
         with pytest.raises(Superseded, match="written by another miner"):
-            old.tell(message)
-    assert sum(Miner(str(tmp_path / "miner")).counts(0.75).values()) == 40
+            old.send(message)
+    assert Miner(str(tmp_path / "miner")).counts(0.75).num_images == 40
 
 
 def test_a_driver_that_was_replaced_is_refused_also_by_a_restarted_miner(tmp_path: Path) -> None:
-    first = Driven(tmp_path / "miner")
-    first.tell(shard(tmp_path, 0))
+    first = ClaimedMiner(tmp_path / "miner")
+    first.send(shard(tmp_path, 0))
     second = first.miner.claim()
     for miner in (first.miner, Miner(str(tmp_path / "miner"))):
-        for message in (shard(tmp_path, 0), shard(tmp_path, 2), words(1, y=0.0)):  # also what would change nothing
-            speak = miner.offer if isinstance(message, Shard) else miner.update_labels
+        for message in (
+            shard(tmp_path, 0),
+            shard(tmp_path, 2),
+            update(1, p_mass=0.0),
+        ):  # also what would change nothing
             with pytest.raises(Superseded, match="driver 1 of this run was replaced by driver 2"):
-                speak(message, driver=first.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+                send(miner, message, driver=first.driver)
     assert Miner(str(tmp_path / "miner")).offer(shard(tmp_path, 1), driver=second)
-    assert sum(Miner(str(tmp_path / "miner")).counts(0.75).values()) == 40
+    assert Miner(str(tmp_path / "miner")).counts(0.75).num_images == 40
 
 
 def _shard(number: int, round_number: int, attempt: int) -> Shard:
     keys = np.arange(3, dtype=np.int64) + 3 * number
-    y = np.array([0.99, 0.8, 0.01], np.float32)[(keys + round_number) % 3]
+    p_mass = np.array([0.99, 0.8, 0.01], np.float32)[(keys + round_number) % 3]
     return Shard(
         round_number,
         number,
         attempt,
         f"{round_number}/{attempt}/{number}",
-        Columns(keys, y, y, (keys + attempt) % 2 == 0),
+        Columns(keys, p_mass, p_mass, (keys + attempt) % 2 == 0),
     )
 
 
 MESSAGES: list[Shard | LabelUpdate] = [
     *[_shard(number, round_number, attempt) for number in (0, 1) for round_number in (1, 2, 3) for attempt in (1, 2)],
     *[
-        words(0, 4, y=y, kind=kind, round_number=number, order=order)
-        for kind in UpdateSource
+        update(0, 4, p_mass=p_mass, source=source, round_number=number, order=order)
+        for source in UpdateSource
         for number in (1, 3)
-        for order, y in ((1, 0.99), (2, 0.01))
+        for order, p_mass in ((1, 0.99), (2, 0.01))
     ],
-    words(1, 2, y=float("nan"), kind=UpdateSource.LABEL, round_number=2),
-    words(5, y=float("nan"), order=9),
+    update(1, 2, p_mass=float("nan"), source=UpdateSource.LABEL, round_number=2),
+    update(5, p_mass=float("nan"), order=9),
 ]
 
 
 class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
-    """Whatever is told in whatever order, how often the miner dies in between: it answers as after one clean pass of the same messages."""
+    """In any order and with any deaths in between, it answers as after one clean pass of the same messages."""
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.miner = Driven(self.folder / "miner").miner
+        self.miner = ClaimedMiner(self.folder / "miner").miner
         self.driver = 1
-        self.told: set[int] = set()
+        self.sent: set[int] = set()
 
     @rule(number=st.integers(0, len(MESSAGES) - 1))
-    def tell(self, number: int) -> None:
+    def send_one(self, number: int) -> None:
         message = MESSAGES[number]
-        speak = self.miner.offer if isinstance(message, Shard) else self.miner.update_labels
-        speak(message, driver=self.driver)  # pyright: ignore[reportArgumentType] - chosen by its type
+        send(self.miner, message, driver=self.driver)
         if self.driver > 1:
             with pytest.raises(Superseded):
-                speak(message, driver=self.driver - 1)  # pyright: ignore[reportArgumentType] - chosen by its type
-        self.told.add(number)
+                send(self.miner, message, driver=self.driver - 1)
+        self.sent.add(number)
 
     @rule()
     def change_drivers(self) -> None:
@@ -215,15 +222,15 @@ class AnyOrderRepeatsAndDeaths(RuleBasedStateMachine):
     def die_after_writing_before_answering(self, number: int) -> None:
         message = MESSAGES[number]
         pools = self.miner._pools
-        if pools.wants(message) if isinstance(message, Shard) else pools.wants_update(message):
+        if pools.would_change(message) if isinstance(message, Shard) else pools.would_change_labels(message):
             self.miner._journal.append(message)
-            self.told.add(number)
+            self.sent.add(number)
         self.die()
 
     @invariant()
     def it_answers_as_after_one_clean_pass(self) -> None:
         clean = Pools()
-        for number in sorted(self.told):
+        for number in sorted(self.sent):
             message = MESSAGES[number]
             clean.accept(message) if isinstance(message, Shard) else clean.update_labels(message)
         for round_number in clean.rounds():
@@ -259,7 +266,8 @@ from system.mining import read_pool
 run = Path(sys.argv[1])
 fast = {f"health_check_{name}": value for name, value in
         {"period_ms": 200, "timeout_ms": 1000, "failure_threshold": 3, "initial_delay_ms": 0}.items()}
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, "_system_config": fast})
+head = {"num_cpus": 0, "include_dashboard": False, "_system_config": fast}
+cluster = Cluster(initialize_head=True, head_node_args=head)
 ray.init(cluster.address, log_to_driver=False)
 node = cluster.add_node(num_cpus=1)
 shards = [shard(run, number) for number in range(40)]
@@ -268,7 +276,7 @@ read, over = [], threading.Event()
 with miner_of(run) as (miner, driver):
     def train():
         while not over.is_set():
-            if sum(ray.get(miner.counts.remote(0.75)).values()):
+            if ray.get(miner.counts.remote(0.75)).num_images:
                 read.append(read_pool(Path(ray.get(miner.pool.remote(0.75)))).num_rows)
     reader = threading.Thread(target=train)
     ray.get(miner.offer.remote(shards[0], driver=driver))
@@ -323,9 +331,10 @@ run, place = Path(sys.argv[1]), sys.argv[3]
 ray.init(address="local", num_cpus=2, include_dashboard=False, object_store_memory=100 * 1024**2, log_to_driver=False)
 with mine.miner_of(run, place=place) as (miner, driver):
     ray.get([miner.offer.remote(shard(run, number), driver=driver) for number in range(3)])
-    pool = read_pool(mine._snapshot(miner, run, p0=0.75, round_number=1))
+    mine._take_over(ray.get(miner.pool.remote(0.75, round_number=1)), run / "pool_step_1.arrow")
+    pool = read_pool(run / "pool_step_1.arrow")
     counts = ray.get(miner.counts.remote(0.75))
-assert len(pool) == counts["TP"] + counts["FP"] + counts["FN"] > 0, (len(pool), counts)
+assert len(pool) == counts.num_pooled > 0, (len(pool), counts)
 assert not (run / "miner").exists()
 print("from the bucket")
 """

@@ -16,7 +16,7 @@ Killing = Callable[..., AbstractContextManager[None]]
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A whole run of two rounds and a control on a tiny synthetic archive; tests share it, so none may write into it."""
+    """A whole run of two rounds and a control on a tiny synthetic archive; tests share it and never write into it."""
 
     folder: RunFolder
     archive_uri: str

@@ -54,7 +54,7 @@ def test_a_section_left_empty_in_the_file_can_be_set_from_the_command_line() -> 
     assert resolve(BASE, text="stage1:\n", settings=["stage1.batch_size=6"]).stage1.batch_size == 6
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     text = "stage1:\n  batch_sise: 12\n  learning_rate: -1\nrounds:\n  p0:\n    start: 1.2\n"
     found = mistakes(text=text, settings=("loss.gama=2", "strong_share=2", "stage1.num_epochs"))
     assert len(found) == 6
@@ -69,9 +69,9 @@ def test_all_mistakes_are_told_at_once() -> None:
         ]
 
 
-def test_a_key_like_no_other_is_answered_with_those_there_are() -> None:
+def test_a_key_like_no_other_is_refused_with_the_known_ones() -> None:
     assert mistakes(settings=("rounds.p0.qqq=1",)) == [
-        "rounds.p0.qqq: no such setting; known here: start, step, every_epochs, floor"
+        "rounds.p0.qqq: no such setting; known here: start, step, every_epochs, minimum"
     ]
 
 
@@ -79,7 +79,7 @@ def test_the_nearest_key_is_looked_for_at_the_top_as_well() -> None:
     assert mistakes(settings=("stage=1",)) == ["stage: no such setting; did you mean stage1?"]
 
 
-def test_a_value_of_the_wrong_kind_is_told_with_what_was_found() -> None:
+def test_a_value_of_the_wrong_type_is_reported_with_what_was_found() -> None:
     (found,) = mistakes(settings=("stage1.batch_size=many",))
     assert found.startswith("stage1.batch_size: ")
     assert found.endswith("found 'many'")
@@ -125,7 +125,8 @@ def test_broken_yaml_is_refused_with_its_place() -> None:
 def test_the_text_of_a_preset_gives_it_back_whatever_it_is_laid_over(name: str) -> None:
     preset = PRESETS[name]()
     assert resolve(preset, text=as_yaml(preset)) == preset
-    assert resolve(BASE, text=as_yaml(preset)) == preset
+    assert resolve(type(preset)(), text=as_yaml(preset)) == preset
+    assert resolve(BASE, text=as_yaml(preset.of_run())) == preset.of_run()
 
 
 def test_the_text_holds_every_setting_in_plain_words() -> None:

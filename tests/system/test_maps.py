@@ -2,8 +2,6 @@
 
 from typing import Literal
 
-from typing import Literal
-
 import numpy as np
 import pytest
 import torch
@@ -140,32 +138,3 @@ def test_components_and_peaks_are_the_candidates_of_the_inference() -> None:
     assert sorted(zip(peaks(smooth, found).tolist(), found.area_px.tolist(), strict=True)) == sorted(
         (candidate.score, candidate.area_px) for candidate in expected
     )
-
-
-def test_full_scale_stands_for_certainty() -> None:
-    assert decode_png(encode_map(np.array([[0.0, 0.5, 1.0]], np.float32), bits=8)).tolist() == [[0, 128, 255]]
-    assert decode_png(encode_map(np.array([[1.0]], np.float32), bits=16)).tolist() == [[65535]]
-
-
-@pytest.mark.parametrize("bits", [8, 16])
-def test_a_map_comes_back_to_half_a_step(bits: Literal[8, 16]) -> None:
-    probability = np.random.default_rng(0).random((7, 5), dtype=np.float32)
-    np.testing.assert_allclose(decode_map(encode_map(probability, bits=bits)), probability, atol=0.51 / (2**bits - 1))
-
-
-def test_a_mask_comes_back_as_nought_and_one() -> None:
-    mask = np.eye(3, dtype=bool)
-    assert decode_map(encode_mask(mask)).tolist() == mask.astype(float).tolist()
-
-
-def test_a_cell_is_set_when_half_of_it_is_covered() -> None:
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[:4, :2] = True  # half of the first cell
-    mask[4:, 4:5] = True  # a quarter of the last
-    assert reduce_mask(mask).tolist() == [[True, False], [False, False]]
-
-
-def test_a_mask_smaller_than_half_a_cell_does_not_vanish() -> None:
-    mask = np.zeros((8, 8), dtype=bool)
-    mask[5, 5] = True
-    assert reduce_mask(mask).tolist() == [[False, False], [False, True]]

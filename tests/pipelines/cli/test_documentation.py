@@ -4,10 +4,11 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from pipelines.cli.main import app
 from system.archive import Archive
@@ -50,15 +51,31 @@ def test_a_command_of_the_documentation_exists_with_its_options(words: list[str]
 
 
 def parse(words: list[str]) -> None:
-    """Parse a call of the command line without doing it; click raises for an unknown command or option."""
-    command: click.Command = typer.main.get_command(app)
-    context = click.Context(command)
-    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+    """Parse a call of the command line without doing it; raises for an unknown command, option or argument."""
+    command = typer.main.get_command(app)
+    context = command.make_context("mammoloop", [], resilient_parsing=True)
+    while isinstance(command, TyperGroup) and words and not words[0].startswith("-"):
         found = command.get_command(context, words[0])
         assert found is not None, f"there is no command {words[0]}"
         command, words = found, words[1:]
-        context = click.Context(command, parent=context)
-    command.make_parser(context).parse_args(args=list(words))
+        context = command.make_context(command.name, [], parent=context, resilient_parsing=True)
+    context.resilient_parsing = False  # from here on a mistake is an error
+    _, rest, _ = command.make_parser(context).parse_args(args=list(words))
+    assert not rest, f"{rest} are no arguments"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("trane --out run", "there is no command trane"),
+        ("quarantine lst", "there is no command lst"),
+        ("selftrain --archives a", "No such option"),
+        ("selftrain here", "are no arguments"),
+    ],
+)
+def test_a_call_that_does_not_exist_is_told_from_one_that_does(call: str, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        parse(call.split())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -92,7 +109,7 @@ def test_the_layout_of_the_documentation_reads_its_set(tmp_path: Path) -> None:
 
     page = (ROOT / "docs" / "adding-a-layout.md").read_text(encoding="utf8")
     (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    module: dict[str, type] = {"__name__": "example"}
+    module: dict[str, Any] = {"__name__": "example"}
     exec(compile(block, "example.py", "exec", dont_inherit=True), module)  # noqa: S102 - the page's own code
     layout = module["ExampleSet"]()
     pixels = np.random.default_rng(0).integers(100, 60000, (40, 30)).astype(np.uint16)

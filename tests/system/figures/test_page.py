@@ -1,4 +1,4 @@
-"""The run's page carries everything itself and says in words what it shows."""
+"""The run's page carries everything itself and describes its pictures in words."""
 
 import re
 from html.parser import HTMLParser
@@ -46,7 +46,7 @@ def test_every_picture_has_words_of_its_own(page: str) -> None:
     assert len(set(words)) == len(words)
 
 
-def test_the_froc_figure_is_told_in_words(page: str) -> None:
+def test_the_froc_figure_is_described_in_words(page: str) -> None:
     assert "supervised: mean 0.375; round 1: mean 0.500" in page
     assert "supervised at 0.80; round 1 at 1.20" in page
 
@@ -92,7 +92,7 @@ def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[Headlin
         "Report labels",
         "Pictures",
         "Calibration",
-        "What the last round was taught",
+        "What the last round learned from",
         "Slowest stages",
     ):
         assert heading not in text

@@ -1,4 +1,4 @@
-"""The run's page as a browser takes it: nothing on its console, nothing asked of another host."""
+"""The run's page as a browser takes it: nothing on its console, no request to another host."""
 
 import json
 import re
@@ -35,7 +35,7 @@ class Visit:
     """What a browser did with a page."""
 
     console: list[str]
-    asked: list[str]  # addresses that the page itself asked for, but for its own
+    requested: list[str]  # addresses that the page itself requested, without its own
     picture: Path
 
 
@@ -51,11 +51,13 @@ def visit(page: Path, folder: Path) -> Visit:
     command = [str(CHROMIUM), *QUIET, *options, "--enable-logging=stderr", page.resolve().as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     return Visit(
-        CONSOLE.findall(done.stderr), sorted(_asked(json.loads(log.read_text())) - {page.resolve().as_uri()}), picture
+        CONSOLE.findall(done.stderr),
+        sorted(_requested(json.loads(log.read_text())) - {page.resolve().as_uri()}),
+        picture,
     )
 
 
-def _asked(log: dict) -> set[str]:
+def _requested(log: dict[str, list[dict[str, dict[str, str]]]]) -> set[str]:
     """Return the addresses whose requests began in a document; the browser's own have no origin."""
     facts = [event.get("params", {}) for event in log["events"]]
     return {
@@ -63,9 +65,9 @@ def _asked(log: dict) -> set[str]:
     }
 
 
-def test_the_page_is_silent_and_asks_nobody(report: PageData, tmp_path: Path) -> None:
+def test_the_page_writes_nothing_to_the_console_and_requests_nothing(report: PageData, tmp_path: Path) -> None:
     found = visit(write_page(report, tmp_path / "index.html"), tmp_path)
-    assert (found.console, found.asked) == ([], [])
+    assert (found.console, found.requested) == ([], [])
     pixels = np.asarray(Image.open(found.picture).convert("L"))
     assert pixels.shape[1] == 1100
     assert (pixels < 128).mean() > 0.01, "the page is blank"
@@ -79,14 +81,16 @@ def test_the_page_is_silent_and_asks_nobody(report: PageData, tmp_path: Path) ->
         "<script>nonsense(</script>",
     ],
 )
-def test_a_page_that_is_not_silent_or_asks_somebody_is_noticed(report: PageData, tmp_path: Path, trouble: str) -> None:
+def test_a_page_that_writes_to_the_console_or_requests_something_is_noticed(
+    report: PageData, tmp_path: Path, trouble: str
+) -> None:
     page = write_page(report, tmp_path / "index.html")
     text = re.sub(
         r"<meta http-equiv=.*?>", "", page.read_text(encoding="utf8")
     )  # the policy would keep both from happening
     page.write_text(text.replace("</main>", f"{trouble}</main>"), encoding="utf8")
     found = visit(page, tmp_path)
-    assert found.console or found.asked
+    assert found.console or found.requested
 
 
 def test_the_pages_own_policy_keeps_requests_in(report: PageData, tmp_path: Path) -> None:
@@ -96,5 +100,5 @@ def test_the_pages_own_policy_keeps_requests_in(report: PageData, tmp_path: Path
         encoding="utf8",
     )
     found = visit(page, tmp_path)
-    assert found.asked == []
+    assert found.requested == []
     assert any("Content Security Policy" in line for line in found.console)

@@ -1,17 +1,75 @@
 """Whole files or none, whatever fails, and however many write."""
 
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from system.files.atomic import create, write_text
+from system.files import atomic
+from system.files.atomic import PARTIAL, create, replacing, write_bytes, write_text
 
 
-def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "manifest.json"
-    write_text(path, "old")
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a file that holds "old"."""
+    found = tmp_path / "manifest.json"
+    write_text(found, "old")
+    return found
 
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Return the paths that are synced to disk, in order."""
+    found: list[Path] = []
+    monkeypatch.setattr(atomic, "_sync", found.append)
+    return found
+
+
+def test_a_block_that_ends_puts_the_whole_file_in_its_place(path: Path) -> None:
+    with replacing(path) as partial:
+        partial.write_text("new")
+        assert path.read_text() == "old"
+        assert partial.parent == path.parent
+        assert partial.name.endswith(PARTIAL)
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [ValueError("a bad row"), KeyboardInterrupt()])
+def test_a_block_that_raises_leaves_the_old_file_and_nothing_else(path: Path, error: BaseException) -> None:
+    def fail() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_block_that_writes_nothing_leaves_the_old_file(path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_rename_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: Path, _target: Path) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail)
+        with pytest.raises(OSError, match="no space left"):
+            write_bytes(path, b"new")
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_file: int) -> None:
         raise OSError("input/output error")
 
@@ -22,13 +80,76 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path: Path, monkeyp
     assert path.read_text() == "old"
     write_text(path, "new")
     assert path.read_text() == "new"
-    assert [child.name for child in tmp_path.iterdir()] == ["manifest.json"]
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_of_two_that_create_a_file_the_first_is_kept_and_the_second_told(tmp_path: Path) -> None:
+def test_the_file_is_synced_before_its_rename_and_the_folder_after(path: Path, synced: list[Path]) -> None:
+    with replacing(path) as partial:
+        partial.write_text("new")
+    assert synced == [partial, path.parent]
+
+
+def test_text_is_written_as_utf_8(path: Path) -> None:
+    write_text(path, "左乳 é")
+    assert path.read_bytes() == "左乳 é".encode()
+
+
+def test_of_two_that_create_a_file_the_first_is_kept_and_the_second_gets_false(tmp_path: Path) -> None:
     path = tmp_path / "lease.json"
     assert create(path, b"first", mode=0o600)
     assert not create(path, b"second")
     assert path.read_bytes() == b"first"
-    assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mode", "bits"), [({}, 0o644), ({"mode": 0o600}, 0o600), ({"mode": 0o640}, 0o640)])
+def test_a_created_file_has_its_permission_bits(tmp_path: Path, mode: dict[str, int], bits: int) -> None:
+    umask = os.umask(0o022)
+    try:
+        assert create(tmp_path / "key", b"secret", **mode)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == bits
+
+
+def test_of_writers_at_once_one_is_first_and_its_whole_file_stays(tmp_path: Path) -> None:
+    path, won = tmp_path / "entry", list[int]()
+    together = threading.Barrier(8)
+
+    def write(writer: int) -> None:
+        together.wait()
+        if create(path, b"%d" % writer * 10_000):
+            won.append(writer)
+
+    writers = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    (winner,) = won
+    assert path.read_bytes() == b"%d" % winner * 10_000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_created_file_is_synced_before_it_gets_its_name_and_the_folder_after(
+    tmp_path: Path, synced: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link: Callable[[Path, Path], None] = os.link
+
+    def link_synced(source: Path, target: Path) -> None:
+        assert synced == [source]
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", link_synced)
+    assert create(tmp_path / "entry", b"data")
+    assert synced[1:] == [tmp_path]
+
+
+def test_a_create_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_source: Path, _target: Path) -> None:
+        raise OSError("operation not permitted")
+
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(OSError, match="not permitted"):
+        create(tmp_path / "entry", b"data")
+    assert list(tmp_path.iterdir()) == []

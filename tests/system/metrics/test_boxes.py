@@ -1,12 +1,16 @@
 """FROC of boxes: cases worked by hand, a slow count as a peer, and MONAI's published numbers."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from system.errors import UserError
 from system.metrics import FrocConfig, Outcome, match
 from system.metrics.boxes import BoxRules, BoxSet, evaluate_boxes, overlapping
 from system.metrics.boxes_in import read_boxes
@@ -15,10 +19,14 @@ CONFIG = FrocConfig(fppi=(0.5, 1.0), bootstrap=50)
 LESION = (0, 0, 10, 10)
 
 
-def boxes(*images: tuple[list, list], patients: tuple[str, ...] = (), breasts: tuple[str, ...] = ()) -> BoxSet:
+Corners = tuple[float, float, float, float]
+Image = tuple[Sequence[Corners], Sequence[tuple[float, Corners]]]
+
+
+def boxes(*images: Image, patients: tuple[str, ...] = (), breasts: tuple[str, ...] = ()) -> BoxSet:
     """A set from (lesion boxes, (score, box) of each candidate) per image."""
     lesions = [(place, box) for place, (found, _) in enumerate(images) for box in found]
-    said = [(place, score, box) for place, (_, candidates) in enumerate(images) for score, box in candidates]
+    marked = [(place, score, box) for place, (_, candidates) in enumerate(images) for score, box in candidates]
     names = tuple(f"i{place}" for place in range(len(images)))
     return BoxSet(
         image_id=names,
@@ -26,18 +34,18 @@ def boxes(*images: tuple[list, list], patients: tuple[str, ...] = (), breasts: t
         breast=breasts,
         lesion_image=np.array([place for place, _ in lesions], np.int64),
         lesion_box=np.array([box for _, box in lesions], float).reshape(-1, 4),
-        candidate_image=np.array([place for place, _, _ in said], np.int64),
-        candidate_box=np.array([box for _, _, box in said], float).reshape(-1, 4),
-        score=np.array([score for _, score, _ in said], float),
+        candidate_image=np.array([place for place, _, _ in marked], np.int64),
+        candidate_box=np.array([box for _, _, box in marked], float).reshape(-1, 4),
+        score=np.array([score for _, score, _ in marked], float),
     )
 
 
-def outcomes(found: BoxSet, **rules) -> list[str]:
+def outcomes(found: BoxSet, **rules: Any) -> list[str]:
     matched = evaluate_boxes(found, rules=BoxRules(**rules), config=CONFIG).matched
     return [Outcome(value).name for value in matched.outcome]
 
 
-def sensitivity(found: BoxSet, config: FrocConfig = CONFIG, **rules) -> dict[str, float]:
+def sensitivity(found: BoxSet, config: FrocConfig = CONFIG, **rules: Any) -> dict[str, float]:
     return evaluate_boxes(found, rules=BoxRules(**rules), config=config).froc.sensitivity
 
 
@@ -82,7 +90,7 @@ def test_lesions_are_numbered_within_their_image_in_the_order_given() -> None:
     assert evaluate_boxes(found, rules=BoxRules(), config=CONFIG).lesion.tolist() == [1, 0, -1]
 
 
-def test_a_second_hit_counts_neither_way_or_as_false_as_asked() -> None:
+def test_a_second_hit_counts_neither_way_or_as_false_by_the_rule() -> None:
     twice = boxes(([LESION], [(0.9, LESION), (0.8, LESION)]))
     ends = [
         evaluate_boxes(twice, rules=BoxRules(), config=FrocConfig(duplicates=how, bootstrap=1)).froc.curve_ends_fppi
@@ -128,7 +136,7 @@ MONAI = {"false": [0.8, 0.6], "true": [1, 1, 0.8, 0.8], "images": 2}  # its zero
 
 
 def test_the_curve_agrees_with_the_numbers_that_monai_publishes() -> None:
-    """tests/metrics/test_compute_froc.py, cases 4 and 5; MONAI interpolates between operating points, and so does this."""
+    """tests/metrics/test_compute_froc.py, cases 4 and 5; MONAI interpolates between points, and so does this."""
     corners = [(20 * k, 0, 20 * k + 10, 10) for k in range(len(MONAI["true"]))]
     hits = list(zip(MONAI["true"], corners, strict=True))
     misses = [(score, (0, 500 + 20 * k, 10, 510 + 20 * k)) for k, score in enumerate(MONAI["false"])]
@@ -146,15 +154,18 @@ BOX = st.tuples(SMALL, SMALL, st.integers(1, 5), st.integers(1, 5)).map(
 IMAGE = st.tuples(st.lists(BOX, max_size=3), st.lists(st.tuples(st.sampled_from([0.1, 0.5, 0.9]), BOX), max_size=4))
 
 
-def iou(first, second) -> float:
+def iou(first: Corners, second: Corners) -> float:
     """By pixels, one by one."""
-    one, two = ({(x, y) for x in range(box[0], box[2]) for y in range(box[1], box[3])} for box in (first, second))
+    one, two = (
+        {(x, y) for x in range(int(box[0]), int(box[2])) for y in range(int(box[1]), int(box[3]))}
+        for box in (first, second)
+    )
     return len(one & two) / len(one | two)
 
 
 @given(st.lists(IMAGE, min_size=1, max_size=5))
 @settings(max_examples=150, deadline=None)
-def test_every_overlap_is_that_of_the_pixels_and_every_match_the_greedy_one(images) -> None:
+def test_every_overlap_is_that_of_the_pixels_and_every_match_the_greedy_one(images: list[Image]) -> None:
     found = boxes(*images)
     detections = overlapping(found, how="iou")
     pairs = {
@@ -200,7 +211,7 @@ def test_what_the_files_hold_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "reported"),
     [
         ("images", "image_id,patient_id\na,p\na,p\n", "images.csv line 3: the image was listed before"),
         ("images", "image_id,patient_id\na,\n", "images.csv line 2: patient_id is empty"),
@@ -231,8 +242,8 @@ def test_what_the_files_hold_is_read(tmp_path: Path) -> None:
         ("candidates", "image_id,score,x0,y0,x1,y1\na,.5,3\n", "candidates.csv line 2: 3 fields, the header has 6"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(tmp_path: Path, file: str, text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said.replace("(", r"\(")):
+def test_what_is_wrong_is_reported_with_its_line(tmp_path: Path, file: str, text: str, reported: str) -> None:
+    with pytest.raises(UserError, match=re.escape(reported)):
         read_boxes(*write(tmp_path, **{file: text}))
 
 

@@ -1,5 +1,6 @@
 """Image-level measures: by hand, against a plain integration, and by resampling patients."""
 
+from collections.abc import Callable
 from dataclasses import astuple
 
 import numpy as np
@@ -66,7 +67,7 @@ def test_specificity_is_the_best_with_at_least_the_sensitivity() -> None:
 
 
 @pytest.mark.parametrize("measure", [auroc, partial_auc_ratio])
-def test_with_one_class_there_is_no_curve(measure) -> None:
+def test_with_one_class_there_is_no_curve(measure: Callable[..., float]) -> None:
     assert np.isnan(measure(np.ones(3, bool), np.arange(3.0)))
     assert np.isnan(measure(TRUTH, SCORE, TRUTH.astype(float)))
     assert np.isnan(specificity_at(np.zeros(3, bool), np.arange(3.0), sensitivity=0.9))
@@ -94,7 +95,7 @@ def test_dice_counts_the_shared_area_twice() -> None:
     assert np.isnan(dice(mask, np.zeros((4, 4), bool)))
 
 
-def test_corloc_asks_for_a_sure_candidate_on_the_lesion() -> None:
+def test_corloc_needs_a_sure_candidate_on_the_lesion() -> None:
     found = (np.array([0.9, 0.4]), np.array([[0.6], [0.9]]))
     unsure = (np.array([0.4]), np.array([[0.9]]))
     beside = (np.array([0.9]), np.array([[0.5]]))
@@ -103,7 +104,7 @@ def test_corloc_asks_for_a_sure_candidate_on_the_lesion() -> None:
     assert np.isnan(corloc(gather([clean])))
 
 
-def test_a_better_system_is_told_from_its_equal_on_the_same_patients() -> None:
+def test_a_better_system_differs_from_its_equal_on_the_same_patients() -> None:
     rng = np.random.default_rng(0)
     truth = rng.random(400) < 0.3
     patient = np.array([f"p{number // 4}" for number in range(400)])

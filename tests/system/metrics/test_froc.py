@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from system.metrics import FrocConfig, Outcome, froc_curve, match, mean_sensitivity, sensitivity_at
+from system.metrics import Curve, FrocConfig, Outcome, froc_curve, match, mean_sensitivity, sensitivity_at
 from system.metrics.matching import gather
 
 CONFIG = FrocConfig(fppi=(0.5, 1.0))
@@ -15,7 +15,7 @@ def image(*candidates: tuple[float, list[float]], num_lesions: int) -> tuple[np.
     return scores, np.array([iou for _, iou in candidates], dtype=float).reshape(len(candidates), num_lesions)
 
 
-def curve_of(*images: tuple[np.ndarray, np.ndarray], config: FrocConfig = CONFIG):
+def curve_of(*images: tuple[np.ndarray, np.ndarray], config: FrocConfig = CONFIG) -> Curve:
     detections = gather(images)
     return froc_curve(detections, match(detections, iou=config.iou), config=config)
 
@@ -55,7 +55,7 @@ def test_further_hits_on_a_found_lesion_count_neither_way() -> None:
     assert curve_of(twice).fppi.tolist() == [0.0, 0.0]
 
 
-def test_further_hits_count_as_false_positives_where_the_rule_says_so() -> None:
+def test_further_hits_count_as_false_positives_under_the_other_rule() -> None:
     twice = image((0.9, [0.5]), (0.8, [0.6]), num_lesions=1)
     assert curve_of(twice, config=FrocConfig(duplicates="fp")).fppi.tolist() == [0.0, 1.0]
 

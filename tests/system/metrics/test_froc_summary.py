@@ -15,7 +15,7 @@ IMAGES = [(np.array([0.9, 0.6]), np.array([[0.5], [0.0]])), (np.array([0.8, 0.7]
 CONFIG = FrocConfig(bootstrap=50, fppi=(0.1, 1.0, 2.0))
 
 
-def test_a_summary_says_where_the_curve_ends_early() -> None:
+def test_a_summary_names_the_points_that_the_curve_does_not_reach() -> None:
     detections = gather(IMAGES)
     matched = match(detections, iou=0.2)
     counts = count_by_patient(detections, matched, image_patient=["a", "b"], config=CONFIG)

@@ -31,7 +31,7 @@ def test_one_seed_is_what_it_is_alone() -> None:
     assert row.interval == alone.interval
 
 
-def test_several_seeds_are_their_mean_and_each_is_told() -> None:
+def test_several_seeds_are_their_mean_and_each_is_kept() -> None:
     first, second = (over_seeds([counts(seed)], config=CONFIG) for seed in (0, 1))
     both = over_seeds([counts(0), counts(1)], config=CONFIG)
     assert both.each == (first.mean, second.mean)

@@ -1,9 +1,9 @@
-"""An evaluation of a part: its own images, its own lesions, nobody else's hits."""
+"""An evaluation of a part: its own images, its own lesions, no hits of others."""
 
 import numpy as np
 import pytest
 
-from system.metrics import FrocConfig, match
+from system.metrics import Detections, FrocConfig, Match, match
 from system.metrics.matching import gather
 from system.metrics.subgroups import by_image, by_lesion, diameter_mm, size_of
 
@@ -16,13 +16,16 @@ IMAGES = [
 PATIENTS = ["a", "a", "b"]
 
 
+Found = tuple[Detections, Match]
+
+
 @pytest.fixture
-def found():
+def found() -> Found:
     detections = gather(IMAGES)
     return detections, match(detections, iou=0.2)
 
 
-def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found) -> None:
+def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found: Found) -> None:
     rows = {
         row.name: row for row in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS, config=CONFIG)
     }
@@ -31,13 +34,13 @@ def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(fou
     assert (mlo.num_images, mlo.num_lesions, mlo.sensitivity) == (2, 1, {"0": 0.0, "1": 1.0})
 
 
-def test_all_images_in_one_group_are_the_whole(found) -> None:
+def test_all_images_in_one_group_are_the_whole(found: Found) -> None:
     (row,) = by_image("source", ["x"] * 3, *found, image_patient=PATIENTS, config=CONFIG)
     assert (row.num_images, row.num_lesions) == (3, 3)
     assert row.sensitivity == {"0": 0.0, "1": pytest.approx(2 / 3)}
 
 
-def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found) -> None:
+def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found: Found) -> None:
     rows = {
         row.name: row
         for row in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS, config=CONFIG)
@@ -47,7 +50,7 @@ def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found) -> None:
     assert rows["small"].sensitivity == {"0": 0.0, "1": 0.5}
 
 
-def test_a_group_without_a_lesion_has_no_sensitivity(found) -> None:
+def test_a_group_without_a_lesion_has_no_sensitivity(found: Found) -> None:
     rows = {
         row.name: row for row in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS, config=CONFIG)
     }

@@ -7,7 +7,7 @@ from system.mining import judged_at_random, labels_since, outlined_by_radiologis
 from system.mining.label_updates import UpdateSource
 
 
-def table(name: str, *rows: dict) -> pa.Table:
+def table(name: str, *rows: dict[str, object]) -> pa.Table:
     return pa.Table.from_pylist([dict.fromkeys(SCHEMAS[name].names) | row for row in rows], schema=SCHEMAS[name])
 
 
@@ -30,7 +30,7 @@ IMAGES = table(
 )
 
 
-def label(study: str, side: str, p_mass: float | None, *, version: int = 1, model: str = "m") -> dict:
+def label(study: str, side: str, p_mass: float | None, *, version: int = 1, model: str = "m") -> dict[str, object]:
     return {"study_id": study, "side": side, "p_mass": p_mass, "model": model, "report_version": version}
 
 
@@ -56,23 +56,23 @@ def test_a_report_read_again_by_newer_models_keeps_the_runs_label() -> None:
     assert len(labels_since(before, now, IMAGES, round_number=1)) == 0
 
 
-def verdict(image: str, word: str, at: str, *, mask: str = "", why: str = "entropy") -> dict:
-    return {"image_id": image, "verdict": word, "at": at, "mask_sha": mask, "reader": "r", "why": why}
+def verdict(image: str, text: str, at: str, *, mask: str = "", why: str = "entropy") -> dict[str, object]:
+    return {"image_id": image, "verdict": text, "at": at, "mask_sha": mask, "reader": "r", "why": why}
 
 
 def test_verdicts_stand_for_probabilities_and_times() -> None:
-    said = table(
+    given = table(
         "verdicts",
         verdict("aLCC", "mass", "2026-03-01T10:00:00Z", mask="abc"),
         verdict("bRCC", "no mass", "2026-03-01T10:00:01+00:00"),
         verdict("cLMLO", "unsure", "2026-03-01T11:00:00+01:00"),
         verdict("elsewhere", "mass", "2026-03-01T10:00:00Z"),
     )
-    found = verdicts_of(said, IMAGES, round_number=1)
+    found = verdicts_of(given, IMAGES, round_number=1)
     assert found.source is UpdateSource.VERDICT
     assert dict(zip(found.keys.tolist(), found.masked.tolist(), strict=True)) == {0: True, 6: False, 9: False}
-    y = dict(zip(found.keys.tolist(), found.p_mass.tolist(), strict=True))
-    assert (y[0], y[6], np.isnan(y[9])) == (1.0, 0.0, True)
+    p_mass = dict(zip(found.keys.tolist(), found.p_mass.tolist(), strict=True))
+    assert (p_mass[0], p_mass[6], np.isnan(p_mass[9])) == (1.0, 0.0, True)
     at = dict(zip(found.keys.tolist(), found.order.tolist(), strict=True))
     assert at[6] - at[0] == 10**9
     assert at[9] == at[0]
@@ -83,15 +83,15 @@ def test_nothing_said_is_an_empty_message() -> None:
     assert len(labels_since(table("labels"), table("labels"), IMAGES, round_number=1)) == 0
 
 
-def test_a_word_that_is_no_verdict_is_refused() -> None:
+def test_a_text_that_is_no_verdict_is_refused() -> None:
     with pytest.raises(
         ValueError, match="'cancer' is no verdict: the archive's verdicts must be one of mass, no mass, unsure"
     ):
         verdicts_of(table("verdicts", verdict("aLCC", "cancer", "2026-03-01T10:00:00Z")), IMAGES, round_number=1)
 
 
-def test_a_readers_last_outline_teaches_unless_its_image_is_held_out() -> None:
-    said = table(
+def test_a_readers_last_outline_trains_unless_its_image_is_held_out() -> None:
+    given = table(
         "verdicts",
         verdict("aLCC", "mass", "2026-03-01T10:00:00Z", mask="old"),
         verdict("aLCC", "mass", "2026-03-01T12:30:00+01:00", mask="new"),
@@ -100,18 +100,18 @@ def test_a_readers_last_outline_teaches_unless_its_image_is_held_out() -> None:
         verdict("bLCC", "mass", "2026-03-01T10:00:00Z"),
         verdict("cLCC", "mass", "2026-03-01T10:00:00Z", mask="held out"),
     )
-    assert outlined_by_radiologists(said, IMAGES).to_pydict() == {"image_key": [0], "mask_sha": ["new"]}
+    assert outlined_by_radiologists(given, IMAGES).to_pydict() == {"image_key": [0], "mask_sha": ["new"]}
     assert outlined_by_radiologists(table("verdicts"), IMAGES).num_rows == 0
 
 
-def test_only_images_drawn_at_random_speak_for_the_pools() -> None:
+def test_only_images_drawn_at_random_measure_the_pools() -> None:
     day = "2026-03-01T10:00:00Z"
-    said = table(
+    given = table(
         "verdicts",
         verdict("aLCC", "mass", day, why="random"),
         verdict("aRCC", "no mass", day, why="random"),
         verdict("bLCC", "unsure", day, why="random"),
         verdict("bRCC", "mass", day, why="disagreement"),
     )
-    assert judged_at_random(said, IMAGES).to_pydict() == {"image_key": [0, 2], "has_mass": [True, False]}
+    assert judged_at_random(given, IMAGES).to_pydict() == {"image_key": [0, 2], "has_mass": [True, False]}
     assert judged_at_random(table("verdicts"), IMAGES).num_rows == 0

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,15 +41,15 @@ def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
     write(tmp_path, *written)
     found = read(tmp_path)
     assert [message.digest() for message in found] == [message.digest() for message in written]
-    first, words = found[1], found[3]
+    first, update = found[1], found[3]
     assert found[5] == Claim(2)
     assert isinstance(first, Shard)
     assert (first.round, first.shard, first.attempt, first.predictions_file) == (1, 1, 1, "part_1.parquet")
     for array, expected in zip(first.columns.arrays(), shard(1).columns.arrays(), strict=True):
         assert array.dtype == expected.dtype
         np.testing.assert_array_equal(array, expected)
-    assert isinstance(words, LabelUpdate)
-    assert (words.source, words.round, words.keys.tolist(), words.masked.tolist()) == (
+    assert isinstance(update, LabelUpdate)
+    assert (update.source, update.round, update.keys.tolist(), update.masked.tolist()) == (
         UpdateSource.VERDICT,
         2,
         [4, 2],
@@ -90,7 +91,7 @@ def test_a_missing_entry_is_no_accident_of_a_crash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-20], lambda data: data[:200], lambda data: b""])
-def test_a_damaged_entry_is_refused(tmp_path: Path, damage) -> None:
+def test_a_damaged_entry_is_refused(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     write(tmp_path, shard(0))
     path = tmp_path / "00000000.arrow"
     path.write_bytes(damage(path.read_bytes()))

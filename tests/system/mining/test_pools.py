@@ -136,7 +136,7 @@ def test_an_image_that_a_radiologist_has_outlined_is_in_no_pool() -> None:
     assert held.counts(p0=0.95) == QuadrantCounts(tp=0, fp=0, fn=0, tn=0, unused=1)
 
 
-def test_a_verdict_does_not_speak_for_the_pool_its_image_was_in() -> None:
+def test_a_verdict_does_not_count_for_the_pool_that_its_image_was_in() -> None:
     held = pools(shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True)), shard(1, (4, 0.99, False)))
     held.update_labels(update(UpdateSource.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
     held.update_labels(update(UpdateSource.LABEL, (2, np.nan), round_number=1))
@@ -149,7 +149,7 @@ def test_a_verdict_does_not_speak_for_the_pool_its_image_was_in() -> None:
     assert held.counts(p0=0.95).tp == 0
 
 
-def test_moves_say_why() -> None:
+def test_moves_have_their_reasons() -> None:
     first = shard(
         0, (1, 0.99, False), (2, 0.99, True), (3, 0.99, True), (4, 0.99, True), (5, 0.99, True), (6, 0.99, True)
     )
@@ -165,9 +165,8 @@ def test_moves_say_why() -> None:
     )
     held = pools(first, second)
     held.update_labels(update(UpdateSource.LABEL, (4, np.nan)))
-    held.update_labels(
-        update(UpdateSource.VERDICT, (5, 0.0), (6, 1.0))
-    )  # what the radiologist says of 6 is what its report said: the map moved it
+    # The verdict on 6 agrees with its report: the map moved it.
+    held.update_labels(update(UpdateSource.VERDICT, (5, 0.0), (6, 1.0)))
     moves = held.moves(p0=0.95)
     expected = {1: Reason.MAP, 2: Reason.LABEL, 3: Reason.BOTH, 4: Reason.LABEL, 5: Reason.VERDICT, 6: Reason.MAP}
     assert dict(zip(moves.keys.tolist(), moves.reason.tolist(), strict=True)) == expected
@@ -188,7 +187,7 @@ def test_only_the_two_newest_rounds_are_held() -> None:
     assert not held.accept(shard(1, (2, 0.99, True)))
 
 
-def test_asking_for_a_round_that_was_not_offered_says_so() -> None:
+def test_a_round_that_was_not_offered_is_refused_with_those_that_were() -> None:
     with pytest.raises(LookupError, match=r"round 2 was not offered to the miner, which holds \[1\]"):
         pools(shard(0, (1, 0.99, True))).counts(p0=0.95, round_number=2)
     with pytest.raises(LookupError, match="round LATEST was not offered"):

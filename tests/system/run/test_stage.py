@@ -1,6 +1,7 @@
 """A stage: attempts, the manifest, what is taken up, taken over and refused."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from system.errors import NotFinished, UserError
-from system.files.json_out import Measured
+from system.files.json_out import Ends, Measured, as_json
+from system.records import Split
 from system.run import code
 from system.run.code import code_digest
 from system.run.stage import SCHEMA_VERSION, Stage, Written
@@ -90,10 +92,42 @@ def test_a_number_that_could_not_be_measured_comes_back_as_nan(stage: Stage[Outc
     assert stage.result().mean != stage.result().mean
 
 
+@dataclass(frozen=True)
+class Deep:
+    """A result with records, intervals and names inside."""
+
+    outcomes: tuple[Outcome, ...]
+    by_rate: dict[str, Measured]
+    interval: Ends
+    split: Split
+
+
+def test_a_result_of_many_records_comes_back_as_it_was_but_for_nan_which_is_no_number(tmp_path: Path) -> None:
+    nan = float("nan")
+    deep = Deep((Outcome(1), Outcome(2, nan)), {"0.1": 1 / 3, "1": nan}, (0.1, nan), Split.TEST)
+    stage = Stage(tmp_path / "run", "stage1/froc", Deep)
+    assert stage.once(lambda _: Written(deep)) is deep
+    found = Stage(tmp_path / "run", "stage1/froc", Deep).result()
+    assert found.outcomes[0] == Outcome(1)
+    assert (found.by_rate["0.1"], found.interval[0], found.split) == (1 / 3, 0.1, Split.TEST)
+    assert all(math.isnan(value) for value in (found.outcomes[1].mean, found.by_rate["1"], found.interval[1]))
+    assert as_json(found) == as_json(deep)
+
+
+def test_a_stage_read_without_its_type_has_plain_values(stage: Stage[Outcome]) -> None:
+    stage.once(one_file)
+    assert Stage(stage.run, stage.name, object).result() == {"rows": 1, "mean": 0.5}
+
+
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
         (lambda manifest: manifest | {"result": {"rows": "many"}}, "rows: "),
+        (lambda manifest: manifest | {"result": {"rows": 1, "mean": "good"}}, "mean: "),
+        (lambda manifest: manifest | {"attempt": 1}, "attempt: "),
+        (lambda manifest: manifest | {"files": "x"}, "files: "),
+        (lambda manifest: manifest | {"archive_versions": {"images": "newest"}}, "archive_versions.images: "),
+        (lambda manifest: manifest | {"seconds": "long"}, "seconds: "),
         (lambda manifest: manifest | {"result": {}}, "rows: Field required"),
         (lambda manifest: manifest | {"note": "mine"}, "note: "),
         (lambda manifest: {key: value for key, value in manifest.items() if key != "files"}, "files: Field required"),
@@ -109,7 +143,9 @@ def test_a_manifest_that_was_edited_is_refused_with_its_place(
     path.write_text(json.dumps(edit(json.loads(path.read_text()))))
     with pytest.raises(UserError, match=r"the manifest of stage round_01/pools of run run is not what was") as caught:
         stage.result()
-    assert reason in str(caught.value)
+    assert f"({reason}" in str(caught.value)
+    assert str(caught.value).endswith("): restore it, or remove it to do the stage again")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_manifest_that_was_cut_short_is_refused(stage: Stage[Outcome]) -> None:
@@ -172,6 +208,19 @@ def test_a_manifest_of_another_schema_is_refused(stage: Stage[Outcome], schema: 
         stage.manifest()
     with pytest.raises(UserError, match="written under schema"):
         stage.once(one_file)
+
+
+def test_a_manifest_of_schema_1_is_refused_with_the_way_out(stage: Stage[Outcome]) -> None:
+    stage.once(one_file)
+    older = {"stage": stage.name, "attempt": "attempt_001", "files": ["x"], "rows": 3, "metrics": {"mean": 0.5}}
+    (stage.folder / "manifest.json").write_text(json.dumps(older | {"schema_version": 1}))
+    with pytest.raises(UserError) as caught:
+        stage.result()
+    assert str(caught.value) == (
+        "stage round_01/pools of run run was written under schema 1, this is schema 2: start a new run, or read it "
+        "with the version that wrote it; its models can be used as they are, `mammoloop predict --checkpoint` takes "
+        "an attempt's folder"
+    )
 
 
 def test_a_run_can_be_moved(stage: Stage[Outcome], tmp_path: Path) -> None:
