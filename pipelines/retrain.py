@@ -1,4 +1,4 @@
-"""Retrain on the fully labelled data and a round's pools, from the latest model (Tang et al. 2021, section 3.3)."""
+"""Retrain on the fully annotated data and a round's pools, from the latest model (Tang et al. 2021, section 3.3)."""
 
 from pipelines import train
 from system.mining import P0Schedule

@@ -4,6 +4,7 @@ Each stage is skipped when its manifest is there, so a run that was killed is st
 """
 
 import logging
+import math
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +40,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
         while True:
             match decide(history, config=config.rounds):
                 case GoOn(number):
-                    pools = loop.find_samples(folder.round(number))
+                    pools = loop.mine(folder.round(number))
                     loop.retrain(folder.round(number))
                     loop.measure(folder.round(number))
                     history.append(RoundResult(number, num_mined=max(pool.counts.num_pooled for pool in pools.pools)))
@@ -86,17 +87,16 @@ class Loop:
         self.images = archive.table("images")
 
     def train_stage1(self) -> TrainResult:
-        """Train on the fully labelled data alone (Tang et al. 2021, section 3.1)."""
+        """Train on the fully annotated data alone (Tang et al. 2021, section 3.1)."""
         job = self._job("stage 1", seed=self.config.seed)
         return train.run(job, resources=self.config.resources.train, stage=self.folder.stage1.checkpoint)
 
-    def find_samples(self, this: Round) -> PoolsResult:
+    def mine(self, this: Round) -> PoolsResult:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
-        now = Archive.open(
-            self.archive.uri
-        )  # as it is today: no sample outlives its report, none a radiologist's verdict
-        labels, verdicts, rounds = self.archive.table("labels"), now.table("verdicts"), self.config.rounds
+        now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
+        labels, verdicts = self.archive.table("labels"), now.table("verdicts")
+        rounds = self.config.rounds
         return mine.run(
             this.predictions,
             mine.Inputs(
@@ -144,7 +144,7 @@ class Loop:
         num_epochs = num_rounds * settings.num_epochs
         longer = settings.changed(
             num_epochs=num_epochs,
-            steps_per_epoch=-(-steps // num_epochs),
+            steps_per_epoch=math.ceil(steps / num_epochs),
             class_factor=self.config.stage1.class_factor,
         )
         job = self._job("control", seed=self.config.seed + 1)

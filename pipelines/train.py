@@ -1,4 +1,4 @@
-"""Train a network with Ray Train: Stage 1 on the fully labelled data, and what retraining shares."""
+"""Train a network with Ray Train: Stage 1 on the fully annotated data, and what retraining shares."""
 
 import shutil
 import time

@@ -50,5 +50,5 @@ def decide(history: list[RoundResult], *, config: RoundsConfig) -> GoOn | Stop:
     if len(history) >= config.num_rounds:
         return Stop(f"all {config.num_rounds} rounds are done")
     if history and not history[-1].num_mined:
-        return Stop(f"round {history[-1].number} mined no sample: another would train on the same data")
+        return Stop(f"round {history[-1].number} mined no image: another would train on the same data")
     return GoOn(len(history) + 1)

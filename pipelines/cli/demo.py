@@ -1,12 +1,18 @@
 """`mammoloop demo`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pipelines.cli.options import Changes, ConfigFile, Out, Quiet, start
+import typer
+
+from pipelines.cli.options import Changes, ConfigFile, Quiet, start
 
 
 def demo(
-    out: Out = Path("demo"), config_file: ConfigFile = None, changes: Changes = None, quiet: Quiet = False
+    out: Annotated[Path, typer.Option(help="folder of exams, archive and run")] = Path("demo"),
+    config_file: ConfigFile = None,
+    changes: Changes = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write synthetic exams and run the whole loop on them: two cores, no GPU, minutes.
 

@@ -1,14 +1,15 @@
 """`mammoloop phantom`."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Out, Quiet, set_up_logging
+from pipelines.cli.options import Quiet, set_up_logging
 
 
 def phantom(
-    out: Out,
+    out: Annotated[Path, typer.Option(help="folder of the exams")],
     exams: Annotated[int, typer.Option(min=1)] = 100,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[str, typer.Option(help="rows x columns of each image")] = "320x256",

@@ -1,15 +1,16 @@
 """`mammoloop reproduce`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.options import Changes, ConfigFile, Out, Preset, Quiet, start
+from pipelines.cli.options import Changes, ConfigFile, Preset, Quiet, start
 
 
 def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
     table: Annotated[Literal["table2", "table3", "table4", "figure4"], typer.Argument(help="of the paper")],
-    out: Out,
+    out: Annotated[Path, typer.Option(help="folder of the table and its runs")],
     archive: Annotated[
         str,
         typer.Option(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Preset, Quiet, start
 
 
 def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -14,7 +14,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
         typer.Option(help="folder of a finished run, whose pools are taken as they are", exists=True, file_okay=False),
     ],
     archive: ArchiveUri,
-    out: Out,
+    out: Annotated[Path, typer.Option(help="folder of the sweep")],
     space: Annotated[str, typer.Option(help="paper_grid, loss or wide")] = "paper_grid",
     trials: Annotated[
         int, typer.Option(min=0, help="trials of a space that is no grid; 0 = the space's own number")

@@ -2,7 +2,7 @@
 
 A cell is a run of the loop in a folder of its own, so a killed reproduction goes on where it was. What cells have in
 common is done once
-and taken over: the labels by all, Stage 1 by those of one share of the fully labelled data and one seed.
+and taken over: the labels by all, Stage 1 by those of one share of the fully annotated data and one seed.
 """
 
 import logging
@@ -239,7 +239,7 @@ def _show(  # noqa: PLR0913 - a table, and what fills it
 
 
 def _without_weak(table: SensitivityTable, counts: list[list[PatientCounts]], row: Row) -> list[PatientCounts] | None:
-    """Return the row of the same fully labelled data and no weak ones, where the table has one."""
+    """Return the row of the same fully annotated data and no weak ones, where the table has one."""
     for place, other in enumerate(table.rows):
         if (
             row.data is Data.WEAK

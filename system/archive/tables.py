@@ -96,25 +96,3 @@ KEYS: dict[str, tuple[str, ...]] = {
     "files": ("source",),
     "quarantine": ("source",),
 }
-
-PREDICTIONS = pa.schema(
-    [
-        ("image_key", pa.int64()),
-        ("image_id", _TEXT),
-        ("study_id", _TEXT),
-        ("side", _TEXT),
-        ("view", _TEXT),
-        ("score", _FLOAT),  # highest probability of a kept candidate, 0 where there is none
-        ("peak", _FLOAT),  # highest probability of the whole map
-        ("p_image", _FLOAT),  # classification branch, 0 to 1
-        ("entropy", _FLOAT),  # of the map, mean bits a cell, 0 to 1
-        ("mask_area_px", _INT),  # pixels of the binary mask M_b; 0 = mask −
-        ("crf_removed", _FLOAT),  # largest share of a component that the CRF took away, 0 to 1
-        ("candidates", _TEXT),  # JSON list of records.Candidate as dicts
-        ("map_png", pa.binary()),  # M_p at stride 4, PNG; null where not kept
-        ("mask_png", pa.binary()),  # M_b at stride 4, 8-bit PNG; null where the mask is empty
-        ("map_rows", _INT),
-        ("map_cols", _INT),
-        ("error", _TEXT),  # null, or why this pair could not be read
-    ]
-)

@@ -39,10 +39,11 @@ def cut_levels(peaks: NDArray[np.floating], *, config: FrocConfig) -> NDArray[np
     high = peaks[peaks >= config.candidate_threshold]
     if not len(high):
         return np.array([config.candidate_threshold])
+    highest: np.floating = high.max()  # its type is that of the evenly spaced levels: float32 for maps of float32
     num_spread = config.num_thresholds // 2
-    even = np.linspace(config.candidate_threshold, float(high.max()), config.num_thresholds - num_spread)
+    even = np.linspace(config.candidate_threshold, highest, config.num_thresholds - num_spread)
     spread = np.quantile(high, np.linspace(0, 1, num_spread)).astype(np.float64)
-    return np.unique(np.concatenate([even, spread]))[::-1]
+    return np.unique(np.concatenate([even.astype(np.float64), spread]))[::-1]
 
 
 def count_cuts(

@@ -184,7 +184,7 @@ def test_predictions_without_maps_are_refused(tmp_path: Path) -> None:
 def test_an_image_predicted_twice_is_refused(tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "archive", [None])
     predictions = predicted(tmp_path, [prediction(0, np.zeros((ROWS // 4, COLS // 4)))] * 2)
-    with pytest.raises(ValueError, match="1 of 2 predictions name an image that has one already"):
+    with pytest.raises(ValueError, match="1 of 2 predictions are of an image that has one already"):
         measure(predictions, archive=archive, stage=evaluation(tmp_path))
 
 

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENTS = dict.fromkeys("abcdef", Split.STRONG)
 FP32 = {"batch_size": 6, "negatives_per_positive": 2, "learning_rate": 1e-3, "class_factor": 1.0, "precision": "fp32"}
 KEPT = "ray/checkpoint_*/progress.json"
-REGISTERED_S = 2.5  # Ray looks for its workers' checkpoints once a second
+REGISTERED_S = 2.5  # Ray looks for its workers' checkpoints every second at most
 ONE, TWO = (TrainResources(num_workers=number, cpus=1, gpus=0) for number in (1, 2))
 
 

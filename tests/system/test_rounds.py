@@ -30,7 +30,7 @@ def test_no_rounds_wanted_is_the_supervised_model_alone() -> None:
 def test_a_round_that_mined_nothing_is_not_followed_by_another() -> None:
     found = decide([RoundResult(1, num_mined=0)], config=TWO)
     assert isinstance(found, Stop)
-    assert found.reason == "round 1 mined no sample: another would train on the same data"
+    assert found.reason == "round 1 mined no image: another would train on the same data"
 
 
 def test_only_the_latest_round_decides() -> None:

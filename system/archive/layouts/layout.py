@@ -3,6 +3,8 @@
 Items are sent to the reading process as JSON, so what is a tuple here may be a list in a layout's `read` and `mask`.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -89,6 +91,23 @@ def density_of(text: str) -> str:
     """
     last = text.strip().lower().removeprefix("density").strip()
     return dict(zip("1234", "abcd", strict=True)).get(last, last if last in tuple("abcd") else "")
+
+
+def filled_boxes(boxes_px: Sequence[tuple[float, float, float, float]], *, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the union of boxes, cut at the picture's edges: [rows, cols] bool.
+
+    boxes_px: x0, y0, x1, y1; each pixel that a box touches belongs to it
+    shape: rows, cols
+
+    Raises ImageRefused mask_empty for a box outside the picture.
+    """
+    mask = np.zeros(shape, bool)
+    for x0, y0, x1, y1 in boxes_px:
+        inside = mask[max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))]
+        if not inside.size:
+            raise ImageRefused("mask_empty", "the box of a mass lies outside its image")
+        inside[...] = True
+    return mask
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -18,7 +18,6 @@ What the tables do not make plain:
 """
 
 import ast
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -26,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport, density_of
+from system.archive.layouts.layout import SourceItem, SourceReport, density_of, filled_boxes
 from system.errors import UserError
 from system.files.csv_in import one_of, read_rows, to_count, to_number
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
@@ -83,15 +82,7 @@ class VinDrMammo:
             raise ImageRefused(
                 "mask_size", f"boxes were marked in {list(item.size_px)} px, the image has {list(image.pixels.shape)}"
             )
-        mask = np.zeros(image.pixels.shape, bool)
-        for x0, y0, x1, y1 in item.boxes_px:
-            inside = mask[
-                max(0, math.floor(y0)) : max(0, math.ceil(y1)), max(0, math.floor(x0)) : max(0, math.ceil(x1))
-            ]
-            if not inside.size:
-                raise ImageRefused("mask_empty", "the box of a mass lies outside its image")
-            inside[...] = True
-        return mask
+        return filled_boxes(item.boxes_px, shape=image.pixels.shape)
 
     def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
         """Return nothing."""

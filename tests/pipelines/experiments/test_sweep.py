@@ -139,7 +139,7 @@ def test_schedule_with_a_pool_that_the_run_never_froze_is_refused(
     mined: Path, archive: Archive, config: RunConfig, tmp_path: Path
 ) -> None:
     longer = resolve(config, settings=["rounds.train.num_epochs=2", "rounds.p0.step=0.15", "rounds.p0.every_epochs=1"])
-    with pytest.raises(UserError, match=r"round 1 froze no pool at p0 0\.8, only at 0\.95: take the run.s own"):
+    with pytest.raises(UserError, match=r"round 1 froze no pool at p0 0\.80, only at 0\.95: take the run.s own"):
         sweep.run(mined, archive.uri, tmp_path, space="paper_grid", config=longer)
 
 
