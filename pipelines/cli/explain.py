@@ -18,7 +18,7 @@ def explain(
     json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Explain one image: why each candidate is a hit or a false positive, or why the image is in which pool.
+    """Explain one image: why each candidate is a hit or a false positive, or in which pools the image is, and why.
 
     Of a held-out image: every system's candidates with their best overlap, also below the limit of a hit, and the
     thresholds in force. Of a weak image: p_mass and the report's sentence, and at each p0 of each round the quadrant

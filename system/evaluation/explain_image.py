@@ -1,4 +1,4 @@
-"""Explain one image of a run: why each candidate found a lesion or not, and why the image is in which pool."""
+"""Explain one image of a run: why each candidate found a lesion or not, and in which pools the image is, and why."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -97,7 +97,7 @@ class Reason(IntEnum):
 
     LABEL = 1  # its report is read otherwise, corrected or withdrawn
     MAP = 2  # the network gives a mask where it gave none, or none where it gave one
-    BOTH = 3
+    BOTH = 3  # LABEL + MAP
     VERDICT = 4  # a reader has judged it
 
 

@@ -97,7 +97,7 @@ class Stage(Generic[Result]):
                 )
             found["result"] = TypeAdapter(self.result_type).validate_python(found["result"])
             return TypeAdapter(Manifest[Result]).validate_python(found)
-        except UserError:
+        except UserError:  # a ValueError too, but one that says what to do
             raise
         except (ValidationError, ValueError, KeyError, TypeError) as error:
             reason = _first_line(error)
@@ -130,8 +130,8 @@ class Stage(Generic[Result]):
         """Give a fresh attempt folder; attempts that never got a manifest are removed first.
 
         inputs: a digest of all that decides the files' content, for a stage whose files are each written whole. An
-            abandoned attempt of the same inputs is then continued with the files that it has. A process that outlived
-            its driver does no harm there, because it writes the same.
+            abandoned attempt of the same inputs is then continued with the files that it has. A worker that outlived
+            its driver may still write there: it writes identical files.
 
         Raises ValueError when the stage is finished: its files are never written again.
         """
