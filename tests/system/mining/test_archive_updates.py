@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 
 from system.archive.tables import SCHEMAS
-from system.mining import judged_at_random, labels_since, outlined_by_radiologists, verdicts_of
+from system.mining import judged_at_random, known_truth, labels_since, outlined_by_radiologists, verdicts_of
 from system.mining.label_updates import UpdateSource
 
 
@@ -115,3 +115,12 @@ def test_only_images_drawn_at_random_measure_the_pools() -> None:
     )
     assert judged_at_random(given, IMAGES).to_pydict() == {"image_key": [0, 2], "has_mass": [True, False]}
     assert judged_at_random(table("verdicts"), IMAGES).num_rows == 0
+
+
+def test_a_mask_beats_a_verdict_and_what_neither_shows_is_not_known() -> None:
+    masks = table("masks", {"image_id": "aLCC", "num_lesions": 0}, {"image_id": "cLCC", "num_lesions": 2})
+    day = "2026-03-01T10:00:00Z"
+    given = table("verdicts", verdict("aLCC", "mass", day, why="random"), verdict("bLCC", "mass", day, why="random"))
+    found = known_truth(masks, given, IMAGES).to_pydict()
+    assert dict(zip(found["image_key"], found["has_mass"], strict=True)) == {0: False, 4: True, 8: True}
+    assert known_truth(table("masks"), table("verdicts"), IMAGES).num_rows == 0

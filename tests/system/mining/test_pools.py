@@ -236,3 +236,9 @@ def test_any_order_and_any_repeats_give_the_same_pools(repeats: list[Shard], ord
     assert found.moves(p0=p0).keys.tolist() == clean.moves(p0=p0).keys.tolist()
     for one, other in zip(found.columns()[0].arrays(), clean.columns()[0].arrays(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_counts_in_words() -> None:
+    found = QuadrantCounts(tp=1, fp=2, fn=3, tn=4, unused=5)
+    assert found.line() == "1 TP, 2 FP, 3 FN, 4 TN, 5 unused"
+    assert (found.num_pooled, found.num_images) == (6, 15)

@@ -315,3 +315,12 @@ def test_an_archive_of_another_key_is_refused(run: RunFolder, make_archive: Call
             UserError, match=r"run run_7 was begun on another archive than .*other \(their site keys differ"
         ):
             read()
+
+
+def test_what_is_no_stage_has_its_place_too(run: RunFolder) -> None:
+    assert [run.miner, run.page, run.tensorboard("round_01/checkpoint"), run.picture_of("abc")] == [
+        run.path / "miner",
+        run.path / "page" / "index.html",
+        run.path / "tensorboard" / "round_01" / "checkpoint",
+        run.path / "explain" / "abc.png",
+    ]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from system.errors import UserError
-from system.training.sampler import BatchPlan, share_of
+from system.training.sampler import BatchPlan, sample_seeds, share_of
 
 POSITIVES, NEGATIVES = np.arange(40), np.arange(100, 340)
 PLAN = BatchPlan(POSITIVES, NEGATIVES, batch_size=24, negatives_per_positive=5, num_steps=0, seed=(3, 1))
@@ -107,3 +107,10 @@ def test_more_workers_than_rows_are_refused() -> None:
         UserError, match=r"batch_size 24 is less than 25 workers: change .*resources\.train\.num_workers$"
     ):
         share_of(PLAN.batches()[0], rank=0, num_workers=25)
+
+
+def test_each_sample_has_a_seed_of_its_own_that_follows_from_epoch_and_step() -> None:
+    first = sample_seeds((3, 1, 7), batch_size=24)
+    assert len(set(first.tolist())) == 24
+    assert (first == sample_seeds((3, 1, 7), batch_size=24)).all()
+    assert not (first == sample_seeds((3, 1, 8), batch_size=24)).any()
