@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from system.errors import UserError
 from system.refine.config import CrfParams
 
 
@@ -13,12 +14,12 @@ def pydensecrf_crf(log_odds: Tensor, image: Tensor, params: CrfParams) -> Tensor
     log_odds: [B, H, W] float
     image: [B, H, W] float, 0 to 255
 
-    Raises ModuleNotFoundError with the name of the extra where pydensecrf is not installed.
+    Raises UserError with the name of the extra where pydensecrf is not installed.
     """
     try:
         from pydensecrf import densecrf, utils  # type: ignore[import-not-found]
     except ModuleNotFoundError as absent:
-        raise ModuleNotFoundError(
+        raise UserError(
             "CRF backend 'pydensecrf' is not installed: pip install 'mammoloop[pydensecrf]', or use backend 'grid'"
         ) from absent
     height, width = log_odds.shape[-2:]
