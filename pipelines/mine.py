@@ -67,7 +67,7 @@ def run(
     stage: files pool_step_N.arrow (schemas.POOL) and outlined.parquet (schemas.OUTLINED)
     """
 
-    def mine(attempt: Path) -> Written[PoolsResult]:
+    def write_pools(attempt: Path) -> Written[PoolsResult]:
         with miner_of(stage.run, place=miner_place) as (miner, driver):
             offered = _offer(miner, _shards(predictions, inputs, round_number=round_number), driver=driver)
             ray.get([miner.update_labels.remote(update, driver=driver) for update in inputs.updates])
@@ -78,7 +78,9 @@ def run(
             ]
         result = PoolsResult(
             round=round_number,
-            **offered,
+            num_images=offered.images,
+            num_errors=offered.errors,
+            num_unlabelled=offered.unlabelled,
             num_updates={str(update.source): len(update) for update in inputs.updates},
             pools=tuple(pools),
             outlined=_OUTLINED_FILE,
@@ -86,7 +88,7 @@ def run(
         files = [attempt / name for name in (_OUTLINED_FILE, *(pool.file for pool in pools))]
         return Written(result, files=files, parents=[predictions.name])
 
-    return stage.once(mine)
+    return stage.once(write_pools)
 
 
 @contextmanager
@@ -95,8 +97,8 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
 
     place: where it keeps its journal, s3://bucket/prefix; "" = the run's folder `miner`
     The miner lives while a stage mines: its state outlives it in the journal. It is detached, so that it outlives a
-    driver that dies; the driver that comes next finds it by its name. A driver that was replaced leaves it to the one
-    that replaced it.
+    driver that dies; the driver that comes next finds it by its name. A driver that
+    was superseded does not stop the miner: it serves the newer driver.
     """
     folder = run.resolve()
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}
@@ -130,16 +132,25 @@ def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: P0, round_numbe
     return Pool(step, p0, file, counts, moves.counts(), moves.reasons(), purity)
 
 
-def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]], *, driver: int) -> dict[str, int]:
-    """Send the shards, a few at a time, and return PoolsResult's num_images, num_errors and num_unlabelled."""
-    totals = {"num_images": 0, "num_errors": 0, "num_unlabelled": 0}
+@dataclass
+class _Offered:
+    """Images that were sent to the miner."""
+
+    images: int = 0
+    errors: int = 0  # could not be read; not among `images`
+    unlabelled: int = 0  # no report, or one that gives no probability
+
+
+def _offer(miner: MinerHandle, shards: Iterator[tuple[Shard, int]], *, driver: int) -> _Offered:
+    """Send the shards, a few at a time, and return how many images they held."""
+    total = _Offered()
     while group := list(islice(shards, _MESSAGES_AT_ONCE)):
         ray.get([miner.offer.remote(shard, driver=driver) for shard, _ in group])
         for shard, errors in group:
-            totals["num_images"] += len(shard.columns)
-            totals["num_errors"] += errors
-            totals["num_unlabelled"] += int(np.isnan(shard.columns.p_mass).sum())
-    return totals
+            total.images += len(shard.columns)
+            total.errors += errors
+            total.unlabelled += int(np.isnan(shard.columns.p_mass).sum())
+    return total
 
 
 def _shards(predictions: Stage[InferResult], inputs: Inputs, *, round_number: int) -> Iterator[tuple[Shard, int]]:

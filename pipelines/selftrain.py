@@ -153,7 +153,7 @@ class Loop:
 
     def measure(self, system: System) -> FrocResult:
         """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
-        measure(
+        infer_and_choose_thresholds(
             system, pair_table(self._members(Split.VALIDATION, Split.TEST)), archive=self.archive, config=self.config
         )
         return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
@@ -176,7 +176,7 @@ class Loop:
         return self.images.filter(pc.field("split").isin([str(split) for split in splits]))
 
 
-def measure(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
+def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
     """Run a trained model over held-out pairs, and choose its thresholds on validation. Needs a running Ray."""
     infer.whole_maps(
         pairs,

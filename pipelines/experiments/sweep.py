@@ -115,7 +115,7 @@ def perform(inputs: SweepInputs, settings: Setting) -> float:
     )
     images = inputs.archive.table("images")
     validation = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)))
-    selftrain.measure(system, validation, archive=inputs.archive, config=config)
+    selftrain.infer_and_choose_thresholds(system, validation, archive=inputs.archive, config=config)
     found = selftrain.evaluate_on(system, Split.VALIDATION, archive=inputs.archive, config=config).sweep
     result = TrialResult(dict(settings), found.mean, found.interval, found.sensitivity)
     return trial_result(inputs.out, settings).once(lambda _: Written(result)).mean

@@ -9,7 +9,14 @@ from rich.table import Table
 from pipelines.selftrain import evaluate_on
 from system.archive import Archive
 from system.archive.delta import one_of
-from system.evaluation.explain_image import Explanation, ImageFacts, ReportSide, RoundView, SystemView, explain_image
+from system.evaluation.explain_image import (
+    Explanation,
+    ImageFacts,
+    ReportReading,
+    RoundAnswer,
+    SystemAnswer,
+    explain_image,
+)
 from system.figures import format as text
 from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
@@ -105,7 +112,7 @@ def _image_table(image: ImageFacts) -> Table:
     return two_columns("Image", rows)
 
 
-def _system_table(system: SystemView) -> Table:
+def _system_table(system: SystemAnswer) -> Table:
     title = (
         f"{system.title}: candidates from {system.candidate_threshold:.3g} on, "
         f"of at least {system.min_candidate_px} px; "
@@ -123,14 +130,15 @@ def _system_table(system: SystemView) -> Table:
     return table
 
 
-def _round_table(this: RoundView) -> Table:
+def _round_table(this: RoundAnswer) -> Table:
     seen = escape(this.error) or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
     title = f"round {this.number}, seen by {this.model} (masks from {this.mask_threshold:.3g} on): {seen}"
     table = Table(title=title, title_justify="left")
     for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
         table.add_column(heading)
     for pool in this.pools:
-        report = "replaced by a later report or a verdict" if pool.report is ReportSide.REPLACED else str(pool.report)
+        replaced = pool.report is ReportReading.REPLACED
+        report = "replaced by a later report or a verdict" if replaced else str(pool.report)
         trains = "yes" if pool.trains else "no"
         table.add_row(p0_text(pool.p0), text.share(pool.p_mass), report, pool.quadrant, trains)
     return table

@@ -69,7 +69,7 @@ class LesionOutcome:
 
 
 @dataclass(frozen=True)
-class SystemView:
+class SystemAnswer:
     """What one system makes of a held-out image."""
 
     title: str
@@ -83,7 +83,7 @@ class SystemView:
     lesions: tuple[LesionOutcome, ...]
 
 
-class ReportSide(StrEnum):
+class ReportReading(StrEnum):
     """What the report of an image counts as at one p0."""
 
     MASS = "mass"
@@ -94,20 +94,20 @@ class ReportSide(StrEnum):
 
 
 @dataclass(frozen=True)
-class PoolView:
+class PoolAnswer:
     """Where a weak image stands at one p0 of a round."""
 
     step: int
     p0: P0
     # Of an image in the pool, updates included; of another, its label when the run began; NaN without one.
     p_mass: Measured
-    report: ReportSide
+    report: ReportReading
     quadrant: str  # TP, FP, FN, TN, UNUSED; "TN or UNUSED" where the label that counted is not known
     trains: bool  # it is in the pool
 
 
 @dataclass(frozen=True)
-class RoundView:
+class RoundAnswer:
     """What a round made of a weak image."""
 
     number: int  # from 1
@@ -117,7 +117,7 @@ class RoundView:
     has_mask: bool
     error: str  # why it could not be read; "" = it could
     outlined: bool  # a radiologist has outlined a mass in it: it trains as an annotated image, and is in no pool
-    pools: tuple[PoolView, ...]  # by step
+    pools: tuple[PoolAnswer, ...]  # by step
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Explanation:
     """One image of a run."""
 
     image: ImageFacts
-    systems: tuple[SystemView, ...]  # of a held-out image
-    rounds: tuple[RoundView, ...]  # of a weak image
+    systems: tuple[SystemAnswer, ...]  # of a held-out image
+    rounds: tuple[RoundAnswer, ...]  # of a weak image
 
 
 def explain_image(run: RunFolder, image_id: str, *, archive: Archive, config: RunConfig) -> Explanation:
@@ -137,9 +137,9 @@ def explain_image(run: RunFolder, image_id: str, *, archive: Archive, config: Ru
     """
     image = _facts(image_id, archive, config=config, run_name=run.name)
     held_out = image.split in (Split.VALIDATION, Split.TEST)
-    systems = tuple(_system_view(system, image) for system in run.systems()) if held_out else ()
+    systems = tuple(_system_answer(system, image) for system in run.systems()) if held_out else ()
     weak = image.split == Split.WEAK
-    rounds = tuple(_round_view(run, this, image) for this in run.rounds()) if weak else ()
+    rounds = tuple(_round_answer(run, this, image) for this in run.rounds()) if weak else ()
     return Explanation(image, systems, rounds)
 
 
@@ -165,7 +165,7 @@ def _facts(image_id: str, archive: Archive, *, config: RunConfig, run_name: str)
     )
 
 
-def _system_view(system: System, image: ImageFacts) -> SystemView:
+def _system_answer(system: System, image: ImageFacts) -> SystemAnswer:
     """Raises NotFinished where the system was not evaluated on the image's split."""
     stage = system.froc(Split(image.split))
     result, kept = stage.result(), read_back(stage)
@@ -174,7 +174,7 @@ def _system_view(system: System, image: ImageFacts) -> SystemView:
     lesions = kept.lesions.filter(pc.field("image_id") == image.image_id).to_pylist()
     (error,) = kept.images.filter(pc.field("image_id") == image.image_id)["error"].to_pylist()
     found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
-    return SystemView(
+    return SystemAnswer(
         title=system.title,
         candidate_threshold=result.rules.candidate_threshold,
         mask_threshold=result.mask_threshold,
@@ -214,11 +214,11 @@ def why(outcome: str, *, nearest_lesion: int, iou: float, min_iou: float) -> str
     return f"IoU {iou:.3f} with lesion {nearest_lesion}: a hit needs more than {min_iou:g}"
 
 
-def _round_view(run: RunFolder, this: Round, image: ImageFacts) -> RoundView:
+def _round_answer(run: RunFolder, this: Round, image: ImageFacts) -> RoundAnswer:
     model, mined = run.before(this.number), this.pools.result()
     outlined = read_table(this.pools.path(mined.outlined), columns=["image_key"])["image_key"].to_pylist()
     seen = next((each for each in read_predictions(this.predictions) if each.image_key == image.image_key), None)
-    return RoundView(
+    return RoundAnswer(
         number=this.number,
         model=model.title,
         mask_threshold=model.thresholds.result().mask_threshold,
@@ -226,27 +226,32 @@ def _round_view(run: RunFolder, this: Round, image: ImageFacts) -> RoundView:
         has_mask=seen.has_mask if seen else False,
         error=seen.error if seen else "it was not among the weak images of this run",
         outlined=image.image_key in outlined,
-        pools=tuple(_pool_views(this, mined.pools, image, has_mask=seen.has_mask)) if seen and not seen.error else (),
+        pools=tuple(_pool_answers(this, mined.pools, image, has_mask=seen.has_mask)) if seen and not seen.error else (),
     )
 
 
-def _pool_views(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool) -> Iterator[PoolView]:
+def _pool_answers(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool) -> Iterator[PoolAnswer]:
     for pool in pools:
         member = _member(this.pools.path(pool.file), image.image_key)
         quadrant, p_mass = member or (_quadrant(image.p_mass, has_mask=has_mask, p0=pool.p0), image.p_mass)
         if member is None and quadrant in POOLED:  # with this label it would be in the pool: another one counted
             nothing = float("nan")
-            yield PoolView(pool.step, pool.p0, nothing, ReportSide.REPLACED, "TN or UNUSED", trains=False)
+            yield PoolAnswer(pool.step, pool.p0, nothing, ReportReading.REPLACED, "TN or UNUSED", trains=False)
         else:
-            report = _report_side(p_mass, p0=pool.p0)
-            yield PoolView(pool.step, pool.p0, p_mass, report, quadrant.name, trains=member is not None)
+            report = _report_reading(p_mass, p0=pool.p0)
+            yield PoolAnswer(pool.step, pool.p0, p_mass, report, quadrant.name, trains=member is not None)
 
 
-def _report_side(p_mass: float, *, p0: P0) -> ReportSide:
+def _report_reading(p_mass: float, *, p0: P0) -> ReportReading:
     if np.isnan(p_mass):
-        return ReportSide.NO_LABEL
-    beside_a_mask = _quadrant(p_mass, has_mask=True, p0=p0)
-    return {Quadrant.TP: ReportSide.MASS, Quadrant.FP: ReportSide.NO_MASS}.get(beside_a_mask, ReportSide.NOT_SURE)
+        return ReportReading.NO_LABEL
+    match _quadrant(p_mass, has_mask=True, p0=p0):  # with a mask given, the report alone decides
+        case Quadrant.TP:
+            return ReportReading.MASS
+        case Quadrant.FP:
+            return ReportReading.NO_MASS
+        case _:
+            return ReportReading.NOT_SURE
 
 
 def _quadrant(p_mass: float, *, has_mask: bool, p0: P0) -> Quadrant:

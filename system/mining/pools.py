@@ -1,4 +1,4 @@
-"""Keep a round's predictions as columns, and give the pools at any p0.
+"""Keep a round's predictions as columns, from which the pools at any p0 follow.
 
 The state holds no quadrant: a quadrant follows from the columns and p0, so it is right for any p0 and never stale.
 """
@@ -284,7 +284,7 @@ def compare(before: Columns, after: Columns, *, p0: P0, judged: NDArray[np.int64
     before, after = before.take(rows_before), after.take(rows_after)
     was, now = before.quadrants(p0=p0), after.quadrants(p0=p0)
     moved = was != now
-    label = _label(before, p0=p0) != _label(after, p0=p0)
+    label = _quadrants_by_label_alone(before, p0=p0) != _quadrants_by_label_alone(after, p0=p0)
     mask = before.has_mask != after.has_mask
     reason = np.where(
         label & np.isin(keys, judged), np.uint8(Reason.VERDICT), Reason.LABEL * label.view(np.uint8) + Reason.MAP * mask
@@ -301,7 +301,7 @@ def _joined(parts: Sequence[Columns]) -> Columns:
     )
 
 
-def _label(columns: Columns, *, p0: P0) -> NDArray[np.uint8]:
+def _quadrants_by_label_alone(columns: Columns, *, p0: P0) -> NDArray[np.uint8]:
     """Return the quadrants that there would be if every image had a mask: what depends on the label alone."""
     return replace(columns, has_mask=np.ones(len(columns), bool)).quadrants(p0=p0)
 
