@@ -59,3 +59,11 @@ def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: 
     cases = [positive & masked, negative & masked, positive & ~masked, negative & ~masked]
     names = [Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN]
     return np.select(cases, [np.uint8(name) for name in names], default=np.uint8(Quadrant.UNUSED)).astype(np.uint8)
+
+
+def distance_to_bound(p_mass: NDArray[np.float32], *, p0: P0) -> NDArray[np.float32]:
+    """Return how far each label is from p0 or 1 − p0, whichever is nearer: [N]; NaN where there is no report.
+
+    p_mass: [N] probability of a mass by the report, 0 to 1
+    """
+    return np.minimum(np.abs(p_mass - p0), np.abs(p_mass - (1 - p0)))

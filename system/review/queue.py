@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from system.mining import RANDOM as DRAWN_AT_RANDOM
+from system.mining.rules import distance_to_bound
 from system.records import P0
 from system.settings import Settings
 
@@ -55,7 +56,7 @@ def acquire(
     ranks = np.stack(
         [
             _ranks(np.abs(p_mass - score)),
-            _ranks(-np.minimum(np.abs(p_mass - p0), np.abs(p_mass - (1 - p0)))),
+            _ranks(-distance_to_bound(p_mass, p0=p0)),
             _ranks(entropy),
         ]
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from system.mining.rules import P0Schedule, quadrants
+from system.mining.rules import P0Schedule, distance_to_bound, quadrants
 from system.records import Quadrant
 
 TP, FP, FN, TN, UNUSED = Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN, Quadrant.UNUSED
@@ -92,3 +92,8 @@ def test_an_impossible_schedule_is_refused(wrong: dict) -> None:
 def test_a_minimum_above_the_start_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"minimum 0.9 is above its start 0.8"):
         P0Schedule(start=0.8, minimum=0.9)
+
+
+def test_the_nearer_of_both_bounds_counts() -> None:
+    found = distance_to_bound(np.array([0.9, 0.5, 0.1, 0.0, np.nan], np.float32), p0=0.8)
+    np.testing.assert_allclose(found, [0.1, 0.3, 0.1, 0.2, np.nan], atol=1e-6)
