@@ -106,7 +106,7 @@ class CbisDdsm:
             mask |= _mask_in(source, folder, shape=mask.shape)
         return mask
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return nothing."""
         return []
 

@@ -67,11 +67,11 @@ class Cmmd:
         image = read_dicom(path, config=config)
         return replace(image, patient=f"CMMD {image.patient}" if image.patient else "")
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is no truth
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return an empty mask."""
         return np.zeros(image.pixels.shape, bool)
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return nothing."""
         return []
 

@@ -61,7 +61,7 @@ class DicomFolder:
             raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
         return mask
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - they name studies
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return the rows of reports.csv and of reports.parquet; none when both are absent."""
         return [
             report for name in REPORT_TABLES if (source / name).exists() for report in read_report_file(source / name)

@@ -92,7 +92,7 @@ class InBreast:
             mask[rows, cols] = True
         return mask
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return nothing."""
         return []
 

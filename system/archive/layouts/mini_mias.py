@@ -66,7 +66,7 @@ class MiniMias:
         source: Path,
         item: SourceItem,
         *,
-        config: DicomConfig = DicomConfig(),  # noqa: ARG002 - no DICOM
+        config: DicomConfig = DicomConfig(),
     ) -> SourceImage:
         """Return one film; refused when its partner shows the same side."""
         number = int(item.name[3:6])
@@ -84,7 +84,7 @@ class MiniMias:
             image=f"mini-mias film {number}",
         )
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - circles are in the item
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return the discs of a film's masses."""
         rows, cols = np.ogrid[: image.pixels.shape[0], : image.pixels.shape[1]]
         mask = np.zeros(image.pixels.shape, bool)

@@ -48,11 +48,11 @@ class ViewFolder:
                 raise ImageRefused("view", f"the {what} is {listed!r} in {LIST}, {found.value!r} in the header")
         return image
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - there is no truth
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return an empty mask."""
         return np.zeros(image.pixels.shape, bool)
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return nothing."""
         return []
 

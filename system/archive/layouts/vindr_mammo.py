@@ -76,7 +76,7 @@ class VinDrMammo:
                 raise ImageRefused("view", f"the {what} is {listed!r} in {IMAGES}, {found.value!r} in the header")
         return replace(image, patient=item.patient, study=item.study, image=f"VinDr-Mammo {path.stem}")
 
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:  # noqa: ARG002 - boxes are in the item
+    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return the filled boxes of the masses, cut at the picture's edges."""
         if tuple(item.size_px) != image.pixels.shape:
             raise ImageRefused(
@@ -84,7 +84,7 @@ class VinDrMammo:
             )
         return filled_boxes(item.boxes_px, shape=image.pixels.shape)
 
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:  # noqa: ARG002 - there are none
+    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
         """Return nothing."""
         return []
 

@@ -102,7 +102,10 @@ def archive_of(num_annotated: int) -> tuple[pa.Table, pa.Table, pa.Table]:
     return reports(*written), images(*rows, ("weak", "pw", "L", "weak"), ("silent", "px", "L", "weak")), masks(*lesions)
 
 
-def prepared(num_annotated: int, config: ReportConfig = ReportConfig()) -> tuple[Reports, TrainingReports]:  # noqa: B008 - frozen
+CONFIG = ReportConfig()
+
+
+def prepared(num_annotated: int, config: ReportConfig = CONFIG) -> tuple[Reports, TrainingReports]:
     written, pictures, drawn = archive_of(num_annotated)
     found = read_reports(written, config=config)
     return found, plan_training(found, pictures, drawn, config=config)
