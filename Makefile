@@ -1,7 +1,7 @@
 # make demo       the whole loop on synthetic mammograms, 2 cores, no GPU
-# make test       the tests of everyday, about ten minutes on two cores
+# make test       the everyday tests, about six minutes on two cores
 # make test-slow  the long ones: kills, resumes, whole trainings, the browser, the commands of the documentation
-# make coverage   the tests of everyday with a report of line coverage
+# make coverage   the everyday tests with a report of line coverage
 # make check      format, lint, types, import contracts
 # make format     put the sources into shape
 # make lock       resolve both requirements.lock anew from pyproject.toml
