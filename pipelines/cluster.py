@@ -29,7 +29,7 @@ class MixedClusterError(UserError):
 def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
 
-    Raises MixedClusterError when a worker's sources differ from the driver's.
+    Raises UserError where no cluster answers, MixedClusterError when a worker's sources differ from the driver's.
     """
     if ray.is_initialized():
         yield
@@ -45,13 +45,24 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
             logging_level=logging.WARNING,
         )
     else:
-        ray.init(address=config.address, log_to_driver=config.worker_logs, logging_level=logging.WARNING)
+        _join(config)
     try:
         _check_same_code()
         _tune_data(quiet=quiet)
         yield
     finally:
         ray.shutdown()
+
+
+def _join(config: ClusterResources) -> None:
+    try:
+        ray.init(address=config.address, log_to_driver=config.worker_logs, logging_level=logging.WARNING)
+    except ConnectionError as error:
+        raise UserError(
+            f"resources.cluster.address is {config.address}, but no Ray cluster answers there "
+            f"({str(error).splitlines()[0]}): start one with `ray start --head`, "
+            "or set the address to local to start Ray on this machine alone"
+        ) from error
 
 
 def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import ray.data
@@ -208,7 +208,7 @@ def _stream(
                 fn_constructor_args=(str(job.checkpoint.resolve()), settings.model_dump(mode="json"), str(folder)),
                 batch_size=None,
                 batch_format="numpy",
-                compute=_pool(resources),
+                compute=_predictors(resources),
                 num_cpus=resources.predictor_cpus,
                 num_gpus=resources.predictor_gpus or None,
             )
@@ -217,10 +217,16 @@ def _stream(
             yield ShardFacts(**row)
 
 
-def _pool(resources: InferResources) -> ActorPoolStrategy:
+def _predictors(resources: InferResources) -> ActorPoolStrategy:
+    """Return how many actors Ray Data starts, and how many shards it gives each at a time."""
     fewest, most, calls = resources.num_predictors, resources.max_predictors, resources.calls_at_once
-    size: dict[str, Any] = {"min_size": fewest, "max_size": most} if most else {"size": fewest}
-    return ActorPoolStrategy(**size, max_concurrent_calls_per_actor=calls, enable_true_multi_threading=calls > 1)
+    return ActorPoolStrategy(
+        size=None if most else fewest,
+        min_size=fewest if most else None,
+        max_size=most or None,
+        max_concurrent_calls_per_actor=calls,
+        enable_true_multi_threading=calls > 1,
+    )
 
 
 def _check_gpus(resources: InferResources) -> None:

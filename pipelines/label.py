@@ -78,7 +78,7 @@ def run(
         training = plan_training(reports, pinned.table("images"), pinned.table("masks"), config=config)
         num_no_side = int((~reports.named).sum())
         log.info(
-            "%d reports, %d of them teach, %d name no side", len(reports), (training.folds >= 0).sum(), num_no_side
+            "%d reports, %d of them annotated, %d name no side", len(reports), (training.folds >= 0).sum(), num_no_side
         )
         models = (attempt / MODELS).resolve()  # workers have other working directories
         tuned = fine_tune.run(reports.sections, training, models, config=config, resources=resources)
@@ -149,28 +149,28 @@ class Labeling:
 
 
 def _held_out(reports: Reports, training: TrainingReports, tuned: FineTuneResult) -> pa.Table:
-    """Return both breasts of every labelled report as the models that never saw it read it.
+    """Return both breasts of every annotated report as the models that never saw it read it.
 
     Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_mass, p_raw (before calibration),
     p_rules (NaN: silent).
     """
-    labelled = np.flatnonzero(training.folds != NO_FOLD)
-    folds = training.folds[labelled]
-    texts = [reports.sections[index] for index in labelled]
+    annotated = np.flatnonzero(training.folds != NO_FOLD)
+    folds = training.folds[annotated]
+    texts = [reports.sections[index] for index in annotated]
     by_rules = [read_by_rules(text) for text in texts]
     parts = []
     for column, side in enumerate(SIDES):
         margins, temperatures = (
-            tuned.margins[labelled, column],
+            tuned.margins[annotated, column],
             np.array(tuned.card.held_out_temperatures[side.value]),
         )
         columns = {
-            "study_id": [reports.studies[index] for index in labelled],
-            "version": reports.versions[labelled],
-            "side": [side.value] * len(labelled),
+            "study_id": [reports.studies[index] for index in annotated],
+            "version": reports.versions[annotated],
+            "side": [side.value] * len(annotated),
             "language": [language(f"{text.description} {text.impression}") for text in texts],
             "fold": folds,
-            "truth": training.truth[labelled, column],
+            "truth": training.truth[annotated, column],
             "p_mass": probability(margins, temperatures[folds]),
             "p_raw": probability(margins, 1.0),
             "p_rules": np.array([read[side] for read in by_rules], np.float32),

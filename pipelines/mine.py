@@ -41,9 +41,9 @@ class Inputs:
     """What a round is mined with, beside its predictions."""
 
     labels: pa.Table  # rows of the archive's `labels`: study_id, side, p_mass
-    images: pa.Table  # rows of the archive's `images`, to keep out what may not teach
+    images: pa.Table  # rows of the archive's `images`, to leave out images that must not train
     updates: Sequence[LabelUpdate] = ()  # what the archive has learned of the images since the run was pinned
-    # schemas.OUTLINED: images that teach as annotated ones from now on.
+    # schemas.OUTLINED: images that train as annotated ones from now on.
     outlined: pa.Table = field(default_factory=OUTLINED.empty_table)
     # Columns image_key, has_mass: for the pools' purity where it is known.
     truth: pa.Table = field(default_factory=_TRUTH.empty_table)
@@ -97,8 +97,8 @@ def miner_of(run: Path, *, place: str = "") -> Iterator[tuple[MinerHandle, int]]
 
     place: where it keeps its journal, s3://bucket/prefix; "" = the run's folder `miner`
     The miner lives while a stage mines: its state outlives it in the journal. It is detached, so that it outlives a
-    driver that dies; the driver that comes next finds it by its name. A driver that
-    was superseded does not stop the miner: it serves the newer driver.
+    driver that dies; the driver that comes next finds it by its name. A driver that was superseded does not stop the
+    miner, which serves the newer driver.
     """
     folder = run.resolve()
     options = {"namespace": NAMESPACE, "lifetime": "detached", "get_if_exists": True, "num_cpus": 0.5}

@@ -159,21 +159,25 @@ class Loop:
         return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
 
     def _job(self, name: str, *, seed: int) -> TrainJob:
-        config = self.config
-        return TrainJob(
-            name=name,
-            archive_uri=self.archive.uri,
-            archive_versions=self.archive.versions(),
-            method=config.method,
-            net=config.net,
-            train=config.stage1,
-            loss=config.loss,
-            strong_share=config.strong_share,
-            seed=seed,
-        )
+        return train_job(name, archive=self.archive, config=self.config, seed=seed)
 
     def _members(self, *splits: Split) -> pa.Table:
         return self.images.filter(pc.field("split").isin([str(split) for split in splits]))
+
+
+def train_job(name: str, *, archive: Archive, config: RunConfig, seed: int) -> TrainJob:
+    """Return Stage 1's training, which the others are changes of. archive: pinned to the run's versions."""
+    return TrainJob(
+        name=name,
+        archive_uri=archive.uri,
+        archive_versions=archive.versions(),
+        method=config.method,
+        net=config.net,
+        train=config.stage1,
+        loss=config.loss,
+        strong_share=config.strong_share,
+        seed=seed,
+    )
 
 
 def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:

@@ -44,7 +44,7 @@ class InferResources(Settings):
     """Actors that hold the network, tasks that decode for them, and how pairs are dealt out to them."""
 
     num_predictors: int = Field(default=1, ge=1)  # actors that hold the network
-    # Above num_predictors: the pool grows up to it while resources are free; 0 = it never does.
+    # Above num_predictors: more are started, up to it, while resources are free; 0 = never.
     max_predictors: int = Field(default=0, ge=0)
     # Logical CPUs of one; its torch threads are this rounded down, at least 1.
     predictor_cpus: float = Field(default=1.0, gt=0)
@@ -56,7 +56,7 @@ class InferResources(Settings):
 
     @field_validator("max_predictors")
     @classmethod
-    def _no_fewer_than_the_pool_starts_with(cls, most: int, info: ValidationInfo) -> int:
+    def _no_fewer_than_at_the_start(cls, most: int, info: ValidationInfo) -> int:
         if 0 < most < (fewest := info.data.get("num_predictors", 1)):
             raise ValueError(f"must be 0 or at least num_predictors, {fewest}")
         return most

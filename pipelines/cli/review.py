@@ -55,7 +55,7 @@ def import_verdicts(
 ) -> None:
     """Take verdicts into the archive: they beat every label.
 
-    From the next round on an outlined mass teaches like an annotated one.
+    From the next round on an image with an outlined mass trains as an annotated one.
 
     Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
     """

@@ -147,19 +147,10 @@ def _with(config: RunConfig, settings: Setting) -> RunConfig:
 
 
 def _job(inputs: SweepInputs, config: RunConfig) -> TrainJob:
-    return TrainJob(
-        name=f"sweep of round {inputs.round_number}",
-        archive_uri=inputs.archive.uri,
-        archive_versions=inputs.archive.versions(),
-        method=config.method,
-        net=config.net,
-        train=config.rounds.train,
-        loss=config.loss,
-        strong_share=config.strong_share,
-        seed=config.seed
-        + inputs.round_number,  # as in the run; the same in every trial, so that only the settings differ
-        start=str(inputs.start),
-    )
+    name = f"sweep of round {inputs.round_number}"
+    seed = config.seed + inputs.round_number  # the run's, in every trial, so that only the settings differ
+    job = selftrain.train_job(name, archive=inputs.archive, config=config, seed=seed)
+    return job.changed(train=config.rounds.train, start=str(inputs.start))
 
 
 def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:

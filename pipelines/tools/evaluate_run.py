@@ -28,7 +28,7 @@ SCORES = {"peak": "highest probability of the map", "p_image": "classification b
 
 @dataclass(frozen=True)
 class Gain:
-    """How much better a system tells images with a mass from those without than the first system does."""
+    """How much better a system separates images with a mass from those without than the first system does."""
 
     auroc: float  # second minus first; NaN for the first itself, and where one of both gives no score
     interval: Ends  # 95 %, over the same patients
@@ -92,7 +92,7 @@ def _show(measured: Mapping[str, SystemMeasures]) -> None:
 
 
 def _gains(first: Stage[FrocResult], second: Stage[FrocResult], *, config: FrocConfig) -> dict[str, Gain]:
-    """Return how much better the second tells images with a mass from those without, by score."""
+    """Return how much better the second separates images with a mass from those without, by score."""
     before, after = (read_back(stage).images.sort_by("image_id") for stage in (first, second))
     truth, patient = before["num_lesions"].to_numpy() > 0, np.asarray(before["patient_id"])
     gains: dict[str, Gain] = {}

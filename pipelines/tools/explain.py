@@ -12,7 +12,6 @@ from system.archive.delta import one_of
 from system.evaluation.explain_image import (
     Explanation,
     ImageFacts,
-    ReportReading,
     RoundAnswer,
     SystemAnswer,
     explain_image,
@@ -137,8 +136,6 @@ def _round_table(this: RoundAnswer) -> Table:
     for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
         table.add_column(heading)
     for pool in this.pools:
-        replaced = pool.report is ReportReading.REPLACED
-        report = "replaced by a later report or a verdict" if replaced else str(pool.report)
         trains = "yes" if pool.trains else "no"
-        table.add_row(p0_text(pool.p0), text.share(pool.p_mass), report, pool.quadrant, trains)
+        table.add_row(p0_text(pool.p0), text.share(pool.p_mass), str(pool.report), pool.quadrant, trains)
     return table

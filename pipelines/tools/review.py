@@ -39,7 +39,7 @@ class VerdictImport:
     """What an import brought."""
 
     verdicts: dict[str, int]  # verdict -> images
-    num_outlined: int  # of them with a mask, which will teach like annotated images
+    num_outlined: int  # of them with a mask, which will train as annotated images
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def _fine_tune_one(reports: list[Sections], setting: _Setting, fold: int, column
     from system.reports.tokens import load_tokenizer
 
     training, models, config = setting.training, setting.models, setting.config
-    members, held_out = training.teaching(fold), training.held_out(fold)
+    members, held_out = training.trained_on(fold), training.held_out(fold)
     job = FineTuneJob(
         SIDES[column],
         fold,

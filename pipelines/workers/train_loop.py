@@ -54,8 +54,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     worker = Worker(job, resources, archive, _make_learner(job), rank=rank, num_workers=num_workers)
     if job.train.synced_norms and job.train.batch_size % num_workers:
         raise UserError(
-            f"train.synced_norms: {num_workers} workers cannot share {job.train.batch_size} images evenly; "
-            "change train.batch_size"
+            f"synced_norms: {num_workers} workers cannot share batch_size {job.train.batch_size} evenly; change "
+            "resources.train.num_workers, or batch_size in stage1 and rounds.train"
         )
     images, masks = archive.table("images"), archive.table("masks")
     position, rows = worker.resume()

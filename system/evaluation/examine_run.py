@@ -33,7 +33,7 @@ from system.schemas import CANDIDATES, IMAGES, LESIONS
 
 log = logging.getLogger(__name__)
 
-SCORES = ("peak", "p_image")  # by which whole images are told apart
+SCORES = ("peak", "p_image")  # of a whole image
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,16 @@ from system.run.folder import Round, RunFolder, System
 from system.run.predictions import read_predictions
 from system.run.results import FrocResult, Pool
 
-_IMAGE = ["image_id", "image_key", "study_id", "side", "view", "split", "source", "pixel_sha"]
+_IMAGE = [  # the first fields of ImageFacts
+    "image_id",
+    "image_key",
+    "study_id",
+    "side",
+    "view",
+    "split",
+    "source",
+    "pixel_sha",
+]
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ class ReportReading(StrEnum):
     NO_MASS = "no mass"
     NOT_SURE = "not sure enough"
     NO_LABEL = "no label"
-    REPLACED = "replaced"  # by a later report or a radiologist's verdict; of images outside the pool none is kept
+    REPLACED = "replaced by a later report or a verdict"  # which is kept of images in a pool only
 
 
 @dataclass(frozen=True)
@@ -169,8 +178,8 @@ def _system_answer(system: System, image: ImageFacts) -> SystemAnswer:
     """Raises NotFinished where the system was not evaluated on the image's split."""
     stage = system.froc(Split(image.split))
     result, kept = stage.result(), read_back(stage)
-    mine = kept.candidates.filter(pc.field("image_id") == image.image_id).sort_by([("score", "descending")])
-    candidates = tuple(_candidate(row, rules=result) for row in mine.to_pylist())
+    rows = kept.candidates.filter(pc.field("image_id") == image.image_id).sort_by([("score", "descending")])
+    candidates = tuple(_candidate(row, rules=result) for row in rows.to_pylist())
     lesions = kept.lesions.filter(pc.field("image_id") == image.image_id).to_pylist()
     (error,) = kept.images.filter(pc.field("image_id") == image.image_id)["error"].to_pylist()
     found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
@@ -217,7 +226,7 @@ def why(outcome: str, *, nearest_lesion: int, iou: float, min_iou: float) -> str
 def _round_answer(run: RunFolder, this: Round, image: ImageFacts) -> RoundAnswer:
     model, mined = run.before(this.number), this.pools.result()
     outlined = read_table(this.pools.path(mined.outlined), columns=["image_key"])["image_key"].to_pylist()
-    seen = next((each for each in read_predictions(this.predictions) if each.image_key == image.image_key), None)
+    seen = next(read_predictions(this.predictions, [image.image_key]), None)
     return RoundAnswer(
         number=this.number,
         model=model.title,

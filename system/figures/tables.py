@@ -45,7 +45,7 @@ Cell = float | tuple[float, float]
 
 
 def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
-    """Return how well whole images are told apart, one system per column."""
+    """Return the measures of whole images, one system per column."""
     table = _table("Images with a mass against those without", ["measure", *measures])
     for name in next(iter(measures.values()), {}):
         cells = [each[name] for each in measures.values()]

@@ -36,6 +36,15 @@ def read_rows(
 def _rows(
     reader, *, name: str, columns: tuple[str, ...], optional: tuple[str, ...]
 ) -> list[tuple[int, dict[str, str]]]:
+    try:
+        return _checked(reader, name=name, columns=columns, optional=optional)
+    except csv.Error as error:
+        raise UserError(f"{name} line {reader.line_num}: {error}; look at its quotes") from None
+
+
+def _checked(
+    reader, *, name: str, columns: tuple[str, ...], optional: tuple[str, ...]
+) -> list[tuple[int, dict[str, str]]]:
     header = next(reader, [])
     there = tuple(column for column in optional if column in header)
     if wrong := [column for column in (*columns, *there) if header.count(column) != 1]:
@@ -43,19 +52,16 @@ def _rows(
     places = {column: header.index(column) for column in (*columns, *there)}
     absent = {column: "" for column in optional if column not in there}
     rows = []
-    try:
-        for fields in reader:
-            if not any(field.strip() for field in fields):  # spreadsheets may end their exports with rows of delimiters
-                continue
-            if len(fields) != len(header):
-                raise UserError(
-                    f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: "
-                    "quote fields that contain the delimiter"
-                )
-            found = {column: fields[place].strip() for column, place in places.items()}
-            rows.append((reader.line_num, absent | found))
-    except csv.Error as error:
-        raise UserError(f"{name} line {reader.line_num}: {error}") from None
+    for fields in reader:
+        if not any(field.strip() for field in fields):  # spreadsheets may end their exports with rows of delimiters
+            continue
+        if len(fields) != len(header):
+            raise UserError(
+                f"{name} line {reader.line_num}: {len(fields)} fields, the header has {len(header)}: "
+                "quote fields that contain the delimiter"
+            )
+        found = {column: fields[place].strip() for column, place in places.items()}
+        rows.append((reader.line_num, absent | found))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Measures of whole images: how well a score tells those with a mass apart; CorLoc, and Dice of masks."""
+"""Measures of whole images: how well a score separates those with a mass; CorLoc, and Dice of masks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ class ThresholdMeasures:
 
 @dataclass(frozen=True, slots=True)
 class ImageMeasures:
-    """How well a score tells images with a mass from those without, 0 to 1; all NaN where the system gives no score."""
+    """How well a score separates images with a mass from those without, 0 to 1; all NaN where there is no score."""
 
     auroc: Measured
     auroc_interval: Ends

@@ -61,6 +61,6 @@ def _refuse_held_out(keys: NDArray[np.int64], *, images: pa.Table) -> None:
         )
     if held_out := int(splits.isin([Split.VALIDATION, Split.TEST]).sum()):
         raise UserError(
-            f"{held_out} predicted images are held out for validation or test and must not teach: "
+            f"{held_out} predicted images are held out for validation or test and must not train: "
             "infer on weak images only"
         )

@@ -71,7 +71,7 @@ def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> 
     if without:
         raise ValueError(
             f"{predictions.name} lacks {without} maps or masks of images with a mask: "
-            "infer again with keep_maps='masked' or 'all'"
+            "the inference was not one for mining, so begin a new run"
         )
     arrays = [
         pa.array(columns.keys),

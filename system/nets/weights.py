@@ -38,7 +38,7 @@ def write_model(folder: Path, state: Mapping[str, Tensor], card: ModelCard) -> N
 def read_card(folder: Path) -> ModelCard:
     """Return the card of a model's folder. Raises UserError where there is no model."""
     path = folder / CARD
-    if not path.exists():
+    if not (path.exists() and (folder / WEIGHTS).exists()):
         raise UserError(
             f"no model in {folder.name}: expected {CARD} and {WEIGHTS}; give the folder of a trained checkpoint"
         )

@@ -1,6 +1,6 @@
 """Settings of inference: the dense CRF, how a map becomes a mask and candidates, and how pairs are run."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -36,7 +36,7 @@ class RefineConfig(Settings):
     params: CrfParams = CrfParams()
     # Probability that counts as even odds before the CRF; "validation" = chosen on the validation images, because a
     # network trained with the soft focal loss gives too low probabilities.
-    mask_threshold: float | Literal["validation"] = "validation"
+    mask_threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation"] = "validation"
     # A component that reaches mask_threshold extends down to this share of its own peak; 0 = down to mask_threshold,
     # as in the paper.
     mask_extent: float = Field(default=0.0, ge=0, lt=1)

@@ -41,7 +41,7 @@ class TrainingReports:
     folds: np.ndarray  # [N] int8, 0 to num_folds - 1; NO_FOLD for a report that trains no model
     patients: np.ndarray  # [N] text ids, "" where the study has no annotated image
 
-    def teaching(self, fold: int) -> np.ndarray:
+    def trained_on(self, fold: int) -> np.ndarray:
         """Return the positions [K] of the reports that a fold's models are fine-tuned on."""
         return np.flatnonzero((self.folds != NO_FOLD) & (self.folds != fold))
 
@@ -51,7 +51,7 @@ class TrainingReports:
 
     def early_stopping(self, fold: int, *, config: ReportConfig) -> np.ndarray:
         """Return which of a fold's training reports are used for early stopping only, [K] bool."""
-        members, rng = self.teaching(fold), np.random.default_rng((config.seed, fold))
+        members, rng = self.trained_on(fold), np.random.default_rng((config.seed, fold))
         return choose_early_stopping(
             self.patients[members], self.truth[members], share=config.validation_share, rng=rng
         )

@@ -45,10 +45,15 @@ class Prediction:
     error: str  # why it could not be read; "" = it could
 
 
-def read_predictions(stage: Stage[InferResult]) -> Iterator[Prediction]:
-    """Give the images of a finished inference, file by file. Raises NotFinished."""
+def read_predictions(stage: Stage[InferResult], keys: Collection[int] | None = None) -> Iterator[Prediction]:
+    """Give the images of a finished inference, file by file; only those with these keys where any are given.
+
+    Raises NotFinished.
+    """
     for path in stage.paths():
-        for row in read_table(path, columns=_COLUMNS).to_pylist():
+        table = read_table(path, columns=_COLUMNS)
+        wanted = table if keys is None else table.filter(pc.field("image_key").isin(list(keys)))
+        for row in wanted.to_pylist():
             yield Prediction(
                 image_key=row["image_key"],
                 image_id=row["image_id"],

@@ -137,7 +137,7 @@ class FrocResult:
     counts: EvaluationCounts
     corloc: Measured  # share of images with a lesion in which one is located, 0 to 1
     dice: Measured  # mean over images with a lesion, 0 to 1
-    image_level: dict[str, ImageMeasures]  # score (peak, p_image) -> how well it tells images with a mass apart
+    image_level: dict[str, ImageMeasures]  # score (peak, p_image) -> how well it separates images with a mass
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def share_of(batch: np.ndarray, *, rank: int, num_workers: int) -> np.ndarray:
     if len(batch) < num_workers:
         raise UserError(
             f"batch_size {len(batch)} is less than {num_workers} workers: "
-            "change train.batch_size or resources.train.num_workers"
+            "change resources.train.num_workers, or batch_size in stage1 and rounds.train"
         )
     return batch[rank::num_workers]
 

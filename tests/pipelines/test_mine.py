@@ -112,10 +112,10 @@ def test_a_file_of_failures_only_gives_no_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_an_image_held_out_must_not_teach(tmp_path: Path, split: str) -> None:
+def test_an_image_held_out_must_not_train(tmp_path: Path, split: str) -> None:
     stage = predictions_of(tmp_path)
     write_predictions(stage, make_images(1), masked=set(), num_files=1)
-    with pytest.raises(UserError, match="4 predicted images are held out for validation or test and must not teach"):
+    with pytest.raises(UserError, match="4 predicted images are held out for validation or test and must not train"):
         read_columns(stage.paths()[0], labels=make_labels({}), images=make_images(1, split=split))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.train import TrainingFailedError  # ray.train.v2 raises subclasses of it
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
@@ -120,3 +121,32 @@ def test_a_worker_killed_in_mid_epoch_changes_no_weight(archive: Archive, tmp_pa
     assert train.epoch_rows(disturbed)[0].resumed_at_step > 0
     assert weights(disturbed) == weights(calm)
     assert [row.losses for row in train.epoch_rows(disturbed)] == [row.losses for row in train.epoch_rows(calm)]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_training_begun_with_two_workers_and_lost_goes_on_with_one(
+    archive: Archive, tmp_path: Path, killing: Killing
+) -> None:
+    """The steps are those of one worker from the beginning, to the rounding of their sums."""
+    settings = {"num_epochs": 2, "steps_per_epoch": 40, "learning_rate": 1e-4, "class_factor": 0.0}
+    wanted = job(archive, settings | {"synced_norms": True})
+    calm, begun = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "begun")
+    train.run(wanted, resources=ONE, stage=calm)
+
+    killed: list[int] = []
+    storage, once = begun.folder / "train", TWO.changed(checkpoint_steps=6, max_failures=0)
+    with (
+        killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=REGISTERED_S),
+        pytest.raises(TrainingFailedError),
+    ):
+        train.run(wanted, resources=once, stage=begun)
+    assert killed, "no worker was killed while it trained"
+    assert not begun.finished
+
+    result = train.run(wanted, resources=ONE, stage=begun)
+    assert result.num_steps == calm.result().num_steps == 80
+    resumed = [row for row in train.epoch_rows(begun) if row.workers == 1]
+    assert sum(row.resumed_at_step for row in resumed) > 0 or len(resumed) == 1
+    assert train.epoch_rows(begun)[-1].losses["total"] == pytest.approx(
+        calm.result().last_epoch.losses["total"], abs=1e-4
+    )

@@ -164,3 +164,9 @@ def test_what_a_demo_adds_belongs_to_no_run() -> None:
     demo = PRESETS["demo"]()
     assert differences(demo.of_run(), resolve(demo, settings=["demo.seed=21"])) == []
     assert "demo" not in as_yaml(demo.of_run())
+
+
+@pytest.mark.parametrize("value", [0, 1, 1.5, -0.1])
+def test_a_mask_threshold_that_is_no_probability_is_refused(value: float) -> None:
+    (found, *_) = mistakes(settings=(f"infer.refine.mask_threshold={value}",))
+    assert found.startswith("infer.refine.mask_threshold")

@@ -269,7 +269,11 @@ def test_an_image_whose_label_was_replaced_is_not_explained_by_the_old_one(
     found = explain.run(run.path, "overruled")  # 0.97 and no mask: it would be FN
     assert found.image.verdicts == ("unsure", "no mass")
     for pool in found.rounds[0].pools:
-        assert (pool.report, pool.quadrant, pool.trains) == ("replaced", "TN or UNUSED", False)
+        assert (pool.report, pool.quadrant, pool.trains) == (
+            "replaced by a later report or a verdict",
+            "TN or UNUSED",
+            False,
+        )
         assert math.isnan(pool.p_mass)
     printed = shown(capsys)
     assert "verdicts unsure, no mass" in printed

@@ -64,3 +64,10 @@ def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: 
 def test_a_folder_without_a_model_is_refused_with_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"no model in {tmp_path.name}: expected model\.json and model\.safetensors"):
         read_card(tmp_path)
+
+
+def test_a_card_without_its_weights_is_no_model(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", state(), CARD_OF_TEST)
+    (tmp_path / "model" / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="no model in model"):
+        read_card(tmp_path / "model")

@@ -123,7 +123,7 @@ def test_annotated_studies_train_weak_ones_do_not_and_empty_reports_are_left_out
 def test_no_report_both_trains_and_is_held_out_and_each_is_held_out_once() -> None:
     _, training = prepared(12)
     for fold in range(3):
-        assert not set(training.teaching(fold)) & set(training.held_out(fold))
+        assert not set(training.trained_on(fold)) & set(training.held_out(fold))
     assert sorted(np.concatenate([training.held_out(fold) for fold in range(3)])) == list(range(12))
 
 
@@ -132,7 +132,7 @@ def test_the_early_stopping_reports_are_a_share_of_the_training_reports_of_whole
     _, training = prepared(48, config)
     early_stopping = training.early_stopping(1, config=config)
     assert early_stopping.sum() == 8  # of 32
-    assert training.truth[training.teaching(1)][early_stopping].sum(axis=0).tolist() == [4, 4]
+    assert training.truth[training.trained_on(1)][early_stopping].sum(axis=0).tolist() == [4, 4]
     assert not training.early_stopping(1, config=ReportConfig(validation_share=0)).any()
 
 

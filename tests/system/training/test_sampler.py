@@ -103,9 +103,8 @@ def test_a_batch_is_shared_as_evenly_as_it_can() -> None:
 
 
 def test_more_workers_than_rows_are_refused() -> None:
-    with pytest.raises(
-        UserError, match=r"batch_size 24 is less than 25 workers: change .*resources\.train\.num_workers$"
-    ):
+    way_out = r"change resources\.train\.num_workers, or batch_size in stage1"
+    with pytest.raises(UserError, match=f"batch_size 24 is less than 25 workers: {way_out}"):
         share_of(PLAN.batches()[0], rank=0, num_workers=25)
 
 
