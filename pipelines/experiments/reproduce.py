@@ -197,8 +197,9 @@ def _counts(cell: Cell, *, split: Split) -> PatientCounts:
 
 def _control(cell: Cell, *, split: Split) -> PatientCounts | None:
     """Return what as many more supervised steps brought, where the cell trained that beside its rounds."""
-    control = cell.run.control
-    return _counts_of(control, cell, split=split) if control.measured else None
+    rounds = cell.run.rounds()
+    control = cell.run.control(len(rounds))
+    return _counts_of(control, cell, split=split) if rounds and control.measured else None
 
 
 def _counts_of(system: System, cell: Cell, *, split: Split) -> PatientCounts:

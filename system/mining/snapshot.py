@@ -35,7 +35,11 @@ def write_pool(pools: Pools, folder: Path, *, run: Path, p0: P0, round_number: i
     path = folder / f"round_{number:02d}_{_digest(members, files)}.arrow"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        tables = (_table(columns, quadrant, run / files[shard]) for shard, (columns, quadrant) in members.items())
+        marks = pools.disputed(list(members.values()), round_number=number) if members else []
+        tables = (
+            _table(columns, quadrant, disputed, run / files[shard])
+            for (shard, (columns, quadrant)), disputed in zip(members.items(), marks, strict=True)
+        )
         with replacing(path) as partial, pa.OSFile(str(partial), "wb") as file:
             _write(file, tables)
     return path
@@ -62,7 +66,7 @@ def _write(file: pa.OSFile, tables: Iterator[pa.Table]) -> None:
             writer.write_table(table.combine_chunks())
 
 
-def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> pa.Table:
+def _table(columns: Columns, quadrant: NDArray[np.uint8], disputed: NDArray[np.bool_], predictions: Path) -> pa.Table:
     found = read_table(predictions, columns=_FROM_PREDICTIONS)
     places = _positions(columns.keys, found.column("image_key").to_numpy(), file_name=predictions.name)
     with_map = quadrant == Quadrant.TP
@@ -79,6 +83,7 @@ def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> 
         pa.array(quadrant),
         pa.array(columns.p_mass),
         pa.array(columns.score),
+        pa.array(disputed),
         *pngs,
     ]
     return pa.Table.from_arrays(arrays, schema=POOL)

@@ -3,8 +3,9 @@
 ```
 RUN/config.yaml                 the resolved settings
     labels/ archive/            report models and labels; which archive, at which versions
-    stage1/ control/ round_01/  one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
-    round_01/                   and before it: predictions, pools
+    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
+    round_01/                   and before it: predictions, pools; after it: promotion
+    chosen/                     which of the systems is the run's result
     miner/ tensorboard/         the journal of the pools, training curves
     page/ explain/              for people
     labels_02/ ...              in a folder of `mammoloop label --retrain` alone
@@ -22,6 +23,7 @@ from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
 from system.records import Split
+from system.rounds import Chosen, Promotion
 from system.run.results import (
     ArchivePin,
     FrocResult,
@@ -34,7 +36,7 @@ from system.run.results import (
 from system.run.stage import SCHEMA_VERSION, Stage, Written
 
 CONFIG, LOCK = "config.yaml", "driver.lock"
-SUPERVISED, CONTROL = "supervised", "as many more supervised steps"  # titles of two systems
+SUPERVISED = "supervised"  # title of Stage 1
 _HEADER = f"# mammoloop run, schema {SCHEMA_VERSION}\n"
 
 
@@ -66,6 +68,11 @@ class System:
         return Stage(self.run, f"{self.name}/froc" + ("" if split is Split.TEST else f"_{split}"), FrocResult)
 
     @property
+    def validated(self) -> Stage[FrocResult]:
+        """The evaluation on validation by which systems are compared: own-peak candidates, no chosen threshold."""
+        return Stage(self.run, f"{self.name}/validated", FrocResult)
+
+    @property
     def model(self) -> Path:
         """The folder that holds the trained model. Raises NotFinished."""
         return self.checkpoint.path("model.json").parent
@@ -91,6 +98,11 @@ class Round(System):
     def pools(self) -> Stage[PoolsResult]:
         """The pools; files pool_step_N.arrow of schemas.POOL, and outlined.parquet of schemas.OUTLINED."""
         return Stage(self.run, f"{self.name}/pools", PoolsResult)
+
+    @property
+    def promotion(self) -> Stage[Promotion]:
+        """Whether the next round goes on from this one's model; no files."""
+        return Stage(self.run, f"{self.name}/promotion", Promotion)
 
 
 @dataclass(frozen=True)
@@ -135,10 +147,19 @@ class RunFolder:
         """The system trained on the fully annotated data alone (Tang et al. 2021, Stage 1)."""
         return System(self.path, "stage1", SUPERVISED)
 
+    def control(self, number: int) -> System:
+        """Return Stage 1, trained without weak data for as many more steps as the rounds up to this one took."""
+        return System(self.path, f"control_{number:02d}", f"control {number}")
+
     @property
-    def control(self) -> System:
-        """Stage 1, trained for as many more steps as the rounds took, without weak data; the rounds must beat it."""
-        return System(self.path, "control", CONTROL)
+    def chosen(self) -> Stage[Chosen]:
+        """Which system is the run's result; no files."""
+        return Stage(self.path, "chosen", Chosen)
+
+    def result(self) -> System:
+        """Return the system that is the run's result. Raises NotFinished."""
+        name = self.chosen.result().system
+        return next(system for system in self.systems() if system.name == name)
 
     @property
     def miner(self) -> Path:
@@ -163,8 +184,12 @@ class RunFolder:
         return Round(self.path, f"round_{number:02d}", f"round {number}", number)
 
     def before(self, number: int) -> System:
-        """Return the system whose model a round goes on from."""
-        return self.stage1 if number == 1 else self.round(number - 1)
+        """Return the system whose model a round goes on from: of the last round before it that was promoted.
+
+        Raises NotFinished where a round before it is not.
+        """
+        earlier = (self.round(each) for each in range(number - 1, 0, -1))
+        return next((each for each in earlier if each.promotion.result().promoted), self.stage1)
 
     def rounds(self) -> list[Round]:
         """Return the rounds whose pools are frozen, in order."""
@@ -175,7 +200,8 @@ class RunFolder:
 
     def systems(self) -> list[System]:
         """Return the systems that are trained and measured, in the order of the final table."""
-        return [system for system in (self.stage1, self.control, *self.rounds()) if system.measured]
+        beside = [system for this in self.rounds() for system in (self.control(this.number), this)]
+        return [system for system in (self.stage1, *beside) if system.measured]
 
     def stages(self) -> Iterator[Stage[object]]:
         """Give every finished stage, by name."""

@@ -42,6 +42,7 @@ class TrainResult:
     """The result of a training; its rows, one per epoch, are in epochs.jsonl."""
 
     num_epochs: int
+    kept_epoch: int  # whose weights the model has: the last, or the best on validation where that was measured
     num_steps: int
     last_epoch: EpochRow
 

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from system.errors import UserError
 from system.records import Quadrant, Split
@@ -22,6 +23,7 @@ class SampleRole(IntEnum):
 
 
 POSITIVE = (SampleRole.STRONG_MASS, SampleRole.TP, SampleRole.FN)
+NEGATIVE = (SampleRole.STRONG_FREE, SampleRole.FP)
 STRONG = (SampleRole.STRONG_MASS, SampleRole.STRONG_FREE)
 
 
@@ -46,13 +48,9 @@ class SampleIndex:
         roles = (*STRONG, SampleRole.TP, SampleRole.FP) if self.empty_masks else (*STRONG, SampleRole.TP)
         return np.isin(self.role, roles)
 
-    def positives(self) -> np.ndarray:
-        """Return the rows that count as positive: strong with mass, TP, FN."""
-        return np.flatnonzero(np.isin(self.role, POSITIVE))
-
-    def negatives(self) -> np.ndarray:
-        """Return the rows that count as negative: strong without mass, FP."""
-        return np.flatnonzero(~np.isin(self.role, POSITIVE))
+    def rows_of(self, *roles: SampleRole) -> np.ndarray:
+        """Return the rows of these roles, rising."""
+        return np.flatnonzero(np.isin(self.role, roles))
 
     def counts(self) -> dict[str, int]:
         """Return how many samples there are of each role."""
@@ -121,13 +119,16 @@ def outlined_rows(outlined: pa.Table) -> pa.Table:
     )
 
 
-def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Table:
+def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str, disputed: bool = True) -> pa.Table:
     """Return the images of a pool as rows of the index.
 
     pool: schemas.POOL
+    disputed: also those whose report says no mass while the map is surer of one than half of TP
     mask_labels: soft takes M_p, hard takes M_b
     report_labels: soft takes p_mass, hard takes p_mass > 0.5
     """
+    if not disputed:
+        pool = pool.filter(pc.invert(pool["disputed"]))
     roles = {Quadrant.TP: SampleRole.TP, Quadrant.FP: SampleRole.FP, Quadrant.FN: SampleRole.FN}
     p_mass = np.asarray(pool["p_mass"], np.float32)
     if report_labels == "hard":
