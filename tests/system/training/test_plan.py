@@ -216,9 +216,7 @@ def test_an_epoch_whose_pool_lacks_a_role_gives_its_places_to_the_others(
     assert found == {"STRONG_MASS": 4, "TP": 0, "FN": 0, "STRONG_FREE": 4, "FP": 4}
 
 
-def test_quotas_are_of_epochs_with_a_pool_alone(
-    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
-) -> None:
+def test_quotas_are_of_epochs_with_a_pool_alone(make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path) -> None:
     """Even a share of 0 leaves the annotated images of such an epoch where they are."""
     pools = {1: EpochPool(file=write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3)), p0=0.95)}
     plain = make_job(train=LONG, pools=pools)

@@ -117,9 +117,7 @@ STRONG, MINED, UNSURE = np.arange(6), np.arange(10, 45), np.arange(50, 70)
 def quotas(*groups: tuple[np.ndarray, float | None], num_steps: int = 12, positives: int = 8) -> BatchPlan:
     """Return a plan with groups of positives, each with its share, and as many negatives as positives."""
     named = tuple(Group(f"group {number}", rows, share) for number, (rows, share) in enumerate(groups))
-    return replace(
-        PLAN, positives=named, batch_size=2 * positives, negatives_per_positive=1, num_steps=num_steps
-    )
+    return replace(PLAN, positives=named, batch_size=2 * positives, negatives_per_positive=1, num_steps=num_steps)
 
 
 def places_of(rows: np.ndarray, plan: BatchPlan) -> list[int]:
