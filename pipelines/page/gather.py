@@ -67,7 +67,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         epoch_pools=list(_epoch_pools(run, config)),
         flows=list(_flow_rows(run)),
         purity=list(_purity_rows(run)),
-        thresholds=_thresholds(systems),
+        thresholds=_thresholds(systems, config),
         labels=label_rows(labels),
         reliability=_reliability(labels),
         trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
@@ -206,10 +206,11 @@ def _versions() -> dict[str, str]:
     return {"Python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def _thresholds(systems: list[System]) -> dict[str, float]:
+def _thresholds(systems: list[System], config: RunConfig) -> dict[str, float]:
     found: dict[str, float] = {}
     for system in systems:
         chosen = system.thresholds.result()
         found[f"{system.title}: mask threshold"] = chosen.mask_threshold
-        found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
+        if config.froc.candidates == "threshold":
+            found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
     return found

@@ -42,7 +42,9 @@ def choose_thresholds(
         else:
             mask, mask_reason = float(refine.mask_threshold), "set in infer.refine.mask_threshold"
         candidate, candidate_reason = froc.candidate_threshold, "set in froc.candidate_threshold"
-        if choose_candidates:
+        if froc.candidates == "own_peak":
+            candidate_reason = "set in froc.candidate_threshold, not used: each candidate ends at half of its own peak"
+        elif choose_candidates:
             candidate, candidate_reason = choose_candidate_threshold(maps, masks, config=froc)
         log.info("mask threshold %.3g (%s)", mask, mask_reason)
         log.info("candidate threshold %.3g (%s)", candidate, candidate_reason)
