@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from system.nets.gradient_share import with_gradient_share
 from system.nets.trunks import make_trunk
 from system.settings import Settings
 
@@ -82,15 +83,23 @@ class BilateralTwoViewNet(nn.Module):
         pairs = zip(main, auxiliary, strict=True)
         return self.trunk.late([join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, pairs, strict=True)])
 
-    def heads(self, branches: list[Tensor], *, classify: bool) -> NetOutput:
-        """Return mask logits and, with `classify`, class logits from the trunk's late maps."""
-        class_logits = self.trunk.class_logits(branches) if classify else None
+    def heads(self, branches: list[Tensor], *, classify: bool, class_gradient: float = 1.0) -> NetOutput:
+        """Return mask logits and, with `classify`, class logits from the trunk's late maps.
+
+        class_gradient: share of the class logits' gradient that goes on into the maps, 0 to 1; changes no value
+        """
+        class_logits = None
+        if classify:
+            class_logits = self.trunk.class_logits([with_gradient_share(maps, class_gradient) for maps in branches])
         return NetOutput(self.mask_head(branches), class_logits)
 
-    def forward(self, main: Tensor, auxiliary: Tensor, *, classify: bool = True) -> NetOutput:
-        """Return one output per main image. main, auxiliary: [B, 1, H, W] float, 0 to 1."""
+    def forward(
+        self, main: Tensor, auxiliary: Tensor, *, classify: bool = True, class_gradient: float = 1.0
+    ) -> NetOutput:
+        """Return one output per main image. main, auxiliary: [B, 1, H, W] float, 0 to 1; else as in `heads`."""
         first, second = _halves(self.trunk.early(torch.cat([main, auxiliary])))
-        return self.heads(self.late(first, _where_present(second, auxiliary)), classify=classify)
+        branches = self.late(first, _where_present(second, auxiliary))
+        return self.heads(branches, classify=classify, class_gradient=class_gradient)
 
     def forward_pair(self, left: Tensor, right: Tensor, *, classify: bool = True) -> tuple[NetOutput, NetOutput]:
         """Segment both breasts of a pair, each with the other as auxiliary image.

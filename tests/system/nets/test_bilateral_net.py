@@ -127,3 +127,49 @@ def test_the_image_level_branch_is_no_part_of_the_way_to_the_mask(net: Bilateral
     net(images(1), images(2)).mask_logits.sum().backward()
     assert len(branch) >= 2
     assert all(parameter.grad is None for parameter in branch)
+
+
+def trunk_gradients(net: BilateralTwoViewNet, *, share: float) -> dict[str, Tensor]:
+    """Return the gradient of the class logits at every parameter, zeros where there is none."""
+    net.zero_grad()
+    output = net(images(1), images(2), class_gradient=share)
+    assert output.class_logits is not None
+    output.class_logits[:, 1].sum().backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in net.named_parameters()}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_share_of_the_class_gradient_reaches_the_trunk_and_all_of_it_the_branch(
+    net: BilateralTwoViewNet, share: float
+) -> None:
+    whole, part = trunk_gradients(net, share=1.0), trunk_gradients(net, share=share)
+    branch = {id(parameter) for module in net.classification_modules() for parameter in module.parameters()}
+    in_branch = {name for name, parameter in net.named_parameters() if id(parameter) in branch}
+    for name, gradient in part.items():
+        wanted = whole[name] if name in in_branch else share * whole[name]
+        torch.testing.assert_close(gradient, wanted, atol=1e-6, rtol=1e-4)
+    assert max(whole[name].abs().max() for name in whole if name not in in_branch) > 1e-4
+    assert any(name.endswith("bn1.weight") or "norm" in name for name in whole if name not in in_branch)
+
+
+def test_the_share_of_the_class_gradient_changes_no_value_and_leaves_the_mask_gradient_alone(
+    net: BilateralTwoViewNet,
+) -> None:
+    found = []
+    for share in (1.0, 0.5, 0.0):
+        net.zero_grad()
+        output = net(images(1), images(2), class_gradient=share)
+        output.mask_logits.sum().backward()
+        gradients = [parameter.grad.clone() for parameter in net.parameters() if parameter.grad is not None]
+        found.append([output.mask_logits, output.class_logits, *gradients])
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+
+
+def test_the_share_of_the_class_gradient_leaves_the_norms_statistics_alone() -> None:
+    found = []
+    for share in (1.0, 0.0):
+        training = make_net("resnet18").train()
+        training(images(1), images(2), class_gradient=share)
+        found.append(dict(training.named_buffers()))
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
