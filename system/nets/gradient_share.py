@@ -23,4 +23,4 @@ def with_gradient_share(values: Tensor, share: float) -> Tensor:
     """Return the same values; only `share` (0 to 1) of the gradient at the result reaches what they come from."""
     if share == 1:
         return values
-    return _GradientShare.apply(values, share) if share else values.detach()  # type: ignore[return-value]
+    return _GradientShare.apply(values, share) if share else values.detach()
