@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from system.nets.gradient_share import with_gradient_share
 from system.nets.trunks import make_trunk
 from system.settings import Settings
 
@@ -82,15 +83,43 @@ class BilateralTwoViewNet(nn.Module):
         pairs = zip(main, auxiliary, strict=True)
         return self.trunk.late([join(torch.cat(maps, dim=1)) for join, maps in zip(self.join, pairs, strict=True)])
 
-    def heads(self, branches: list[Tensor], *, classify: bool) -> NetOutput:
-        """Return mask logits and, with `classify`, class logits from the trunk's late maps."""
-        class_logits = self.trunk.class_logits(branches) if classify else None
+    def heads(self, branches: list[Tensor], *, classify: bool, class_gradient: float = 1.0) -> NetOutput:
+        """Return mask logits and, with `classify`, class logits from the trunk's late maps.
+
+        class_gradient: share of the class logits' gradient that goes on into the maps, 0 to 1; changes no value
+        """
+        class_logits = None
+        if classify:
+            class_logits = self.trunk.class_logits([with_gradient_share(maps, class_gradient) for maps in branches])
         return NetOutput(self.mask_head(branches), class_logits)
 
-    def forward(self, main: Tensor, auxiliary: Tensor, *, classify: bool = True) -> NetOutput:
-        """Return one output per main image. main, auxiliary: [B, 1, H, W] float, 0 to 1."""
-        first, second = _halves(self.trunk.early(torch.cat([main, auxiliary])))
-        return self.heads(self.late(first, _where_present(second, auxiliary)), classify=classify)
+    def forward(
+        self, main: Tensor, auxiliary: Tensor, *, classify: bool = True, class_gradient: float = 1.0
+    ) -> NetOutput:
+        """Return one output per main image. main, auxiliary: [B, 1, H, W] float, 0 to 1; else as in `heads`.
+
+        In training absent breasts do not go through the trunk, so its batch norms learn from breasts alone. The trunk's
+        batch then varies in size, so a compiled network is compiled once more, for any size.
+        """
+        present = _present(auxiliary)
+        if self.training and not present.all():
+            first, second = self._early_of_present(main, auxiliary, present=present)
+        else:
+            first, second = _halves(self.trunk.early(torch.cat([main, auxiliary])))
+            second = _where(present, second)
+        return self.heads(self.late(first, second), classify=classify, class_gradient=class_gradient)
+
+    def _early_of_present(
+        self, main: Tensor, auxiliary: Tensor, *, present: Tensor
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the early maps of both; the absent auxiliary images are not run. present: [B] bool."""
+        maps = self.trunk.early(torch.cat([main, auxiliary[present]]))
+        first = [branch[: len(main)] for branch in maps]
+        second = [
+            torch.zeros_like(like).index_put((present,), branch[len(main) :])
+            for like, branch in zip(first, maps, strict=True)
+        ]
+        return first, second
 
     def forward_pair(self, left: Tensor, right: Tensor, *, classify: bool = True) -> tuple[NetOutput, NetOutput]:
         """Segment both breasts of a pair, each with the other as auxiliary image.
@@ -101,9 +130,8 @@ class BilateralTwoViewNet(nn.Module):
         """
         first, second = _halves(self.trunk.early(torch.cat([left, right])))
         mains = [torch.cat(maps) for maps in zip(first, second, strict=True)]
-        others = [
-            torch.cat(maps) for maps in zip(_where_present(second, right), _where_present(first, left), strict=True)
-        ]
+        present = _where(_present(right), second), _where(_present(left), first)
+        others = [torch.cat(maps) for maps in zip(*present, strict=True)]
         both = self.heads(self.late(mains, others), classify=classify)
         masks = both.mask_logits.chunk(2)
         classes = (None, None) if both.class_logits is None else both.class_logits.chunk(2)
@@ -115,6 +143,11 @@ def _halves(branches: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _where_present(maps: list[Tensor], image: Tensor) -> list[Tensor]:
-    present = (image.amax(dim=(1, 2, 3), keepdim=True) > 0).to(maps[0].dtype)
-    return [branch * present for branch in maps]
+def _present(images: Tensor) -> Tensor:
+    """Return which images show a breast, [B] bool. images: [B, 1, H, W]."""
+    return images.amax(dim=(1, 2, 3)) > 0
+
+
+def _where(present: Tensor, maps: list[Tensor]) -> list[Tensor]:
+    """Return the maps, zeros where no breast is present. present: [B] bool."""
+    return [branch * present.view(-1, 1, 1, 1).to(branch.dtype) for branch in maps]

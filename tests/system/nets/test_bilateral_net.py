@@ -127,3 +127,114 @@ def test_the_image_level_branch_is_no_part_of_the_way_to_the_mask(net: Bilateral
     net(images(1), images(2)).mask_logits.sum().backward()
     assert len(branch) >= 2
     assert all(parameter.grad is None for parameter in branch)
+
+
+def trunk_gradients(net: BilateralTwoViewNet, *, share: float) -> dict[str, Tensor]:
+    """Return the gradient of the class logits at every parameter, zeros where there is none."""
+    net.zero_grad()
+    output = net(images(1), images(2), class_gradient=share)
+    assert output.class_logits is not None
+    output.class_logits[:, 1].sum().backward()
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in net.named_parameters()}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_the_share_of_the_class_gradient_reaches_the_trunk_and_all_of_it_the_branch(
+    net: BilateralTwoViewNet, share: float
+) -> None:
+    whole, part = trunk_gradients(net, share=1.0), trunk_gradients(net, share=share)
+    branch = {id(parameter) for module in net.classification_modules() for parameter in module.parameters()}
+    in_branch = {name for name, parameter in net.named_parameters() if id(parameter) in branch}
+    for name, gradient in part.items():
+        wanted = whole[name] if name in in_branch else share * whole[name]
+        torch.testing.assert_close(gradient, wanted, atol=1e-6, rtol=1e-4)
+    assert max(whole[name].abs().max() for name in whole if name not in in_branch) > 1e-4
+    assert any(name.endswith("bn1.weight") or "norm" in name for name in whole if name not in in_branch)
+
+
+def test_the_share_of_the_class_gradient_changes_no_value_and_leaves_the_mask_gradient_alone(
+    net: BilateralTwoViewNet,
+) -> None:
+    found = []
+    for share in (1.0, 0.5, 0.0):
+        net.zero_grad()
+        output = net(images(1), images(2), class_gradient=share)
+        output.mask_logits.sum().backward()
+        gradients = [parameter.grad.clone() for parameter in net.parameters() if parameter.grad is not None]
+        found.append([output.mask_logits, output.class_logits, *gradients])
+    for other in found[1:]:
+        assert all(torch.equal(one, two) for one, two in zip(found[0], other, strict=True))
+
+
+def test_the_share_of_the_class_gradient_leaves_the_norms_statistics_alone() -> None:
+    found = []
+    for share in (1.0, 0.0):
+        training = make_net("resnet18").train()
+        training(images(1), images(2), class_gradient=share)
+        found.append(dict(training.named_buffers()))
+    assert all(torch.equal(value, found[1][name]) for name, value in found[0].items())
+
+
+def trained_once(backbone: str, auxiliary: Tensor) -> BilateralTwoViewNet:
+    """Return a net after one forward and backward pass in training."""
+    model = make_net(backbone).train()
+    model(images(1, count=len(auxiliary)), auxiliary).mask_logits.sum().backward()
+    return model
+
+
+def with_absent(auxiliary: Tensor, absent: list[int]) -> Tensor:
+    auxiliary = auxiliary.clone()
+    auxiliary[absent] = 0
+    return auxiliary
+
+
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "resnet18"])
+@pytest.mark.parametrize("absent", [[0, 2], [0, 1, 2, 3]])
+def test_in_training_the_trunks_norms_see_the_present_breasts_alone(backbone: str, absent: list[int]) -> None:
+    auxiliary = with_absent(images(2, count=4), absent)
+    found, expected = make_net(backbone).train(), make_net(backbone).train()
+    found(images(1, count=4), auxiliary)
+    present = [i for i in range(4) if i not in absent]
+    expected.trunk.early(torch.cat([images(1, count=4), auxiliary[present]]))
+    early = [name for name, module in expected.named_modules() if int(getattr(module, "num_batches_tracked", 0) or 0)]
+    assert len(early) > 10
+    statistics = dict(found.named_buffers())
+    for name, value in expected.named_buffers():
+        if name.rpartition(".")[0] in early:
+            torch.testing.assert_close(statistics[name], value)
+
+
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "resnet18"])
+def test_in_training_an_absent_breast_stands_for_zero_maps_in_its_own_place(backbone: str) -> None:
+    main, auxiliary = images(1, count=4), with_absent(images(2, count=4), [0, 2])
+    found, other = make_net(backbone), make_net(backbone)
+    expected = found(main, auxiliary)
+    for model in (found, other):  # norms in training give what they give in eval, so that the two can be compared
+        model.train()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+    assert_close(found(main, auxiliary).mask_logits, expected.mask_logits)
+    assert_close(found(main, auxiliary).class_logits, expected.class_logits)
+    assert (other(main, auxiliary.flip(0)).mask_logits - expected.mask_logits).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize("absent", [[0, 2], [0, 1, 2, 3]])
+def test_every_parameter_gets_a_gradient_beside_absent_breasts(absent: list[int]) -> None:
+    model = trained_once("resnet18", with_absent(images(2, count=4), absent))
+    without = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert without == ["trunk.classifier.weight", "trunk.classifier.bias"]
+
+
+@pytest.mark.slow  # compiles three times
+# torch.compile looks at .grad of maps where it goes on after the count of the present breasts
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor:UserWarning")
+def test_a_compiled_network_takes_any_number_of_absent_breasts() -> None:
+    compiled, plain = make_net("resnet18").train(), make_net("resnet18").train()
+    compiled.compile(backend="eager")
+    for absent in ([], [1], [0, 2, 3], [0, 1, 2, 3], [2]):
+        auxiliary = with_absent(images(2, count=4), absent)
+        found, expected = (model(images(1, count=4), auxiliary) for model in (compiled, plain))
+        assert_close(found.mask_logits, expected.mask_logits)
+    for name, value in plain.named_buffers():
+        torch.testing.assert_close(dict(compiled.named_buffers())[name], value)
