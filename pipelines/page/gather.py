@@ -49,6 +49,10 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
         screen.print(table)
     for title, value in data.thresholds.items():
         screen.print(f"{title}: {value:.3g}")
+    for decision in data.decisions:
+        screen.print(decision)
+    if data.result:
+        screen.print(f"result: {data.result}")
     screen.print(f"page: {page}")
     return page
 
@@ -61,6 +65,8 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         title=f"Run {run.name}",
         headline=list(headline_rows(counts, config)),
         baseline=SUPERVISED,
+        result=_result(run),
+        decisions=list(_decisions(run)),
         rules=read_report(systems[0].froc()).rules,
         froc=[_series(system, config=config) for system in systems],
         pools=list(_pool_rows(run)),
@@ -71,7 +77,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         labels=label_rows(labels),
         reliability=_reliability(labels),
         trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
-        galleries=before_and_after(systems[0], systems[-1], archive) if len(systems) > 1 else {},
+        galleries=before_and_after(systems[0], _last(run), archive) if len(systems) > 1 else {},
         mined=mined(run, archive, config=config),
         seconds=_slowest(run),
         config=as_yaml(config),
@@ -134,6 +140,28 @@ def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Ite
         )
 
 
+def _last(run: RunFolder) -> System:
+    """Return the run's result or, where none is chosen yet, the last system."""
+    return run.result() if run.chosen.finished else run.systems()[-1]
+
+
+def _result(run: RunFolder) -> str:
+    """Return which system is the run's result, and why; nothing before it is chosen."""
+    if not run.chosen.finished:
+        return ""
+    chosen = run.chosen.result()
+    return f"{chosen.title}: {chosen.reason}"
+
+
+def _decisions(run: RunFolder) -> Iterator[str]:
+    """Give what was decided after each round."""
+    for this in run.rounds():
+        if this.promotion.finished:
+            found = this.promotion.result()
+            follows = "the next goes on from it" if found.promoted else f"the next goes on from {found.over}"
+            yield f"{this.title}: {found.gain.line()}; {found.reason}: {follows}."
+
+
 def _series(system: System, *, config: RunConfig) -> FrocSeries:
     """Return a system's curve, and its interval on a grid as far as the curve goes."""
     curve = read_report(system.froc()).sweep_curve
@@ -151,7 +179,9 @@ def _pool_rows(run: RunFolder) -> Iterator[PoolRow]:
     for this in run.rounds():
         for pool in this.pools.result().pools:
             found = pool.counts
-            yield PoolRow(this.number, pool.p0, found.tp, found.fp, found.fn, found.tn, found.unused)
+            yield PoolRow(
+                this.number, pool.p0, found.tp, found.fp, found.fn, found.tn, found.unused, disputed=found.disputed
+            )
 
 
 def _epoch_pools(run: RunFolder, config: RunConfig) -> Iterator[EpochPool]:

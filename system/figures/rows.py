@@ -20,7 +20,7 @@ BASELINE = "supervised"  # the row that differences are taken from, unless anoth
 class HeadlineRow:
     """One system in the main table."""
 
-    title: str  # "supervised", "as many more supervised steps", "round 1", …
+    title: str  # "supervised", "control 1", "round 1", …
     sensitivity: Mapping[str, float]  # false positives per image as text ("0.1") -> 0 to 1; NaN without lesions
     mean: float  # of the sensitivities
     interval: tuple[float, float]  # 95 %, of the mean
@@ -50,6 +50,7 @@ class PoolRow:
     fn: int
     tn: int
     unused: int  # the report is not sure enough
+    disputed: int = 0  # of FP: the map is surer of a mass than in half of TP
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,8 @@ class PageData:
     title: str
     headline: Sequence[HeadlineRow]
     baseline: str = BASELINE  # the row that differences are taken from
+    result: str = ""  # which system is the run's result, and why
+    decisions: Sequence[str] = ()  # what was decided after each round, one sentence each
     rules: Sequence[str] = ()  # of the evaluation, one sentence each
     froc: Sequence[FrocSeries] = ()
     pools: Sequence[PoolRow] = ()

@@ -55,9 +55,9 @@ def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
 
 def pool_table(rows: Sequence[PoolRow]) -> Table:
     """Return the sizes of the pools per round and p0, in images."""
-    table = _table("Pools, images", ["round", "p0", "TP", "FP", "FN", "TN, thrown away", "report unsure"])
+    table = _table("Pools, images", ["round", "p0", "TP", "FP", "disputed", "FN", "TN, thrown away", "report unsure"])
     for row in rows:
-        sizes = [text.number(size) for size in (row.tp, row.fp, row.fn, row.tn, row.unused)]
+        sizes = [text.number(size) for size in (row.tp, row.fp, row.disputed, row.fn, row.tn, row.unused)]
         table.add_row(str(row.round), p0_text(row.p0), *sizes)
     return table
 
