@@ -77,7 +77,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         labels=label_rows(labels),
         reliability=_reliability(labels),
         trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
-        galleries=before_and_after(systems[0], _last(run), archive) if len(systems) > 1 else {},
+        galleries=before_and_after(systems[0], _to_compare(run), archive) if len(systems) > 1 else {},
         mined=mined(run, archive, config=config),
         seconds=_slowest(run),
         config=as_yaml(config),
@@ -140,9 +140,10 @@ def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Ite
         )
 
 
-def _last(run: RunFolder) -> System:
-    """Return the run's result or, where none is chosen yet, the last system."""
-    return run.result() if run.chosen.finished else run.systems()[-1]
+def _to_compare(run: RunFolder) -> System:
+    """Return the system to set beside the supervised one: the run's result or, where that is itself, the last one."""
+    chosen = run.result() if run.chosen.finished else run.stage1
+    return run.systems()[-1] if chosen.title == SUPERVISED else chosen
 
 
 def _result(run: RunFolder) -> str:
