@@ -212,7 +212,7 @@ def test_a_run_that_is_pinned_to_its_archive_gets_no_other_labelling(
     run.labels.once(lambda _: Written(NO_LABELS))
     run.pin(make_archive("archive", b"k" * 32).uri)
     with pytest.raises(
-        UserError, match="run run_7 is pinned to the archive with the labels of labels; .*another --out"
+        UserError, match=r"run run_7 is pinned to the archive with the labels of labels; .*another --out"
     ):
         run.next_labelling()
 
