@@ -17,6 +17,7 @@ from pipelines.workers import fine_tune
 from pipelines.workers.fine_tune import FineTuneResult, device_name
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.errors import UserError
 from system.files.parquet import read_table
 from system.reports.annotated import (
     NO_FOLD,
@@ -65,10 +66,14 @@ def run(
 ) -> LabelResult:
     """Fine-tune the report models and bring `labels` up to date with the archive's reports; needs a running Ray.
 
+    A finished stage is taken over as it is, whatever the resources.
+
     stage: files models/ (safetensors and JSON), labels.parquet (rows written into `labels`), out_of_fold.parquet
     (with the truth). A breast has p_mass null when its report was withdrawn, or names no side.
-    Raises UserError naming the setting when the encoder is not to be had, or when too little is annotated.
+    Raises UserError naming the setting when the encoder is not to be had, when too little is annotated, or when the
+    finished stage was done with other settings.
     """
+    stage.check_settings(config, above="reports")
 
     def label(attempt: Path) -> Written[LabelResult]:
         archive = Archive.open(archive_uri)
@@ -116,8 +121,9 @@ def refresh(
     """Label, with the models of a finished stage, the reports that came or changed since; needs a running Ray.
 
     A report that a model was fine-tuned on, or its next version, is read only by the models of its fold, which never
-    saw it.
+    saw it. Raises UserError when the stage was done with other settings.
     """
+    stage.check_settings(config, above="reports")
     version = stage.result().models
     archive = Archive.open(archive_uri)
     reports, before = read_reports(archive.table("reports"), config=config), archive.table("labels")
@@ -136,6 +142,18 @@ def refresh(
         log.info("%d of %d new reports labelled", min(start + _ROWS_AT_ONCE, len(named)), len(named))
     _write(archive, pa.concat_tables([_without_side(reports, without_side, version=version), gone]))
     return LabelRefresh(len(new), len(reports) - len(new), len(set(gone["study_id"].to_pylist())))
+
+
+def check_current(archive_uri: str, *, stage: Stage[LabelResult]) -> None:
+    """Raise UserError when other report models than the finished stage's have written into the archive's `labels`."""
+    version, labels = stage.result().models, Archive.open(archive_uri).table("labels")
+    writers = {str(model).partition("/")[0] for model in pc.unique(labels["model"]).to_pylist()}
+    if others := sorted(writers - {version, WITHDRAWN}):
+        raise UserError(
+            f"the archive has labels of other report models ({', '.join(others)}) than {stage.name} of run "
+            f"{stage.run.name} ({version}), so a run would mix them: `mammoloop label --only-new` with the same --out "
+            "has this run's models read those reports again"
+        )
 
 
 @dataclass(frozen=True)

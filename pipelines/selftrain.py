@@ -53,7 +53,10 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
 
 def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archive:
     """Do what comes before any network: label the reports, and pin the archive's versions."""
-    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=folder.labels)
+    labelling = folder.labelling
+    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=labelling)
+    if not folder.archive_pin.finished:
+        label.check_current(archive_uri, stage=labelling)
     archive = folder.pin(archive_uri)
     check_no_leak(archive.table("images"))
     return archive

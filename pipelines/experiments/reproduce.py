@@ -115,7 +115,7 @@ def perform(cell: Cell, archive_uri: str, shared: Path) -> None:
     """Train a cell, in a Ray task of its own; its log goes into its log.txt."""
     with _logged(cell.folder):
         run, common = cell.run, RunFolder(shared)
-        run.labels.adopt(common.labels)
+        run.labels.adopt(common.labelling)
         run.archive_pin.adopt(common.archive_pin)
         if cell.base:
             _adopt_system(run.stage1, cell.base.run.stage1)
@@ -292,7 +292,7 @@ def _series(row: Row, seeds: list[PatientCounts], *, config: RunConfig) -> FrocS
 
 
 def _show_table_2(out: Path) -> None:
-    sides = {side: RunFolder(out).labels.result().sides[side].models for side in TABLE_2}
+    sides = {side: RunFolder(out).labelling.result().sides[side].models for side in TABLE_2}
     ours = {side: (found.average_f1, found.weighted_f1, found.accuracy) for side, found in sides.items()}
     counted = ", ".join(f"{found.num_breasts} {side}" for side, found in sides.items())
     caption = (

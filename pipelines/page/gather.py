@@ -59,7 +59,7 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
 
 def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
     """Return everything that the page shows, from the run's finished stages."""
-    systems, labels = run.systems(), run.labels.result()
+    systems, labels = run.systems(), run.labelling.result()
     counts = {system.title: patient_counts(system.froc(), config=config.froc) for system in systems}
     return PageData(
         title=f"Run {run.name}",

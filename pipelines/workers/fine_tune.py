@@ -142,8 +142,10 @@ def _card(training: TrainingReports, margins: np.ndarray, config: ReportConfig) 
     for column, side in enumerate(SIDES):
         known = training.truth[:, column] >= 0
         truth, folds = training.truth[known, column], training.folds[known]
-        temperatures[side.value], held_out[side.value] = fit_temperatures(
-            margins[known, column], truth, folds, num_folds=config.num_folds
+        temperatures[side.value], held_out[side.value] = (
+            fit_temperatures(margins[known, column], truth, folds, num_folds=config.num_folds)
+            if config.calibrated
+            else ([1.0] * config.num_folds, [1.0] * config.num_folds)
         )
     sizes: dict[str, int] = {"max_tokens": config.max_tokens, "batch_size": config.label_batch_size}
     return ReportModelCard(models, temperatures, held_out, **sizes)

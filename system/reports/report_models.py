@@ -24,7 +24,7 @@ class ReportModels:
     card: ReportModelCard
 
     def read(self, reports: list[Sections], folds: np.ndarray) -> dict[Side, np.ndarray]:
-        """Return each side's p_mass, [N] float32, 0 to 1: the mean of its models' calibrated probabilities.
+        """Return each side's p_mass, [N] float32, 0 to 1: the mean of its models' probabilities, calibrated or not.
 
         The mean is that of Tang et al. 2021, section 3.2.
 

@@ -8,7 +8,7 @@ RUN/config.yaml                 the resolved settings
     chosen/                     which of the systems is the run's result
     miner/ tensorboard/         the journal of the pools, training curves
     page/ explain/              for people
-    labels_02/ ...              in a folder of `mammoloop label --retrain` alone
+    labels_02/ ...              of `mammoloop label --retrain`, before the run is pinned; the last one counts
 ```
 """
 
@@ -131,9 +131,23 @@ class RunFolder:
         finished = [stage for stage in self.labellings() if stage.finished]
         return finished[-1] if finished else None
 
+    @property
+    def labelling(self) -> Stage[LabelResult]:
+        """The labelling that the run takes its labels from: the last that is finished, `labels` where none is."""
+        return self.last_labelling() or self.labels
+
     def next_labelling(self) -> Stage[LabelResult]:
-        """Return the labelling to do when new models are wanted: the first that is not finished."""
+        """Return the labelling to do when new models are wanted: the first that is not finished.
+
+        Raises UserError once the run is pinned to its archive: what it has mined and trained from then on belongs to
+        the labels it had, and a report corrected later would come with those of other models.
+        """
         stages = self.labellings()
+        if self.archive_pin.finished:
+            raise UserError(
+                f"run {self.name} is pinned to the archive with the labels of {self.labelling.name}; labels of other "
+                "models would mix with them: give a new labelling another --out, and start a run there"
+            )
         unfinished = (stage for stage in stages if not stage.finished)
         return next(unfinished, Stage(self.path, f"labels_{len(stages) + 1:02d}", LabelResult))
 
@@ -261,8 +275,8 @@ class RunFolder:
     def claimed(self, config: RunConfig) -> Generator[None]:
         """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
 
-        Raises UserError when another driver holds it, or when the run was begun with another recipe. Resources may
-        differ.
+        Raises UserError when another driver holds it, or when the run, or the labelling in its folder, was begun with
+        another recipe. Resources may differ.
         """
         if ":/" in str(self.path):
             raise UserError(
@@ -281,5 +295,6 @@ class RunFolder:
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
                 )
+            self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield

@@ -1,6 +1,7 @@
 """Labelling through Ray: models fine-tuned once, every report labelled, and only what is new read again."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import label
+from pipelines import label, selftrain
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.imaging import ImagingConfig
 from system.phantom.reports import write_report
 from system.phantom.truth import BreastTruth, MassShape, MassTruth
+from system.presets import demo
 from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
 from system.reports.annotated import read_reports
 from system.resources import ReportResources
 from system.run.folder import RunFolder
 from system.run.results import LabelResult
-from system.run.stage import Stage
+from system.run.stage import Stage, Written
 from tests.pipelines.fixture_types import Killing
 
 # Ray Data sets its own deprecated options when it copies its context.
@@ -205,3 +207,53 @@ def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named
             resources=RESOURCES,
             stage=Stage(tmp_path / "run", "labels", LabelResult),
         )
+
+
+def done(folder: Path, *, models: str = "mine", config: ReportConfig = TINY) -> Stage[LabelResult]:
+    """Return a finished labelling without any file."""
+    stage = Stage(folder, "labels", LabelResult)
+    stage.once(lambda _: Written(LabelResult(models, {}, {}, {}, 0, 0), settings=config))
+    return stage
+
+
+@pytest.mark.parametrize("use", [label.run, label.refresh])
+def test_a_finished_labelling_is_not_taken_over_with_other_settings(use: Callable[..., object], tmp_path: Path) -> None:
+    stage = done(tmp_path / "run", config=TINY.changed(epochs=3))
+    refusal = r"stage labels of run run was done with other settings \(reports\.epochs: 3, now 1\): give the same"
+    with pytest.raises(UserError, match=refusal):
+        use("nowhere", config=TINY, resources=RESOURCES, stage=stage)
+
+
+def test_a_finished_labelling_is_taken_over_with_other_resources(tmp_path: Path) -> None:
+    stage = done(tmp_path / "run")
+    found = label.run("nowhere", config=TINY, resources=RESOURCES.changed(num_labelers=7), stage=stage)
+    assert found == stage.result()
+
+
+@pytest.mark.parametrize(
+    ("writers", "refused"), [(["mine/mean", "withdrawn"], False), (["mine/mean", "other/mean"], True)]
+)
+def test_a_run_begins_only_with_labels_of_its_own_models(writers: list[str], refused: bool, tmp_path: Path) -> None:
+    archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+    rows = [
+        {"study_id": f"s{at}", "side": "L", "p_mass": 0.5, "model": model, "report_version": 1}
+        for at, model in enumerate(writers)
+    ]
+    archive.upsert("labels", pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]))
+    stage = done(tmp_path / "run")
+    if not refused:
+        label.check_current(archive.uri, stage=stage)
+        return
+    with pytest.raises(UserError, match=r"labels of other report models \(other\) than labels of run run \(mine\)"):
+        label.check_current(archive.uri, stage=stage)
+
+
+def test_selftrain_pins_no_archive_whose_labels_other_models_have_replaced(tmp_path: Path) -> None:
+    config = demo().of_run().changed(reports=TINY)
+    archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+    row = {"study_id": "s", "side": "L", "p_mass": 0.5, "model": "other/mean", "report_version": 1}
+    archive.upsert("labels", pa.Table.from_pylist([row], schema=SCHEMAS["labels"]))
+    done(tmp_path / "run")
+    with pytest.raises(UserError, match=r"\(other\) than labels of run run \(mine\)"):
+        selftrain.prepare(archive.uri, RunFolder(tmp_path / "run"), config=config)
+    assert not RunFolder(tmp_path / "run").archive_pin.finished
