@@ -15,6 +15,7 @@ from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts
+from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
 from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
@@ -256,7 +257,10 @@ def with_pools(job: TrainJob, *, config: RunConfig, stage1: TrainResult) -> Trai
 
 
 def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
-    """Run a trained model over held-out pairs, and choose its thresholds on validation. Needs a running Ray."""
+    """Run a trained model over held-out pairs, and choose its thresholds. Needs a running Ray."""
+    if config.infer.refine.mask_threshold == "report_negatives":
+        negative = negative_pairs(archive, p0=config.rounds.p0.start, weak_share=config.weak_share)
+        pairs = pa.concat_tables([pairs, negative])
     infer.whole_maps(
         pairs,
         archive_uri=archive.uri,
@@ -265,14 +269,7 @@ def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Arc
         resources=config.resources.infer,
         stage=system.held_out,
     )
-    choose_thresholds(
-        system.held_out,
-        archive=archive,
-        refine=config.infer.refine,
-        froc=config.froc,
-        choose_candidates=config.choose_candidate_threshold,
-        stage=system.thresholds,
-    )
+    choose_thresholds(system.held_out, archive=archive, config=config, stage=system.thresholds)
 
 
 def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunConfig) -> FrocResult:

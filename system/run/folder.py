@@ -55,7 +55,10 @@ class System:
 
     @property
     def held_out(self) -> Stage[InferResult]:
-        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS."""
+        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS.
+
+        Where the mask threshold comes from reports (report_negatives), on a few weak images too.
+        """
         return Stage(self.run, f"{self.name}/held_out", InferResult)
 
     @property
