@@ -18,7 +18,7 @@ from system.evaluation.read_back import patient_counts
 from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
-from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
+from system.mining import known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
 from system.records import Split
 from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
 from system.run.folder import Round, RunFolder, System
@@ -109,19 +109,19 @@ class Loop:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
         now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
-        labels, verdicts = self.archive.table("labels"), now.table("verdicts")
+        labels, masks, verdicts = self.archive.table("labels"), self.archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
+        updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
+        if not rounds.perfect_reports:
+            updates += [labels_since(labels, now.table("labels"), self.images, round_number=this.number)]
         return mine.run(
             this.predictions,
             mine.Inputs(
-                labels=labels,
+                labels=true_labels(masks, self.images) if rounds.perfect_reports else labels,
                 images=self.images,
-                updates=[
-                    labels_since(labels, now.table("labels"), self.images, round_number=this.number),
-                    verdicts_of(verdicts, self.images, round_number=this.number),
-                ],
+                updates=updates,
                 outlined=outlined_by_radiologists(verdicts, self.images),
-                truth=known_truth(self.archive.table("masks"), verdicts, self.images),
+                truth=known_truth(masks, verdicts, self.images),
             ),
             p0=rounds.p0.values(rounds.train.num_epochs),
             round_number=this.number,

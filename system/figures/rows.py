@@ -149,6 +149,19 @@ class ReproducedRow:
 
 
 @dataclass(frozen=True)
+class AblationRow:
+    """One run with a part changed: mean sensitivities over the seeds, 0 to 1."""
+
+    title: str
+    stage1: float
+    control: float  # of the last round's steps
+    rounds: tuple[float, ...]
+    gain: float  # of the last round over the control
+    gain_interval: tuple[float, float]  # 95 %, paired by patient
+    each: tuple[float, ...]  # the last round's mean of each seed
+
+
+@dataclass(frozen=True)
 class GalleryItem:
     """One image to look at."""
 

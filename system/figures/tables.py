@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.rows import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.rows import BASELINE, NAN, AblationRow, HeadlineRow, LabelRow, PoolRow, ReproducedRow
 from system.metrics.subgroups import GroupRow
 from system.records import p0_text
 
@@ -105,6 +105,20 @@ def reproduction_table(
         table.add_row(
             *row.labels, *points, _beside(row.mean, row.paper_mean), text.interval(row.interval), *gain, longer, *seeds
         )
+    return table
+
+
+def ablation_table(rows: Sequence[AblationRow], *, caption: str) -> Table:
+    """Return what each part of the rounds is worth."""
+    num_rounds = max((len(row.rounds) for row in rows), default=0)
+    rounds = [f"round {number}" for number in range(1, num_rounds + 1)]
+    table = _table("Ablations", ["run", "Stage 1", "control", *rounds, "gain over control", "95 %, paired", "seeds"])
+    table.caption, table.caption_justify = caption, "left"
+    for row in rows:
+        means = [text.share(value) for value in (row.stage1, row.control, *row.rounds)]
+        means += [""] * (num_rounds - len(row.rounds))
+        gain = [text.signed(row.gain), text.signed_interval(row.gain_interval)]
+        table.add_row(row.title, *means, *gain, " ".join(text.share(mean) for mean in row.each))
     return table
 
 
