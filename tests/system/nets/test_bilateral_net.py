@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from system.errors import UserError
 from system.nets import BilateralTwoViewNet, NetConfig
 from system.nets.trunks import HrnetTrunk
 
@@ -11,10 +12,10 @@ SIZE = 64
 SMALL = NetConfig(backbone="hrnet_w18_small", pretrained=False)
 
 
-def make_net(backbone: str) -> BilateralTwoViewNet:
+def make_net(backbone: str, **changes: object) -> BilateralTwoViewNet:
     """Return a net in eval mode whose norms shift, so that an empty image alone does not give empty maps."""
     torch.manual_seed(1)
-    model = BilateralTwoViewNet(SMALL.model_copy(update={"backbone": backbone}))
+    model = BilateralTwoViewNet(SMALL.changed(backbone=backbone, **changes))
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.bias, -0.5, 0.5)
@@ -238,3 +239,93 @@ def test_a_compiled_network_takes_any_number_of_absent_breasts() -> None:
         assert_close(found.mask_logits, expected.mask_logits)
     for name, value in plain.named_buffers():
         torch.testing.assert_close(dict(compiled.named_buffers())[name], value)
+
+
+def test_the_decoder_is_as_wide_as_asked_for() -> None:
+    for width in (16, 128):
+        model = make_net("resnet18", decoder_width=width)
+        assert model.trunk.channels == [width] * 4
+        assert model(images(1), images(2)).class_logits.shape == (2, 2)
+    assert NetConfig().decoder_width == 128
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "resnet18"])
+def test_the_network_normalises_its_input_itself(backbone: str) -> None:
+    plain, normalising = make_net(backbone), make_net(backbone, input_mean=0.4, input_sd=0.2)
+    main, auxiliary = images(1), images(2)
+    changed = (main - 0.4) / 0.2, (auxiliary - 0.4) / 0.2
+    assert_close(normalising(main, auxiliary).mask_logits, plain(*changed).mask_logits)
+    found = normalising.forward_pair(main, auxiliary)
+    for output, expected in zip(found, plain.forward_pair(*changed), strict=True):
+        assert_close(output.mask_logits, expected.mask_logits)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_an_absent_breast_is_recognised_before_it_is_normalised(training: bool) -> None:
+    model = make_net("resnet18", input_mean=0.4, input_sd=0.2)
+    main, absent = images(1), torch.zeros_like(images(1))
+    alone = model.heads(model.late(maps := model._early(main), [torch.zeros_like(m) for m in maps]), classify=True)
+    if training:  # with the norms of eval
+        for module in model.train().modules():
+            module.training = not isinstance(module, nn.BatchNorm2d)
+    assert_close(model(main, absent).mask_logits, alone.mask_logits)
+
+
+FROZEN = {  # backbone -> the prefixes of its stem and first two blocks
+    "tf_efficientnet_lite0": ("conv_stem.", "bn1.", "blocks.0.", "blocks.1."),
+    "resnet18": ("conv1.", "bn1.", "layer1.", "layer2."),
+    "convnext_atto": ("stem_0.", "stem_1.", "stages_0.", "stages_1."),
+    "densenet121": (
+        *("features_conv0.", "features_norm0.", "features_denseblock1.", "features_transition1."),
+        *("features_denseblock2.", "features_transition2."),
+    ),
+    "hrnet_w18_small": ("conv1.", "bn1.", "conv2.", "bn2.", "layer1.", "transition1.", "stage2."),
+}
+
+
+@pytest.mark.parametrize("backbone", FROZEN)
+def test_what_is_frozen_is_the_stem_and_the_first_blocks(backbone: str) -> None:
+    model = make_net(backbone, frozen_blocks=2)
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {name for name, _ in model.named_parameters() if name.startswith(under_trunk(backbone))}
+
+
+def under_trunk(backbone: str) -> tuple[str, ...]:
+    return tuple(f"trunk.net.{part}" for part in FROZEN[backbone])
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18"])
+def test_a_step_of_training_leaves_what_is_frozen_with_its_norms_as_it_was(backbone: str) -> None:
+    model = nn.ModuleList([make_net(backbone, frozen_blocks=2)]).train()  # in a wrapper, as DDP is one
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model[0](images(1), images(2)).mask_logits.sum().backward()
+    optimizer.step()
+    moved = {
+        name.removeprefix("0.") for name, value in model.state_dict().items() if not torch.equal(value, before[name])
+    }
+    assert not [name for name in moved if name.startswith(under_trunk(backbone))]
+    assert [name for name in moved if name.startswith("trunk.net.") and "running_mean" in name]
+
+
+def test_nothing_is_frozen_unless_asked_for() -> None:
+    assert all(parameter.requires_grad for parameter in make_net("resnet18").parameters())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "count", "found"),
+    [("resnet18", 5, "has 4 blocks"), ("vgg11_bn", 1, "has no blocks that can be told apart")],
+)
+def test_more_blocks_than_the_backbone_has_are_refused(backbone: str, count: int, found: str) -> None:
+    with pytest.raises(UserError, match=rf"net\.frozen_blocks is {count}, but {backbone} {found}: lower it"):
+        make_net(backbone, frozen_blocks=count)
+
+
+@pytest.mark.parametrize("backbone", FROZEN)
+def test_the_pretrained_modules_are_timms_without_the_image_level_branch(backbone: str) -> None:
+    model = make_net(backbone)
+    pretrained = {id(p) for module in model.pretrained_modules() for p in module.parameters()}
+    branch = {id(p) for module in model.classification_modules() for p in module.parameters()}
+    timms = {id(p) for name, p in model.named_parameters() if name.startswith("trunk.net.")}
+    assert pretrained == timms - branch
