@@ -28,7 +28,7 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     """
     from pipelines.cluster import session
     from pipelines.label import refresh, run
-    from pipelines.page.gather import label_rows
+    from pipelines.page.gather import label_note, label_rows
     from system.errors import UserError
     from system.figures.console import console
     from system.figures.tables import label_table
@@ -50,4 +50,4 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
             typer.echo(refresh(archive, config=settings, resources=resources, stage=stage).line())
         else:
             found = run(archive, config=settings, resources=resources, stage=stage)
-            console().print(label_table(label_rows(found)))
+            console().print(label_table(label_rows(found), note=label_note(found)))

@@ -30,7 +30,7 @@ from system.figures.rows import (
 from system.figures.tables import headline_table, label_table, pool_table
 from system.metrics import PatientCounts, compare_systems
 from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
-from system.reports.measures import LabelMeasures, SideMeasures
+from system.reports.measures import LabelMeasures, compare_sources
 from system.run.code import code_digest
 from system.run.folder import SUPERVISED, RunFolder, System
 from system.run.results import LabelResult
@@ -45,7 +45,11 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     data = gather(run, archive=archive, config=config)
     page = write_page(data, run.page)
     screen = console()
-    for table in (label_table(data.labels), headline_table(data.headline), pool_table(data.pools)):
+    for table in (
+        label_table(data.labels, note=data.label_note),
+        headline_table(data.headline),
+        pool_table(data.pools),
+    ):
         screen.print(table)
     for title, value in data.thresholds.items():
         screen.print(f"{title}: {value:.3g}")
@@ -75,6 +79,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         purity=list(_purity_rows(run)),
         thresholds=_thresholds(systems, config),
         labels=label_rows(labels),
+        label_note=label_note(labels),
         reliability=_reliability(labels),
         trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
         galleries=before_and_after(systems[0], _to_compare(run), archive) if len(systems) > 1 else {},
@@ -88,14 +93,20 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
 
 
 def label_rows(found: LabelResult) -> list[LabelRow]:
-    """Return table 2 of Tang et al. 2021 from a labelling: each side, then the rules, then by language."""
+    """Return table 2 of Tang et al. 2021 from a labelling: each side's models, the rules, the mean, then by language."""
     rows = [_label_row(side, measures.models, before=measures.uncalibrated) for side, measures in found.sides.items()]
-    rows += [_rules_row(f"{side}, by rules", measures) for side, measures in found.sides.items()]
+    rows += [_label_row(f"{side}, by rules", measures.rules) for side, measures in found.sides.items()]
+    rows += [_label_row(f"{side}, mean of both", measures.mean) for side, measures in found.sides.items()]
     return rows + [
         _label_row(f"{side}, {name}", part)
         for side, measures in found.sides.items()
         for name, part in measures.by_language.items()
     ]
+
+
+def label_note(found: LabelResult) -> str:
+    """Return which labels the loop gets, and which of models, rules and mean fit the annotated breasts best."""
+    return compare_sources(found.sides, labels=found.labels).line()
 
 
 def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None = None) -> LabelRow:
@@ -110,20 +121,6 @@ def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None
         ece=found.ece,
         brier=found.brier,
         coverage=found.coverage,
-    )
-
-
-def _rules_row(title: str, found: SideMeasures) -> LabelRow:
-    """Return the row of the rules, which give no probability that could be calibrated or compared with p0."""
-    rules = found.rules
-    return LabelRow(
-        title=title,
-        num_breasts=rules.num_breasts,
-        f1=rules.average_f1,
-        weighted_f1=rules.weighted_f1,
-        accuracy=rules.accuracy,
-        auroc=rules.auroc,
-        brier=rules.brier,
     )
 
 

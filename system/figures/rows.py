@@ -119,7 +119,7 @@ class PurityRow:
 class LabelRow:
     """How well the reports of one side were read, on held-out folds (Tang et al. 2021, table 2)."""
 
-    title: str  # "left", "left, by rules", "left, zh", …
+    title: str  # "left", "left, by rules", "left, mean of both", "left, zh", …
     num_breasts: int
     f1: float
     weighted_f1: float
@@ -189,6 +189,7 @@ class PageData:
     purity: Sequence[PurityRow] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)  # what was chosen on validation -> value
     labels: Sequence[LabelRow] = ()
+    label_note: str = ""  # which labels the loop gets, and which fit the truth best
     reliability: Sequence[Reliability] = ()
     trainings: Sequence[TrainingCurve] = ()
     galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images

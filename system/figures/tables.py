@@ -62,8 +62,8 @@ def pool_table(rows: Sequence[PoolRow]) -> Table:
     return table
 
 
-def label_table(rows: Sequence[LabelRow]) -> Table:
-    """Return how well the reports were read on held-out folds."""
+def label_table(rows: Sequence[LabelRow], *, note: str = "") -> Table:
+    """Return how well the reports were read on held-out folds. note: a line below it."""
     p0_steps = list(rows[0].coverage) if rows else []
     headings = [
         "F1",
@@ -77,6 +77,7 @@ def label_table(rows: Sequence[LabelRow]) -> Table:
         "breasts",
     ]
     table = _table("Report labels, folds held out", ["breast", *headings])
+    table.caption, table.caption_justify = note or None, "left"
     for row in rows:
         measures = (row.f1, row.weighted_f1, row.accuracy, row.auroc, row.ece_before, row.ece, row.brier)
         covered = (row.coverage.get(p0, NAN) for p0 in p0_steps)

@@ -15,6 +15,7 @@ report_models.py  all models together
 calibration.py    margins -> probabilities
 measures.py       how good the models are
 rules.py          the baseline by keywords; its words are in rule_words.py
+rule_rates.py     the baseline's answers as probabilities
 
 Importing the package loads no torch.
 """

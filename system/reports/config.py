@@ -4,6 +4,7 @@ from typing import Self
 
 from pydantic import Field
 
+from system.reports.rule_rates import LabelSource
 from system.settings import Settings
 
 
@@ -98,6 +99,10 @@ class ReportConfig(Settings):
     )
     annotated_share: float = Field(
         default=1.0, gt=0, le=1, description="share of the annotated patients whose reports train the models"
+    )
+    labels: LabelSource = Field(
+        default="models",
+        description="which labels the loop gets: the models', those of the keyword rules, or the mean of both",
     )
     seed: int = Field(default=0, ge=0, description="of folds, first weights, order and dropout")
     label_batch_size: int = Field(default=64, ge=1, description="reports in a labelling batch")

@@ -18,6 +18,7 @@ from system.metrics import FrocConfig
 from system.metrics.summary import FrocSummary
 from system.mining import QuadrantCounts
 from system.records import Split
+from system.reports.rule_rates import RuleRates
 from system.run.folder import CONFIG, CONTROL, SUPERVISED, RunFolder, System
 from system.run.results import (
     ArchivePin,
@@ -34,7 +35,7 @@ from system.run.stage import Stage, Written
 from system.training.epoch_row import EpochRow
 
 CONFIGURED = RunConfig()
-NO_LABELS = LabelResult("m", {}, {}, {}, 0, 0)
+NO_LABELS = LabelResult("m", {}, {}, {}, 0, 0, "models", RuleRates(0.5, 0.5, 0.5))
 
 
 @pytest.fixture
