@@ -3,7 +3,8 @@
 ```
 RUN/config.yaml                 the resolved settings
     labels/ archive/            report models and labels; which archive, at which versions
-    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
+    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc, validated
+                                (froc_validation; by other rules than the run's: froc_by_…, froc_validation_by_…)
     round_01/                   and before it: predictions, pools; after it: promotion
     chosen/                     which of the systems is the run's result
     miner/ tensorboard/         the journal of the pools, training curves
@@ -16,12 +17,14 @@ import fcntl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
+from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
 from system.run.results import (
@@ -66,9 +69,17 @@ class System:
         """The mask threshold and the candidate threshold, chosen on validation; no files."""
         return Stage(self.run, f"{self.name}/thresholds", Thresholds)
 
-    def froc(self, split: Split = Split.TEST) -> Stage[FrocResult]:
-        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names."""
-        return Stage(self.run, f"{self.name}/froc" + ("" if split is Split.TEST else f"_{split}"), FrocResult)
+    def froc(self, split: Split = Split.TEST, *, other_rules: FrocConfig | None = None) -> Stage[FrocResult]:
+        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names.
+
+        other_rules: than the run's own; each set of rules has a stage of its own
+        """
+        by = "" if other_rules is None else f"_by_{_digest(other_rules)}"
+        return Stage(self.run, f"{self.name}/froc{'' if split is Split.TEST else f'_{split}'}{by}", FrocResult)
+
+    def thresholds_by(self, other_rules: FrocConfig) -> Stage[Thresholds]:
+        """The thresholds chosen for an evaluation by other rules than the run's own, which needed none; no files."""
+        return Stage(self.run, f"{self.name}/thresholds_by_{_digest(other_rules)}", Thresholds)
 
     @property
     def validated(self) -> Stage[FrocResult]:
@@ -84,6 +95,10 @@ class System:
     def measured(self) -> bool:
         """Whether the model is trained and evaluated on test."""
         return self.thresholds.finished and self.froc().finished
+
+
+def _digest(rules: FrocConfig) -> str:
+    return sha256(rules.model_dump_json().encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
