@@ -122,14 +122,8 @@ def _by_rules(
         chosen = system.thresholds
         if kept.froc.candidates != "threshold":
             chosen = system.thresholds_by(rules)
-            choose_thresholds(
-                system.held_out,
-                archive=archive,
-                refine=kept.infer.refine,
-                froc=rules,
-                choose_candidates=kept.choose_candidate_threshold,
-                stage=chosen,
-            )
+            wanted = kept.changed(froc=rules, choose_candidate_threshold=True)
+            choose_thresholds(system.held_out, archive=archive, config=wanted, stage=chosen)
         rules = rules.changed(candidate_threshold=chosen.result().candidate_threshold)
     return by_other_rules(system, split, archive=archive, config=rules)
 

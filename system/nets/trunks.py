@@ -111,7 +111,7 @@ class HrnetTrunk(Trunk):
         net = self.net
         stem = [net.conv1, net.bn1, net.conv2, net.bn2]
         later = [(net.transition1, net.stage2), (net.transition2, net.stage3), (net.transition3, net.stage4)]
-        return [stem, [net.layer1], *map(list, later)]
+        return [stem, [net.layer1], *([transition, stage] for transition, stage in later)]
 
 
 class PyramidTrunk(Trunk):
