@@ -15,9 +15,10 @@ from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts
+from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
-from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
+from system.mining import known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
 from system.records import Split
 from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
 from system.run.folder import Round, RunFolder, System
@@ -53,7 +54,10 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
 
 def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archive:
     """Do what comes before any network: label the reports, and pin the archive's versions."""
-    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=folder.labels)
+    labelling = folder.labelling
+    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=labelling)
+    if not folder.archive_pin.finished:
+        label.check_current(archive_uri, stage=labelling)
     archive = folder.pin(archive_uri)
     check_no_leak(archive.table("images"))
     return archive
@@ -108,19 +112,19 @@ class Loop:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
         now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
-        labels, verdicts = self.archive.table("labels"), now.table("verdicts")
+        labels, masks, verdicts = self.archive.table("labels"), self.archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
+        updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
+        if not rounds.perfect_reports:
+            updates += [labels_since(labels, now.table("labels"), self.images, round_number=this.number)]
         return mine.run(
             this.predictions,
             mine.Inputs(
-                labels=labels,
+                labels=true_labels(masks, self.images) if rounds.perfect_reports else labels,
                 images=self.images,
-                updates=[
-                    labels_since(labels, now.table("labels"), self.images, round_number=this.number),
-                    verdicts_of(verdicts, self.images, round_number=this.number),
-                ],
+                updates=updates,
                 outlined=outlined_by_radiologists(verdicts, self.images),
-                truth=known_truth(self.archive.table("masks"), verdicts, self.images),
+                truth=known_truth(masks, verdicts, self.images),
             ),
             p0=rounds.p0.values(rounds.train.num_epochs),
             round_number=this.number,
@@ -256,7 +260,10 @@ def with_pools(job: TrainJob, *, config: RunConfig, stage1: TrainResult) -> Trai
 
 
 def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
-    """Run a trained model over held-out pairs, and choose its thresholds on validation. Needs a running Ray."""
+    """Run a trained model over held-out pairs, and choose its thresholds. Needs a running Ray."""
+    if config.infer.refine.mask_threshold == "report_negatives":
+        negative = negative_pairs(archive, p0=config.rounds.p0.start, weak_share=config.weak_share)
+        pairs = pa.concat_tables([pairs, negative])
     infer.whole_maps(
         pairs,
         archive_uri=archive.uri,
@@ -265,14 +272,7 @@ def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Arc
         resources=config.resources.infer,
         stage=system.held_out,
     )
-    choose_thresholds(
-        system.held_out,
-        archive=archive,
-        refine=config.infer.refine,
-        froc=config.froc,
-        choose_candidates=config.choose_candidate_threshold,
-        stage=system.thresholds,
-    )
+    choose_thresholds(system.held_out, archive=archive, config=config, stage=system.thresholds)
 
 
 def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunConfig) -> FrocResult:

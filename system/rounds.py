@@ -31,6 +31,8 @@ class RoundsConfig(Settings):
     promote: Literal["always", "better"] = "always"
     # The loop stops after so many rounds in a row that were not better; 0 = never for that reason.
     patience: int = Field(default=0, ge=0)
+    # For studies of the method: weak breasts are labelled by the masks that the archive has of them, not by reports.
+    perfect_reports: bool = False
     # Where the miner keeps journal and snapshots, one address per run: s3://bucket/prefix; empty = the run's folder.
     miner: str = ""
     # Beside every round, also train the supervised model for as many more steps, without weak data.

@@ -1,6 +1,7 @@
 """The base of every config: frozen, complete by default, and closed to keys it does not have."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,3 +17,31 @@ class Settings(BaseModel):
         Raises pydantic's ValidationError for an unknown key or a bad value.
         """
         return type(self).model_validate(dict(self) | changes)
+
+
+def different_keys(kept: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Return the dotted keys of two trees of settings that differ, each with both values, in the order of `now`.
+
+    kept, now: as `model_dump(mode="json")` gives them; a key that only one tree has differs too
+    """
+    before, after = _flat(kept), _flat(now)
+    keys = [*after, *(key for key in before if key not in after)]
+    return [
+        f"{key}: {_value(before, key)}, now {_value(after, key)}"
+        for key in keys
+        if key not in before or key not in after or before[key] != after[key]
+    ]
+
+
+def _value(flat: Mapping[str, object], key: str) -> str:
+    return repr(flat[key]) if key in flat else "not recorded"
+
+
+def _flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in tree.items():
+        inner = isinstance(value, dict)
+        flat |= (
+            _flat(cast("Mapping[str, object]", value), above=f"{above}{key}.") if inner else {f"{above}{key}": value}
+        )
+    return flat

@@ -19,6 +19,9 @@ class LossConfig(Settings):
     class_strong: float = Field(default=0.3, ge=0)  # λ1
     mask_weak: float = Field(default=0.6, ge=0)  # λ2
     class_weak: float = Field(default=0.2, ge=0)  # λ3
+    # Share of the image-level terms' gradient that reaches the trunk, 1 = all of it, as in the paper; at 0 the branch
+    # learns beside the trunk without moving it. The branch itself always gets the whole gradient.
+    class_gradient: float = Field(default=1.0, ge=0, le=1)
     mask_labels: Literal["soft", "hard"] = "soft"  # target where report and map agree on a mass: M_p, or M_b
     report_labels: Literal["soft", "hard"] = "soft"  # p_mass, or p_mass > 0.5
     # True: images whose map has a mass and whose report has none (FP) also train the mask head, with an empty mask.

@@ -45,7 +45,7 @@ class BTV:
 
     def losses(self, model: nn.Module, batch: Batch, *, config: LossConfig, classify: bool) -> LossTerms:
         """Return eq. 6 on the batch."""
-        output = model(batch.main, batch.auxiliary, classify=classify)
+        output = model(batch.main, batch.auxiliary, classify=classify, class_gradient=config.class_gradient)
         return total_loss(output.mask_logits, output.class_logits, batch.targets, config=config)
 
     def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,6 +1,8 @@
 """The two trunks of a bilateral network: HRNet split at stage 3, or a pyramid of timm's with a U-shaped decoder."""
 
+import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -8,8 +10,10 @@ from torch.nn import functional
 
 from system.nets.backbone import make_hrnet, make_pyramid
 
-DECODER_WIDTH = 128
 NUM_CLASSES = 2
+
+_BLOCK = re.compile(r"(?:^|_)(?:(?:layer|stage|block)s?_?|denseblock|s)\d+$")
+"""Names of timm's blocks: layer1 (ResNet), blocks_0 (EfficientNet), stages_0 (ConvNeXt), features_denseblock1, s1."""
 
 
 class Trunk(nn.Module, ABC):
@@ -37,11 +41,26 @@ class Trunk(nn.Module, ABC):
     def classification_modules(self) -> list[nn.Module]:
         """Return the modules of the image-level branch alone."""
 
+    @abstractmethod
+    def blocks(self) -> list[list[nn.Module]]:
+        """Return timm's modules from the input on: those of the stem, then those of each block.
 
-def make_trunk(name: str, *, pretrained: bool, weights: str) -> Trunk:
-    """Return the trunk on timm's model of this name; raises what `make_hrnet` and `make_pyramid` raise."""
-    trunk = HrnetTrunk if name.startswith("hrnet") else PyramidTrunk
-    return trunk(name, pretrained=pretrained, weights=weights)
+        The image-level branch belongs to none. A list of the stem alone: the blocks cannot be told apart.
+        """
+
+    def pretrained_modules(self) -> list[nn.Module]:
+        """Return all of timm's modules but the image-level branch; the weights of ImageNet are theirs."""
+        return [module for block in self.blocks() for module in block]
+
+
+def make_trunk(name: str, *, pretrained: bool, weights: str, decoder_width: int) -> Trunk:
+    """Return the trunk on timm's model of this name; raises what `make_hrnet` and `make_pyramid` raise.
+
+    decoder_width: channels of a pyramid's decoder; HRNet has none
+    """
+    if name.startswith("hrnet"):
+        return HrnetTrunk(name, pretrained=pretrained, weights=weights)
+    return PyramidTrunk(name, pretrained=pretrained, weights=weights, decoder_width=decoder_width)
 
 
 class HrnetTrunk(Trunk):
@@ -87,22 +106,29 @@ class HrnetTrunk(Trunk):
         net = self.net
         return [net.incre_modules, net.downsamp_modules, net.final_layer, net.classifier]  # type: ignore[list-item]
 
+    def blocks(self) -> list[list[nn.Module]]:
+        """Return HRNet's stem and its four stages, each with the transition before it; see `Trunk`."""
+        net = self.net
+        stem = [net.conv1, net.bn1, net.conv2, net.bn2]
+        later = [(net.transition1, net.stage2), (net.transition2, net.stage3), (net.transition3, net.stage4)]
+        return [stem, [net.layer1], *([transition, stage] for transition, stage in later)]
+
 
 class PyramidTrunk(Trunk):
     """ResNet, DenseNet and similar models, joined at every stride; then a decoder up to stride 4, as in a U-Net."""
 
-    def __init__(self, name: str, *, pretrained: bool, weights: str) -> None:
+    def __init__(self, name: str, *, pretrained: bool, weights: str, decoder_width: int) -> None:
         super().__init__()
         self.net, self.joined = make_pyramid(name, pretrained=pretrained, weights=weights)
-        self.channels = [DECODER_WIDTH] * len(self.joined)
-        self.lateral = nn.ModuleList(nn.Conv2d(width, DECODER_WIDTH, 1) for width in self.joined)
+        self.channels = [decoder_width] * len(self.joined)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, decoder_width, 1) for width in self.joined)
         self.smooth = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
             )
             for width in self.channels
         )
-        self.classifier = nn.Linear(DECODER_WIDTH, NUM_CLASSES)
+        self.classifier = nn.Linear(decoder_width, NUM_CLASSES)
 
     def early(self, image: Tensor) -> list[Tensor]:
         """Run the whole of timm's model; see `Trunk`."""
@@ -124,3 +150,21 @@ class PyramidTrunk(Trunk):
     def classification_modules(self) -> list[nn.Module]:
         """See `Trunk`."""
         return [self.classifier]
+
+    def blocks(self) -> list[list[nn.Module]]:
+        """Return timm's modules cut where a block begins, by their names; see `Trunk`."""
+        found: list[list[nn.Module]] = [[]]
+        for name, module in _flat(self.net):
+            if _BLOCK.search(name):
+                found.append([])
+            found[-1].append(module)
+        return found
+
+
+def _flat(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Give the parts of timm's model in order; those models that keep their blocks in one part give each block."""
+    for name, module in net.named_children():
+        if name == "blocks":
+            yield from ((f"{name}_{number}", block) for number, block in module.named_children())
+        else:
+            yield name, module

@@ -3,12 +3,13 @@
 ```
 RUN/config.yaml                 the resolved settings
     labels/ archive/            report models and labels; which archive, at which versions
-    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
+    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc, validated
+                                (froc_validation; by other rules than the run's: froc_by_…, froc_validation_by_…)
     round_01/                   and before it: predictions, pools; after it: promotion
     chosen/                     which of the systems is the run's result
     miner/ tensorboard/         the journal of the pools, training curves
     page/ explain/              for people
-    labels_02/ ...              in a folder of `mammoloop label --retrain` alone
+    labels_02/ ...              of `mammoloop label --retrain`, before the run is pinned; the last one counts
 ```
 """
 
@@ -16,12 +17,14 @@ import fcntl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
+from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
 from system.run.results import (
@@ -55,7 +58,10 @@ class System:
 
     @property
     def held_out(self) -> Stage[InferResult]:
-        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS."""
+        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS.
+
+        Where the mask threshold comes from reports (report_negatives), on a few weak images too.
+        """
         return Stage(self.run, f"{self.name}/held_out", InferResult)
 
     @property
@@ -63,9 +69,17 @@ class System:
         """The mask threshold and the candidate threshold, chosen on validation; no files."""
         return Stage(self.run, f"{self.name}/thresholds", Thresholds)
 
-    def froc(self, split: Split = Split.TEST) -> Stage[FrocResult]:
-        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names."""
-        return Stage(self.run, f"{self.name}/froc" + ("" if split is Split.TEST else f"_{split}"), FrocResult)
+    def froc(self, split: Split = Split.TEST, *, other_rules: FrocConfig | None = None) -> Stage[FrocResult]:
+        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names.
+
+        other_rules: than the run's own; each set of rules has a stage of its own
+        """
+        by = "" if other_rules is None else f"_by_{_digest(other_rules)}"
+        return Stage(self.run, f"{self.name}/froc{'' if split is Split.TEST else f'_{split}'}{by}", FrocResult)
+
+    def thresholds_by(self, other_rules: FrocConfig) -> Stage[Thresholds]:
+        """The thresholds chosen for an evaluation by other rules than the run's own, which needed none; no files."""
+        return Stage(self.run, f"{self.name}/thresholds_by_{_digest(other_rules)}", Thresholds)
 
     @property
     def validated(self) -> Stage[FrocResult]:
@@ -81,6 +95,10 @@ class System:
     def measured(self) -> bool:
         """Whether the model is trained and evaluated on test."""
         return self.thresholds.finished and self.froc().finished
+
+
+def _digest(rules: FrocConfig) -> str:
+    return sha256(rules.model_dump_json().encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -131,9 +149,23 @@ class RunFolder:
         finished = [stage for stage in self.labellings() if stage.finished]
         return finished[-1] if finished else None
 
+    @property
+    def labelling(self) -> Stage[LabelResult]:
+        """The labelling that the run takes its labels from: the last that is finished, `labels` where none is."""
+        return self.last_labelling() or self.labels
+
     def next_labelling(self) -> Stage[LabelResult]:
-        """Return the labelling to do when new models are wanted: the first that is not finished."""
+        """Return the labelling to do when new models are wanted: the first that is not finished.
+
+        Raises UserError once the run is pinned to its archive: what it has mined and trained from then on belongs to
+        the labels it had, and a report corrected later would come with those of other models.
+        """
         stages = self.labellings()
+        if self.archive_pin.finished:
+            raise UserError(
+                f"run {self.name} is pinned to the archive with the labels of {self.labelling.name}; labels of other "
+                "models would mix with them: give a new labelling another --out, and start a run there"
+            )
         unfinished = (stage for stage in stages if not stage.finished)
         return next(unfinished, Stage(self.path, f"labels_{len(stages) + 1:02d}", LabelResult))
 
@@ -261,8 +293,8 @@ class RunFolder:
     def claimed(self, config: RunConfig) -> Generator[None]:
         """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
 
-        Raises UserError when another driver holds it, or when the run was begun with another recipe. Resources may
-        differ.
+        Raises UserError when another driver holds it, or when the run, or the labelling in its folder, was begun with
+        another recipe. Resources may differ.
         """
         if ":/" in str(self.path):
             raise UserError(
@@ -281,5 +313,6 @@ class RunFolder:
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
                 )
+            self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield

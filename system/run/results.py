@@ -13,6 +13,7 @@ from system.metrics.summary import CurvePoints, FrocSummary
 from system.mining import PoolPurity, QuadrantCounts
 from system.records import P0, p0_text
 from system.reports.measures import SideMeasures
+from system.reports.rule_rates import LabelSource, RuleRates
 from system.training.epoch_row import EpochRow
 
 
@@ -35,6 +36,8 @@ class LabelResult:
     epochs: dict[str, int]  # folder of a report model -> the epoch whose weights were kept
     num_labels: int  # rows written into `labels`
     num_no_side: int  # reports that name no side, and so label no breast
+    labels: LabelSource  # what the labels were made of: the models, the rules, or the mean of both
+    rules: RuleRates  # what the rules' answers are worth, by all annotated breasts
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import pytest
 
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.config import RunConfig
 from system.evaluation.thresholds import choose_thresholds
 from system.imaging import ImagingConfig, encode_png
 from system.metrics import FrocConfig
 from system.records import image_key
-from system.refine import RefineConfig
 from system.run.results import InferResult, Thresholds
 from system.run.stage import Stage
 from tests.pipelines.tools.by_hand import infer_by_hand
@@ -41,9 +41,7 @@ def one_faint_mass(tmp_path: Path) -> tuple[Archive, Stage[InferResult]]:
 def choose(source: tuple[Archive, Stage[InferResult]], *, froc: FrocConfig) -> Thresholds:
     archive, held_out = source
     stage = Stage(held_out.run, "thresholds", Thresholds)
-    return choose_thresholds(
-        held_out, archive=archive, refine=RefineConfig(), froc=froc, choose_candidates=True, stage=stage
-    )
+    return choose_thresholds(held_out, archive=archive, config=RunConfig(froc=froc), stage=stage)
 
 
 def test_both_thresholds_are_chosen_where_the_mass_stands_out(

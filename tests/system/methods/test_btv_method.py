@@ -126,3 +126,21 @@ def test_every_parameter_that_learns_gets_a_gradient_from_any_batch(
         name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None
     ]
     assert left_out == []
+
+
+def body_gradients(model: BilateralTwoViewNet, *, class_gradient: float) -> list[torch.Tensor]:
+    """Return the gradients of the image-level term of a weak batch without masks, at the body's parameters."""
+    model.zero_grad()
+    config = LossConfig(class_gradient=class_gradient)
+    BTV.losses(model, batch(strong=False, masked=False), config=config, classify=True).total.backward()
+    branch = {id(parameter) for module in model.classification_modules() for parameter in module.parameters()}
+    return [p.grad.clone() for p in model.parameters() if p.grad is not None and id(p) not in branch]
+
+
+def test_the_loss_decides_how_much_of_the_class_gradient_moves_the_body(model: BilateralTwoViewNet) -> None:
+    model.eval()
+    whole, half, none = (body_gradients(model, class_gradient=share) for share in (1.0, 0.5, 0.0))
+    assert max(gradient.abs().max() for gradient in whole) > 1e-5
+    for one, two in zip(whole, half, strict=True):
+        torch.testing.assert_close(two, 0.5 * one, atol=1e-7, rtol=1e-4)
+    assert not any(gradient.any() for gradient in none)

@@ -118,3 +118,12 @@ def test_a_report_is_read_alike_whether_or_not_another_of_its_batch_is_too_long(
         tokens_of(tmp_path / "with", short, Sections("左" * 50, "右"), max_tokens=12)[0]
         == tokens_of(tmp_path / "alone", short, max_tokens=12)[0]
     )
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 10, 11, 12, 13, 40])
+def test_at_the_least_length_there_is_room_for_both_sections_of_any_report(length: int, tmp_path: Path) -> None:
+    (found,) = tokens_of(tmp_path, Sections("左" * 50, "乳" * length), max_tokens=16)
+    assert len(found) == 16
+    assert found[1] == "左"
+    assert found.count("[SEP]") == 2
+    assert found.count("乳") >= min(length, 6)

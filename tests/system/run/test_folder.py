@@ -18,6 +18,7 @@ from system.metrics import FrocConfig
 from system.metrics.summary import FrocSummary
 from system.mining import QuadrantCounts
 from system.records import Split
+from system.reports.rule_rates import RuleRates
 from system.rounds import Chosen, Gain, Promotion
 from system.run.folder import CONFIG, SUPERVISED, RunFolder, System
 from system.run.results import (
@@ -35,6 +36,7 @@ from system.run.stage import Stage, Written
 from tests.epoch_rows import epoch_row
 
 CONFIGURED = RunConfig()
+NO_LABELS = LabelResult("m", {}, {}, {}, 0, 0, "models", RuleRates(0.5, 0.5, 0.5))
 
 
 @pytest.fixture
@@ -117,14 +119,13 @@ def test_attributes_are_the_stages_of_their_names(run: RunFolder) -> None:
 
 def test_a_labelling_with_new_models_follows_the_last_finished_one(run: RunFolder) -> None:
     assert (run.last_labelling(), run.next_labelling()) == (None, run.labels)
-    result = LabelResult("m", {}, {}, {}, 0, 0)
-    run.labels.once(lambda _: Written(result))
+    run.labels.once(lambda _: Written(NO_LABELS))
     assert run.last_labelling() == run.labels
     second = run.next_labelling()
     assert (second.name, second.result_type) == ("labels_02", LabelResult)
     second.folder.mkdir()  # begun, not finished
     assert (run.last_labelling(), run.next_labelling()) == (run.labels, second)
-    second.once(lambda _: Written(result))
+    second.once(lambda _: Written(NO_LABELS))
     assert run.labellings() == [run.labels, second]
     assert (run.last_labelling(), run.next_labelling().name) == (second, "labels_03")
 
@@ -221,6 +222,49 @@ def test_the_model_is_the_attempt_of_its_training(run: RunFolder) -> None:
 
     run.stage1.checkpoint.once(train)
     assert run.stage1.model == run.path / "stage1" / "checkpoint" / "attempt_001"
+
+
+def test_a_run_takes_its_labels_from_the_last_finished_labelling(run: RunFolder) -> None:
+    assert run.labelling == run.labels
+    run.labels.once(lambda _: Written(NO_LABELS))
+    second = run.next_labelling()
+    second.folder.mkdir()  # begun, not finished
+    assert run.labelling == run.labels
+    second.once(lambda _: Written(NO_LABELS))
+    assert run.labelling == second
+
+
+def test_a_run_that_is_pinned_to_its_archive_gets_no_other_labelling(
+    run: RunFolder, make_archive: Callable[[str, bytes], Archive]
+) -> None:
+    run.labels.once(lambda _: Written(NO_LABELS))
+    run.pin(make_archive("archive", b"k" * 32).uri)
+    with pytest.raises(
+        UserError, match=r"run run_7 is pinned to the archive with the labels of labels; .*another --out"
+    ):
+        run.next_labelling()
+
+
+def test_a_folder_whose_labels_were_made_with_other_settings_is_not_claimed_and_stays_as_it_is(run: RunFolder) -> None:
+    settings = CONFIGURED.reports
+    run.labels.once(lambda _: Written(NO_LABELS, settings=settings.changed(epochs=9, learning_rate=0.5)))
+    refusal = (
+        r"stage labels of run run_7 was done with other settings \(reports\.epochs: 9, now 5; "
+        r"reports\.learning_rate: 0\.5, now 2e-05\): give the same ones to go on from it, or choose another --out"
+    )
+    with pytest.raises(UserError, match=refusal), run.claimed(CONFIGURED):
+        pass
+    assert not (run.path / CONFIG).exists()
+
+
+def test_a_folder_whose_labels_were_made_with_the_same_settings_is_claimed_whatever_the_resources(
+    run: RunFolder,
+) -> None:
+    run.labels.once(lambda _: Written(NO_LABELS, settings=CONFIGURED.reports))
+    resources = CONFIGURED.resources
+    fewer = resources.changed(reports=resources.reports.changed(fits_at_once=1))
+    with run.claimed(CONFIGURED.changed(resources=fewer)):
+        pass
 
 
 def test_every_finished_stage_is_listed_by_name(run: RunFolder) -> None:
