@@ -46,6 +46,7 @@ class Validation:
 
         Every worker must call it: they wait for each other. The model is left in the mode it was in.
         """
+        _take_buffers_of_the_first(model)
         was_training = model.training
         model.eval()
         try:
@@ -106,6 +107,13 @@ def validation_of(archive: Archive, *, froc: FrocConfig, rank: int, num_workers:
         tuple(View(row[f"{side}_sha"], sha_of.get(row[f"{side}_id"], "")) for side in ("left", "right")) for row in rows
     ]
     return Validation([(left, right) for left, right in pairs], archive, froc)
+
+
+def _take_buffers_of_the_first(model: nn.Module) -> None:
+    """Give every worker the norms' statistics of rank 0, whose model is kept; each has those of its own images."""
+    if distributed.is_initialized():
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, src=0)
 
 
 def _of_all_workers(mine: list[_Examined]) -> list[list[_Examined]]:

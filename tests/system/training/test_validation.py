@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn import functional
 
 from system.archive import Archive
@@ -139,3 +140,32 @@ def test_the_network_is_measured_in_eval_mode_and_left_as_it_was(tmp_path: Path,
     method, model = Mirror(), nn.Identity().train(training)
     measured(whole(archive_of(tmp_path / "archive", {"aL": FOUND})), method=method, model=model)
     assert (method.modes, model.training) == ([False], training)
+
+
+class ByItsNorm(Mirror):
+    """A method whose probability is the brightness times the norm's running variance."""
+
+    def predict(self, model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        (variance,) = (buffer for name, buffer in model.named_buffers() if name == "running_var")
+        return super().predict(model, left * variance, right * variance)
+
+
+def measure_as_one_of_two(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    model = nn.BatchNorm2d(1)
+    assert model.running_var is not None
+    model.running_var.fill_(1.0 - rank)  # with that of rank 1 nothing is found
+    validation = validation_of(Archive.open(f"{folder}/archive"), froc=FROC, rank=rank, num_workers=2)
+    mean = measured(validation, method=ByItsNorm(), model=model)
+    Path(folder, f"{rank}.txt").write_text(f"{len(validation.pairs)} pairs {mean}")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+def test_all_workers_measure_the_first_ones_model_on_all_images(tmp_path: Path) -> None:
+    views = {f"{number}L": FOUND for number in range(3)} | {"3L": ({}, {HERE: 1.0}), "4L": ({}, {HERE: 1.0})}
+    alone = measured(whole(archive_of(tmp_path / "archive", views)))
+    assert alone == pytest.approx(3 / 5)
+    spawn(measure_as_one_of_two, (str(tmp_path),), nprocs=2)
+    assert [(tmp_path / f"{rank}.txt").read_text() for rank in (0, 1)] == [f"3 pairs {alone}", f"2 pairs {alone}"]
