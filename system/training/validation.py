@@ -91,7 +91,7 @@ def validation_of(archive: Archive, *, froc: FrocConfig, rank: int, num_workers:
     images, masks = archive.table("images"), archive.table("masks")
     drawn = masks.filter(pc.field("num_lesions") > 0)
     sha_of = dict(zip(drawn["image_id"].to_pylist(), drawn["mask_sha"].to_pylist(), strict=True))
-    table = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)), repeats=True)
+    table = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)))
     rows = table.take(np.arange(rank, len(table), num_workers)).to_pylist()
     pairs = [
         tuple(View(row[f"{side}_sha"], sha_of.get(row[f"{side}_id"], "")) for side in ("left", "right")) for row in rows

@@ -1,0 +1,46 @@
+"""Why `recommended` differs from `paper`, key by key, and the table of it in docs/method.md."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from system.config import flat
+from system.presets import paper, recommended
+
+REASONS = {
+    "ingest.split.strong": "a test set of one's own; the paper has its own test patients beside these",
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key in which the recommended settings differ from the paper's."""
+
+    key: str
+    paper: str
+    recommended: str
+    reason: str
+
+
+def differences() -> Iterator[Difference]:
+    """Give every difference in the order of the keys. Raises KeyError for one without a reason."""
+    before, now = (flat(preset().of_run().model_dump(mode="json")) for preset in (paper, recommended))
+    for key, value in now.items():
+        if before[key] != value:
+            yield Difference(key, _text(before[key]), _text(value), REASONS[key])
+
+
+def as_markdown() -> str:
+    """Return the differences as a table, as docs/method.md has it."""
+    rows = [f"| `{one.key}` | {one.paper} | {one.recommended} | {one.reason} |" for one in differences()]
+    return "\n".join(["| key | `paper` | `recommended` | why |", "|---|---|---|---|", *rows])
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
+    return str(value)
