@@ -14,7 +14,7 @@ from system.refine import CrfParams, InferConfig, RefineConfig
 from system.reports import ReportConfig
 from system.resources import ClusterResources, InferResources, ReportResources, Resources, TrainResources
 from system.rounds import RoundsConfig
-from system.training.config import TrainConfig
+from system.training.config import AugmentConfig, TrainConfig
 
 
 def paper() -> RunConfig:
@@ -74,6 +74,8 @@ def demo() -> DemoConfig:
         plan="cosine",
         warmup_steps=10,
         ema_decay=0.98,
+        gradient_norm=5.0,
+        augment=AugmentConfig(shift=0.05, gain=0.1),
     )
     return DemoConfig(
         strong_share=0.25,
