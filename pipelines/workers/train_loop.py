@@ -215,8 +215,13 @@ def _make_learner(job: TrainJob) -> Learner:
     if job.start:
         model.load_state_dict(read_weights(Path(job.start)))
     model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    groups = method.parameter_groups(model, learning_rate=job.train.learning_rate, class_factor=job.train.class_factor)
-    optimizer = torch.optim.Adam(groups)
+    groups = method.parameter_groups(
+        model,
+        learning_rate=job.train.learning_rate,
+        class_factor=job.train.class_factor,
+        backbone_factor=job.train.backbone_factor,
+    )
+    optimizer = torch.optim.AdamW(groups, weight_decay=job.train.weight_decay)
     average = None
     if job.train.ema_decay:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(job.train.ema_decay), use_buffers=False)
