@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from system.config import flat
 from system.presets import paper, recommended
+from system.settings import flat
 
 REASONS = {
     "ingest.split.strong": "a test set of one's own; the paper has its own test patients beside these",

@@ -127,7 +127,8 @@ class Worker:
     def take_as_best(self) -> None:
         """Keep the weights as the best so far."""
         if not self.rank:
-            self.best.update({name: value.detach().cpu().clone().contiguous() for name, value in self.weights().items()})
+            kept = {name: value.detach().cpu().clone().contiguous() for name, value in self.weights().items()}
+            self.best.update(kept)
 
     def measure(self, validation: Validation | None) -> float:
         """Return the mean sensitivity on validation; NaN where it is not measured. Every worker must call it."""

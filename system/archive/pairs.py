@@ -30,7 +30,7 @@ def pair_table(images: pa.Table) -> pa.Table:
 
 
 def other_breasts(images: pa.Table) -> dict[int, str]:
-    """Return the image of the other breast that each image is looked at with, as in `pair_table`: image_key -> pixel_sha.
+    """Return the other breast that each image is looked at with, as in `pair_table`: image_key -> pixel_sha.
 
     Images without one are left out.
 

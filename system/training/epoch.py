@@ -148,7 +148,6 @@ def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, floa
     return losses, norm
 
 
-<<<<<<< HEAD
 def _with_cells(batch: Batch) -> Batch:
     """Return the batch with the cells that show a mass counted, of all workers together."""
     found = cells_with_mass(batch.targets)
@@ -158,7 +157,8 @@ def _with_cells(batch: Batch) -> Batch:
         distributed.all_reduce(counts)
     sizes = dict(zip(found, (counts / num_workers).tolist(), strict=True))
     return replace(batch, targets=replace(batch.targets, group_sizes=batch.targets.group_sizes | sizes))
-=======
+
+
 def _gradient_norm(learner: Learner) -> float:
     """Return the L2 norm of the gradient, which is clipped afterwards where the config asks for it."""
     learning = [parameter for parameter in learner.model.parameters() if parameter.grad is not None]
@@ -166,7 +166,6 @@ def _gradient_norm(learner: Learner) -> float:
     if learner.config.gradient_norm:
         nn.utils.clip_grads_with_norm_(learning, learner.config.gradient_norm, norm)
     return float(norm)
->>>>>>> wt-a
 
 
 def _descend(learner: Learner, batch: Batch) -> dict[str, float]:
