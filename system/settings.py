@@ -33,14 +33,16 @@ def different_keys(kept: Mapping[str, object], now: Mapping[str, object]) -> lis
     ]
 
 
-def _value(flat: Mapping[str, object], key: str) -> str:
-    return repr(flat[key]) if key in flat else "not recorded"
+def _value(settings: Mapping[str, object], key: str) -> str:
+    return repr(settings[key]) if key in settings else "not recorded"
 
 
 def flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
     """Return a tree of settings as dotted keys and their values."""
-    flat: dict[str, object] = {}
+    found: dict[str, object] = {}
     for key, value in tree.items():
-        inner = isinstance(value, dict)
-        flat |= flat(cast("Mapping[str, object]", value), above=f"{above}{key}.") if inner else {f"{above}{key}": value}
-    return flat
+        if isinstance(value, dict):
+            found |= flat(cast("Mapping[str, object]", value), above=f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = value
+    return found
