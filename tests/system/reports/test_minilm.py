@@ -65,4 +65,5 @@ def test_a_few_steps_of_fine_tuning_teach_it_to_read_english_reports(encoder: Pa
     new = [english(index) for index in range(100, 112)]
     models, tokenizer = [load_classifier(encoder), load_classifier(tmp_path / "model")], load_tokenizer(encoder)
     before, after = predict_margins(models, tokenizer, new, max_tokens=MAX_TOKENS, batch_size=6)
-    assert roc_auc_score([0, 1] * 6, after) > max(0.8, roc_auc_score([0, 1] * 6, before))
+    has_mass = np.arange(len(new)) % 2
+    assert roc_auc_score(has_mass, after) > max(0.8, roc_auc_score(has_mass, before))
