@@ -26,7 +26,7 @@ from system.imaging import to_network
 from system.maps import encode_map, encode_mask, reduce_mask
 from system.methods import METHODS
 from system.records import Candidate, Side, encode_candidates
-from system.refine import RefineConfig, refine_masks, regions
+from system.refine import FlipAverage, RefineConfig, refine_masks, regions
 from system.schemas import PREDICTIONS
 from system.settings import Settings
 from system.training.epoch import resolve_precision
@@ -43,6 +43,7 @@ Batch = Mapping[str, NDArray[np.generic]]
 Row = dict[str, object]
 """Columns of one row of schemas.PREDICTIONS; those left out are null."""
 
+_ROWS = -2  # axis of views and maps
 _SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
 
 
@@ -70,6 +71,7 @@ class PredictorConfig(Settings):
     mask_threshold: float = Field(default=0.5, gt=0, lt=1)  # probability that counts as even odds before the CRF
     keep_maps: Literal["masked", "all"] = "masked"  # masked: 8 bit, where there is a mask; all: 16 bit, everywhere
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    flip_average: FlipAverage = "none"  # vertical: probabilities are means over the view and its up-down mirror image
     device: Literal["cpu", "cuda"] = "cpu"
     num_threads: int = Field(default=1, ge=1)  # of torch, on the CPU
     refine: RefineConfig = RefineConfig()
@@ -132,7 +134,7 @@ class Predictor:
             image.identity | (next(described) if image.error is None else {"error": image.error}) for image in images
         ]
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference_mode: a method may need gradients to explain a class by, and turns them on itself
     def _describe(self, images: Sequence[_Image], watch: Stopwatch) -> list[Row]:
         """Run network and refinement; return the columns that describe each image."""
         place = np.array(
@@ -161,11 +163,19 @@ class Predictor:
 
     def _forward(self, pixels: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
         """Return maps [2 * batch_pairs, h, w] and image-level probabilities [2 * batch_pairs], left first."""
-        device = self.config.device
         left, right = (
-            torch.as_tensor(to_network(side)[:, None]).to(device, memory_format=torch.channels_last)
+            torch.as_tensor(to_network(side)[:, None]).to(self.config.device, memory_format=torch.channels_last)
             for side in pixels.reshape(len(_SIDES), -1, *pixels.shape[1:])
         )
+        maps, p_image = self._probabilities(left, right)
+        if self.config.flip_average == "none":
+            return maps, p_image
+        mirrored, p_mirrored = self._probabilities(left.flip(_ROWS), right.flip(_ROWS))
+        return (maps + mirrored.flip(_ROWS)) / 2, (p_image + p_mirrored) / 2
+
+    def _probabilities(self, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+        """Return maps and image-level probabilities as `_forward` does. left, right: [B, 1, H, W] float, 0 to 1."""
+        device = self.config.device
         dtype = resolve_precision(self.config.precision, torch.device(device))
         with torch.autocast(device, dtype=dtype, enabled=dtype is not torch.float32):
             logits_left, logits_right, p_left, p_right = self.method.predict(self.model, left, right)

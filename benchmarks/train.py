@@ -3,7 +3,7 @@
 python benchmarks/train.py                                            # 2 cores: the demo's network
 python benchmarks/train.py --backbone hrnet_w48 --size 1024x832 --batch 24 --loader-workers 8 --steps 40    # a GPU
 
-Ours reads from an archive, augments, clips, checks for NaN and counts; the bare loop does forward, backward and Adam's
+Ours reads from an archive, augments, checks for NaN and counts; the bare loop does forward, backward and Adam's
 step. On a CPU the network has one thread, so that the loader's process has a core of its own.
 """
 
@@ -94,7 +94,8 @@ def prepare(
     groups = method.parameter_groups(model, learning_rate=train.learning_rate, class_factor=0.0)
     if train.compile:
         model.compile()
-    learner = Learner(method, model, torch.optim.Adam(groups), None, train, job.loss, device)
+    optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
+    learner = Learner(method, model, optimizer, None, train, job.loss, device)
     precision = resolve_precision(train.precision, device)
     print(
         f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, "

@@ -10,7 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -112,6 +112,7 @@ def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferRes
             for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
                 progress.add(facts)
         result = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
+        result = replace(result, flip_average=settings.flip_average)
         log.info("%s: %s", stage.name, in_words(result))
         return Written(result, files=files, settings=settings)
 
@@ -135,6 +136,7 @@ def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:
         mask_threshold=job.mask_threshold,
         keep_maps=job.keep_maps,
         precision=job.config.precision,
+        flip_average=job.config.flip_average,
         device="cuda" if job.resources.predictor_gpus else "cpu",
         num_threads=max(1, int(job.resources.predictor_cpus)),
         refine=job.config.refine,

@@ -24,7 +24,7 @@ def different_keys(kept: Mapping[str, object], now: Mapping[str, object]) -> lis
 
     kept, now: as `model_dump(mode="json")` gives them; a key that only one tree has differs too
     """
-    before, after = _flat(kept), _flat(now)
+    before, after = flat(kept), flat(now)
     keys = [*after, *(key for key in before if key not in after)]
     return [
         f"{key}: {_value(before, key)}, now {_value(after, key)}"
@@ -33,15 +33,16 @@ def different_keys(kept: Mapping[str, object], now: Mapping[str, object]) -> lis
     ]
 
 
-def _value(flat: Mapping[str, object], key: str) -> str:
-    return repr(flat[key]) if key in flat else "not recorded"
+def _value(settings: Mapping[str, object], key: str) -> str:
+    return repr(settings[key]) if key in settings else "not recorded"
 
 
-def _flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
+def flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
+    """Return a tree of settings as dotted keys and their values."""
+    found: dict[str, object] = {}
     for key, value in tree.items():
-        inner = isinstance(value, dict)
-        flat |= (
-            _flat(cast("Mapping[str, object]", value), above=f"{above}{key}.") if inner else {f"{above}{key}": value}
-        )
-    return flat
+        if isinstance(value, dict):
+            found |= flat(cast("Mapping[str, object]", value), above=f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = value
+    return found

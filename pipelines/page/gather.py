@@ -93,7 +93,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
 
 
 def label_rows(found: LabelResult) -> list[LabelRow]:
-    """Return table 2 of Tang et al. 2021 from a labelling: each side's models, the rules, the mean, then by language."""
+    """Return table 2 of Tang et al. 2021 from a labelling: each side's models, rules and mean, then by language."""
     rows = [_label_row(side, measures.models, before=measures.uncalibrated) for side, measures in found.sides.items()]
     rows += [_label_row(f"{side}, by rules", measures.rules) for side, measures in found.sides.items()]
     rows += [_label_row(f"{side}, mean of both", measures.mean) for side, measures in found.sides.items()]

@@ -73,7 +73,7 @@ def run(
     if not any(view.key for view in views):
         reasons = ", ".join(f"{count} {code}" for code, count in _codes(views).items())
         raise UserError(f"none of the {len(views)} files can be used ({reasons}): see `mammoloop predict --help`")
-    pairs = pair_table(archive.table("images"), repeats=True)
+    pairs = pair_table(archive.table("images"))
     # A file that came since a killed start makes it another stage.
     stage = Stage(work, f"predictions_{_digest(pairs, detector)}", InferResult)
     refine = config.infer.refine.changed(
@@ -83,7 +83,7 @@ def run(
         pairs,
         archive_uri=archive.uri,
         checkpoint=detector.model,
-        config=config.infer.changed(refine=refine),
+        config=config.infer.changed(refine=refine, flip_average=detector.flip_average),
         resources=config.resources.infer,
         stage=stage,
     )
@@ -113,7 +113,7 @@ def _check_out(out: Path, images: Path) -> None:
 
 
 def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: float = 0.0) -> Detector:
-    """Return a checkpoint with the candidates its run evaluated it by, or the config's where it belongs to no run.
+    """Return a checkpoint with the candidates and flips its run evaluated it by, or the config's where it has no run.
 
     checkpoint: a checkpoint stage of a run (run/round_02/checkpoint), or a folder with model.json
     candidate_threshold: above 0 and below 1, taken instead
@@ -126,17 +126,18 @@ def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: flo
         model = Stage(checkpoint.parent, checkpoint.name, TrainResult).path("model.json").parent
     read_card(model)
     chosen, min_px = config.froc.candidate_threshold, config.froc.min_candidate_px
-    reason = "froc.candidate_threshold of the configuration"
+    reason, flip_average = "froc.candidate_threshold of the configuration", config.infer.flip_average
     for part in model.resolve().parents:
-        evaluation = System(part.parent, part.name, part.name).froc()
-        if evaluation.finished:
-            rules = evaluation.result().rules
+        system = System(part.parent, part.name, part.name)
+        if system.froc().finished:
+            rules = system.froc().result().rules
+            flip_average = system.held_out.result().flip_average
             chosen, min_px = rules.candidate_threshold, rules.min_candidate_px
             reason = f"as run {part.parent.name} evaluated it"
             break
     if candidate_threshold:
         chosen, reason = candidate_threshold, "as given"
-    return Detector(model, chosen, min_px, reason)
+    return Detector(model, chosen, min_px, reason, flip_average)
 
 
 def _take_in(images: Path, archive: Path, *, layout: str, config: RunConfig, detector: Detector) -> Archive:
@@ -171,7 +172,8 @@ def _codes(views: list[SourceView]) -> dict[str, int]:
 
 
 def _digest(pairs: pa.Table, detector: Detector) -> str:
-    facts = [pairs.to_pydict(), weights_digest(detector.model), detector.candidate_threshold, detector.min_candidate_px]
+    reading = detector.candidate_threshold, detector.min_candidate_px, detector.flip_average
+    facts = [pairs.to_pydict(), weights_digest(detector.model), *reading]
     return sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 

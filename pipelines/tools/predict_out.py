@@ -18,6 +18,7 @@ from system.files.parquet import read_table
 from system.imaging import Geometry
 from system.maps import decode_map
 from system.records import decode_candidates
+from system.refine import FlipAverage
 from system.run.predictions import Prediction
 from system.run.results import InferResult
 from system.run.stage import Stage
@@ -40,6 +41,7 @@ class Detector:
     candidate_threshold: float  # probability at which a candidate begins
     min_candidate_px: int  # canonical px
     reason: str  # where the two come from
+    flip_average: FlipAverage  # as the run's maps were averaged
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,8 @@ class Worker:
     def take_as_best(self) -> None:
         """Keep the weights as the best so far."""
         if not self.rank:
-            copy = partial(torch.clone, memory_format=torch.contiguous_format)  # safetensors takes no other
-            self.best.update({name: copy(value.detach().cpu()) for name, value in self.weights().items()})
+            kept = {name: value.detach().cpu().clone().contiguous() for name, value in self.weights().items()}
+            self.best.update(kept)
 
     def measure(self, validation: Validation | None) -> float:
         """Return the mean sensitivity on validation; NaN where it is not measured. Every worker must call it."""
@@ -216,8 +216,13 @@ def _make_learner(job: TrainJob) -> Learner:
     if job.start:
         model.load_state_dict(read_weights(Path(job.start)))
     model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    groups = method.parameter_groups(model, learning_rate=job.train.learning_rate, class_factor=job.train.class_factor)
-    optimizer = torch.optim.Adam(groups)
+    groups = method.parameter_groups(
+        model,
+        learning_rate=job.train.learning_rate,
+        class_factor=job.train.class_factor,
+        backbone_factor=job.train.backbone_factor,
+    )
+    optimizer = torch.optim.AdamW(groups, weight_decay=job.train.weight_decay)
     average = None
     if job.train.ema_decay:
         average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(job.train.ema_decay), use_buffers=False)

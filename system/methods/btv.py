@@ -1,5 +1,6 @@
 """The method of Tang et al. 2021: the bilateral two-view network with soft focal and soft cross-entropy losses."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,31 @@ class BTV:
         first, second = model.forward_pair(left, right, classify=classify)
         return first.mask_logits.float(), second.mask_logits.float(), _p_mass(first), _p_mass(second)
 
-    def parameter_groups(self, model: nn.Module, *, learning_rate: float, class_factor: float) -> list[dict[str, Any]]:
-        """Return body and image-level branch as two groups; at class_factor 0 the branch is frozen and left out."""
+    def parameter_groups(
+        self, model: nn.Module, *, learning_rate: float, class_factor: float, backbone_factor: float = 1.0
+    ) -> list[dict[str, Any]]:
+        """Return body, backbone where its rate is another, and image-level branch; what is frozen is in none.
+
+        At class_factor 0 the branch is frozen.
+        """
         assert isinstance(model, BilateralTwoViewNet)
-        branch = [p for module in model.classification_modules() for p in module.parameters()]
-        in_branch = {id(p) for p in branch}
-        body = {"params": [p for p in model.parameters() if id(p) not in in_branch], "lr": learning_rate, "factor": 1.0}
+        branch, backbone = _parameters(model.classification_modules()), _parameters(model.pretrained_modules())
         if class_factor == 0:
             for parameter in branch:
                 parameter.requires_grad_(False)
-            return [body]
-        return [body, {"params": branch, "lr": learning_rate * class_factor, "factor": class_factor}]
+        if backbone_factor == 1:
+            backbone = []
+        apart = {id(p) for p in (*branch, *backbone)}
+        body = [p for p in model.parameters() if id(p) not in apart]
+        groups = []
+        for parameters, factor in ((body, 1.0), (backbone, backbone_factor), (branch, class_factor)):
+            if learning := [p for p in parameters if p.requires_grad]:
+                groups.append({"params": learning, "lr": learning_rate * factor, "factor": factor})
+        return groups
+
+
+def _parameters(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    return [parameter for module in modules for parameter in module.parameters()]
 
 
 def _p_mass(output: NetOutput) -> Tensor:

@@ -67,6 +67,12 @@ class Method(Protocol):
         """
         ...
 
-    def parameter_groups(self, model: nn.Module, *, learning_rate: float, class_factor: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups; the image-level branch learns class_factor times as fast, 0 = not at all."""
+    def parameter_groups(
+        self, model: nn.Module, *, learning_rate: float, class_factor: float, backbone_factor: float = 1.0
+    ) -> list[dict[str, Any]]:
+        """Return the optimiser's groups, that with the plain rate first.
+
+        class_factor: how many times as fast the image-level branch learns, 0 = not at all
+        backbone_factor: how many times as fast the modules that start from ImageNet's weights learn
+        """
         ...

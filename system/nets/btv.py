@@ -191,12 +191,12 @@ def _where(present: Tensor, maps: list[Tensor]) -> list[Tensor]:
 
 
 # A number of images that is known only at run time: torch.compile leaves the two that depend on it alone.
-@torch.compiler.disable
+@torch.compiler.disable()
 def _chosen(images: Tensor, chosen: Tensor) -> Tensor:
     return images[chosen]
 
 
-@torch.compiler.disable
+@torch.compiler.disable()
 def _spread(maps: Tensor, chosen: Tensor) -> Tensor:
     """Return the maps in the places of the chosen, zeros in the others, [B, C, h, w]. chosen: [B] bool."""
     shape = (len(chosen), *maps.shape[1:])

@@ -109,9 +109,13 @@ class HrnetTrunk(Trunk):
     def blocks(self) -> list[list[nn.Module]]:
         """Return HRNet's stem and its four stages, each with the transition before it; see `Trunk`."""
         net = self.net
-        stem = [net.conv1, net.bn1, net.conv2, net.bn2]
-        later = [(net.transition1, net.stage2), (net.transition2, net.stage3), (net.transition3, net.stage4)]
-        return [stem, [net.layer1], *([transition, stage] for transition, stage in later)]
+        return [
+            [net.conv1, net.bn1, net.conv2, net.bn2],
+            [net.layer1],
+            [net.transition1, net.stage2],
+            [net.transition2, net.stage3],
+            [net.transition3, net.stage4],
+        ]
 
 
 class PyramidTrunk(Trunk):

@@ -11,7 +11,7 @@ masks.py           map -> binary mask, and the share that the CRF removed
 regions.py         map -> candidates
 """
 
-from system.refine.config import CrfParams, InferConfig, RefineConfig
+from system.refine.config import CrfParams, FlipAverage, InferConfig, RefineConfig
 from system.refine.crf import CRF_BACKENDS, dense_crf
 from system.refine.masks import RefinedMasks, refine_masks, shift_threshold
 from system.refine.regions import regions
@@ -19,6 +19,7 @@ from system.refine.regions import regions
 __all__ = [
     "CRF_BACKENDS",
     "CrfParams",
+    "FlipAverage",
     "InferConfig",
     "RefineConfig",
     "RefinedMasks",

@@ -29,6 +29,13 @@ class CrfParams(Settings):
         )
 
 
+FlipAverage = Literal["none", "vertical"]
+"""Over which views the network's probabilities are averaged: each as it is, or with its up-down mirror image as well.
+
+A canonical view has its chest wall on the left, so other mirror images are no views.
+"""
+
+
 class RefineConfig(Settings):
     """How a probability map becomes the binary mask M_b and the candidates."""
 
@@ -53,3 +60,5 @@ class InferConfig(Settings):
     # pairs in one forward pass; the last batch is padded, so that shapes never change
     batch_pairs: int = Field(default=8, ge=1)
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
+    # vertical = probabilities of map and image are means over the view and its up-down mirror image; twice the time
+    flip_average: FlipAverage = "none"

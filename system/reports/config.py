@@ -40,7 +40,7 @@ class ReportConfig(Settings):
     encoder: str = Field(
         default="hfl/chinese-roberta-wwm-ext",
         min_length=1,
-        description='hub id, local folder, or "small" (built from the reports)',
+        description='hub id, local folder, "package:" and an installed package, or "small" (built from the reports)',
     )
     small: SmallEncoderConfig = SmallEncoderConfig()
     num_folds: int = Field(

@@ -12,6 +12,7 @@ from system.metrics.classification import ImageMeasures
 from system.metrics.summary import CurvePoints, FrocSummary
 from system.mining import PoolPurity, QuadrantCounts
 from system.records import P0, p0_text
+from system.refine import FlipAverage
 from system.reports.measures import SideMeasures
 from system.reports.rule_rates import LabelSource, RuleRates
 from system.training.epoch_row import EpochRow
@@ -67,6 +68,7 @@ class InferResult:
     pixel_mib: float  # decoded
     written_mib: float
     num_earlier_shards: int  # shards that an earlier start had finished
+    flip_average: FlipAverage = "none"  # over which views the probabilities were averaged; none = each by itself
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,15 @@ from system.settings import Settings
 class AugmentConfig(Settings):
     """Random changes, the same for main, auxiliary and mask (Tang et al. 2021, section 4.2)."""
 
-    flip_share: float = Field(default=0.5, ge=0, le=1)  # probability of each of the two flips
+    flip_horizontal: float = Field(default=0.5, ge=0, le=1)  # probability of a mirror image, left for right
+    flip_vertical: float = Field(default=0.5, ge=0, le=1)  # probability of a mirror image, up for down
     rotation_deg: float = Field(default=15.0, ge=0, le=180)  # largest, either way
     scale: float = Field(default=0.1, ge=0, lt=1)  # largest relative change of size, either way
-    shift: float = Field(default=0.05, ge=0, lt=1)  # largest shift as a share of the image, either way
+    shift: float = Field(default=0.0, ge=0, lt=1)  # largest shift as a share of the image, either way; ours
     noise_sd: float = Field(default=0.01, ge=0)  # of full scale
-    gain: float = Field(default=0.1, ge=0, lt=1)  # largest relative change of brightness, either way
+    gain: float = Field(default=0.0, ge=0, lt=1)  # largest relative change of brightness, either way; ours
+    # Gray values x become x ** g, ln g drawn evenly between -ln(1 + gamma) and ln(1 + gamma); 0 = they stay; ours
+    gamma: float = Field(default=0.0, ge=0)
 
 
 class StrongInBatch(Settings):
@@ -44,7 +47,10 @@ class TrainConfig(Settings):
     warmup_steps: int = Field(default=0, ge=0)
     # Rate of the image-level branch relative to the rest; 0 = the branch is not trained.
     class_factor: float = Field(default=0.0, ge=0)
-    gradient_norm: float = Field(default=5.0, gt=0)  # clipped at this L2 norm
+    # Rate of the modules that start from ImageNet's weights relative to that of decoder, join and mask head.
+    backbone_factor: float = Field(default=1.0, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)  # of AdamW, for all that learns; 0 = AdamW is Adam
+    gradient_norm: float = Field(default=0.0, ge=0)  # clipped at this L2 norm; 0 = not clipped
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
     ema_decay: float = Field(default=0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
     synced_norms: bool = False  # batch norms over all workers' images instead of each worker's own

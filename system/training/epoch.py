@@ -136,7 +136,7 @@ def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, floa
     statistics = [buffer.clone() for buffer in learner.model.buffers()]
     learner.optimizer.zero_grad(set_to_none=True)
     losses = _descend(learner, changed)
-    norm = float(nn.utils.clip_grad_norm_(learner.model.parameters(), learner.config.gradient_norm))
+    norm = _gradient_norm(learner)
     if not math.isfinite(norm) or not math.isfinite(losses["total"]):
         log.warning("step skipped: the loss or its gradient is not finite")
         for buffer, before in zip(learner.model.buffers(), statistics, strict=True):
@@ -157,6 +157,15 @@ def _with_cells(batch: Batch) -> Batch:
         distributed.all_reduce(counts)
     sizes = dict(zip(found, (counts.clamp_min(1) / num_workers).tolist(), strict=True))
     return replace(batch, targets=replace(batch.targets, group_sizes=batch.targets.group_sizes | sizes))
+
+
+def _gradient_norm(learner: Learner) -> float:
+    """Return the L2 norm of the gradient, which is clipped afterwards where the config asks for it."""
+    learning = [parameter for parameter in learner.model.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in learning if parameter.grad is not None])
+    if learner.config.gradient_norm:
+        nn.utils.clip_grads_with_norm_(learning, learner.config.gradient_norm, norm)
+    return float(norm)
 
 
 def _descend(learner: Learner, batch: Batch) -> dict[str, float]:

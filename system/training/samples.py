@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from system.archive import other_breasts
 from system.errors import UserError
 from system.records import Quadrant, Split
 
@@ -158,17 +159,14 @@ def make_index(rows: pa.Table, images: pa.Table, *, empty_masks: bool = False) -
             f"{repeated} images are strong and mined at once: the splits of this archive leak; ingest it anew"
         )
     rows = rows.take(pa.array(np.argsort(keys, kind="stable")))
-    columns = images.select(["image_key", "study_id", "side", "view", "pixel_sha"]).to_pylist()
-    by_key = {row["image_key"]: row for row in columns}
-    by_place = {(row["study_id"], row["view"], row["side"]): row["pixel_sha"] for row in columns}
-    chosen = [by_key[key] for key in rows["image_key"].to_pylist()]
-    other = {"L": "R", "R": "L"}
+    sha_of = dict(zip(images["image_key"].to_pylist(), images["pixel_sha"].to_pylist(), strict=True))
+    others, chosen = other_breasts(images), rows["image_key"].to_pylist()
     return SampleIndex(
         image_key=np.asarray(rows["image_key"], np.int64),
         role=np.asarray(rows["role"], np.uint8),
         p_mass=np.asarray(rows["p_mass"], np.float32),
-        pixel_sha=[row["pixel_sha"] for row in chosen],
-        auxiliary_sha=[by_place.get((row["study_id"], row["view"], other[row["side"]]), "") for row in chosen],
+        pixel_sha=[sha_of[key] for key in chosen],
+        auxiliary_sha=[others.get(key, "") for key in chosen],
         mask_sha=rows["mask_sha"].to_pylist(),
         map_png=rows["map_png"].to_pylist(),
         empty_masks=empty_masks,

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from actors.predictor import Predictor, PredictorConfig
 from system.imaging import decode_png
@@ -111,6 +112,42 @@ def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor: Pred
     assert (row["map_rows"], row["map_cols"]) == found.shape == (16, 16)
     np.testing.assert_allclose(found / 65535, expected, atol=1e-4)
     assert row["p_image"] == pytest.approx(p_image[0].item(), abs=1e-4)
+
+
+def upside_down(row: Row) -> Row:
+    """Return a pair with its views mirrored up for down."""
+    views = {name: np.frombuffer(row[name], np.uint16).reshape(SIZE, SIZE) for name in ("left_pixels", "right_pixels")}  # type: ignore[arg-type, call-overload]
+    return row | {name: pixels[::-1].tobytes() for name, pixels in views.items()}
+
+
+def test_flips_are_averaged_over_the_view_and_its_up_down_mirror_image(checkpoint: Path) -> None:
+    plain, averaging = make(checkpoint, keep_maps="all"), make(checkpoint, keep_maps="all", flip_average="vertical")
+    as_is, mirrored, found = (
+        predictor(columns(row)).to_pylist()
+        for predictor, row in ((plain, pair(1)), (plain, upside_down(pair(1))), (averaging, pair(1)))
+    )
+    for one, other, mean in zip(as_is, mirrored, found, strict=True):
+        first, second = decode_png(one["map_png"]) / 65535, decode_png(other["map_png"])[::-1] / 65535
+        assert np.abs(first - second).max() > 1e-3
+        np.testing.assert_allclose(decode_png(mean["map_png"]) / 65535, (first + second) / 2, atol=1e-4)
+        assert mean["p_image"] == pytest.approx((one["p_image"] + other["p_image"]) / 2, abs=1e-6)
+        assert one["p_image"] != pytest.approx(other["p_image"], abs=1e-6)
+
+
+def test_a_method_may_turn_gradients_on(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, plainly = make(checkpoint), METHODS["btv"].predict
+    slopes = []
+
+    def with_gradient(model: nn.Module, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        with torch.enable_grad():
+            answer = plainly(model, left.requires_grad_(), right)
+            slopes.append(torch.autograd.grad(answer[0].sum(), left)[0])
+        return tuple(part.detach() for part in answer)  # type: ignore[return-value]
+
+    monkeypatch.setattr(predictor.method, "predict", with_gradient)
+    assert len(predictor(columns(pair(1)))) == 2
+    assert slopes[0].abs().max() > 0
+    assert all(parameter.grad is None for parameter in predictor.model.parameters())
 
 
 def test_candidates_are_those_of_the_map_and_the_score_is_the_best_of_them(predictor: Predictor) -> None:

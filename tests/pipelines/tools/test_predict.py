@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from system.presets import demo
 from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Written
-from tests.pipelines.tools.by_hand import froc_result, train_result
+from tests.pipelines.tools.by_hand import froc_result, infer_result, train_result
 
 SIZE = 64
 CONFIG = resolve(demo(), settings=["resources.cluster.address=local"])
@@ -189,9 +190,10 @@ def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path,
 
     system.checkpoint.once(train)
     rules = FrocConfig(candidate_threshold=0.15, min_candidate_px=8)
+    system.held_out.once(lambda _: Written(replace(infer_result([]), flip_average="vertical")))
     system.froc().once(lambda _: Written(froc_result(rules)))
     trained = system.checkpoint.folder
-    expected = Detector(system.model, 0.15, 8, "as run run evaluated it")
+    expected = Detector(system.model, 0.15, 8, "as run run evaluated it", "vertical")
     assert predict.detector_of(trained, config=CONFIG) == expected
     assert predict.detector_of(expected.model, config=CONFIG) == expected
     assert predict.detector_of(trained, config=CONFIG, candidate_threshold=0.3).candidate_threshold == 0.3
@@ -205,6 +207,9 @@ def test_a_checkpoint_without_a_run_takes_the_configurations_threshold_and_a_fol
         CONFIG.froc.candidate_threshold,
         CONFIG.froc.min_candidate_px,
     )
+    assert found.flip_average == "none"
+    mirroring = CONFIG.changed(infer=CONFIG.infer.changed(flip_average="vertical"))
+    assert predict.detector_of(checkpoint, config=mirroring).flip_average == "vertical"
     with pytest.raises(UserError, match=r"no model in .*: expected model\.json and model\.safetensors"):
         predict.detector_of(tmp_path, config=CONFIG)
 

@@ -104,6 +104,28 @@ def test_body_and_branch_are_two_groups_that_hold_every_parameter_once(model: Bi
     assert [id(parameter) for parameter in branch["params"]] == expected
 
 
+@pytest.mark.parametrize("backbone", ["hrnet_w18_small", "resnet18"])
+def test_the_backbone_is_a_group_of_its_own_where_its_rate_is_another(backbone: str) -> None:
+    model = BTV.build(NET.changed(backbone=backbone))
+    groups = BTV.parameter_groups(model, learning_rate=1e-4, class_factor=10.0, backbone_factor=0.3)
+    held = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(held) == sorted(id(parameter) for parameter in model.parameters())
+    assert [group["factor"] for group in groups] == [1.0, 0.3, 10.0]
+    assert [group["lr"] for group in groups] == pytest.approx([1e-4, 3e-5, 1e-3])
+    assert isinstance(model, BilateralTwoViewNet)
+    expected = [id(parameter) for module in model.pretrained_modules() for parameter in module.parameters()]
+    assert [id(parameter) for parameter in groups[1]["params"]] == expected
+
+
+@pytest.mark.parametrize("backbone_factor", [1.0, 0.3])
+def test_what_is_frozen_is_in_no_group(backbone_factor: float) -> None:
+    model = BTV.build(NET.changed(backbone="resnet18", frozen_blocks=2))
+    groups = BTV.parameter_groups(model, learning_rate=1e-4, class_factor=1.0, backbone_factor=backbone_factor)
+    held = {id(parameter) for group in groups for parameter in group["params"]}
+    assert held == {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    assert len(held) < len(list(model.parameters()))
+
+
 def test_at_factor_0_the_branch_is_frozen_and_left_out(model: BilateralTwoViewNet) -> None:
     groups = BTV.parameter_groups(model, learning_rate=1e-4, class_factor=0.0)
     frozen = {id(parameter) for module in model.classification_modules() for parameter in module.parameters()}

@@ -127,3 +127,23 @@ def test_at_the_least_length_there_is_room_for_both_sections_of_any_report(lengt
     assert found[1] == "左"
     assert found.count("[SEP]") == 2
     assert found.count("乳") >= min(length, 6)
+
+
+def test_an_encoder_in_an_installed_package_is_found_without_running_the_packages_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "some_encoder"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('its code was run')")
+    (package / "model" / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"^reports\.encoder: package some_encoder has 0 folders with config\.json"):
+        find_encoder("package:some_encoder")
+    (package / "model" / "model.safetensors").write_bytes(b"")
+    assert find_encoder("package:some_encoder") == str(package / "model")
+
+
+@pytest.mark.parametrize("name", ["no_such_package", "no/such", ""])
+def test_a_package_that_is_not_installed_is_named(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^reports\.encoder: no package {name} is installed here; install it"):
+        find_encoder(f"package:{name}")

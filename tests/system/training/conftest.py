@@ -15,7 +15,7 @@ from system.training.epoch import Learner
 from system.training.job import TrainJob
 
 SIZE = 32
-STILL = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
+STILL = AugmentConfig(flip_horizontal=0, flip_vertical=0, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
 
 MakeBatch = Callable[..., Batch]
 MakeLearner = Callable[..., Learner]
@@ -58,13 +58,26 @@ def make_learner() -> MakeLearner:
         method = METHODS["btv"]
         model = method.build(NetConfig(backbone=backbone, pretrained=False, prior=prior))
         model.train().to(memory_format=torch.channels_last)
-        groups = method.parameter_groups(model, learning_rate=config.learning_rate, class_factor=config.class_factor)
+        groups = method.parameter_groups(
+            model,
+            learning_rate=config.learning_rate,
+            class_factor=config.class_factor,
+            backbone_factor=config.backbone_factor,
+        )
         average = (
             AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False)
             if config.ema_decay
             else None
         )
-        return Learner(method, model, torch.optim.Adam(groups), average, config, LossConfig(), torch.device("cpu"))
+        return Learner(
+            method,
+            model,
+            torch.optim.AdamW(groups, weight_decay=config.weight_decay),
+            average,
+            config,
+            LossConfig(),
+            torch.device("cpu"),
+        )
 
     return make
 

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -10,8 +11,9 @@ from system.training.augment import augment
 from system.training.config import AugmentConfig
 
 HEIGHT, WIDTH = 48, 32
-GEOMETRY = AugmentConfig(noise_sd=0, gain=0)
-CERTAIN_FLIP = AugmentConfig(flip_share=1, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
+GEOMETRY = AugmentConfig(shift=0.05, noise_sd=0, gain=0)
+STILL = AugmentConfig(flip_horizontal=0, flip_vertical=0, rotation_deg=0, scale=0, noise_sd=0)
+CERTAIN_FLIP = AugmentConfig(flip_horizontal=1, flip_vertical=1, rotation_deg=0, scale=0, shift=0, noise_sd=0, gain=0)
 
 
 def generator(seed: int) -> torch.Generator:
@@ -84,7 +86,9 @@ def test_a_certain_flip_turns_both_axes_exactly() -> None:
 def test_half_of_the_flips_happen_and_rows_and_columns_flip_apart() -> None:
     main = blob(row=10, col=6, radius=2).repeat(400, 1, 1, 1)
     changed = changed_by(
-        batch_of(main, main, main), config=CERTAIN_FLIP.model_copy(update={"flip_share": 0.5}), seed=4
+        batch_of(main, main, main),
+        config=CERTAIN_FLIP.model_copy(update={"flip_horizontal": 0.5, "flip_vertical": 0.5}),
+        seed=4,
     ).main
     down, right = changed[:, 0, 24:].sum((1, 2)) > 1, changed[:, 0, :, 16:].sum((1, 2)) > 1
     shares = [(first & second).float().mean().item() for first in (down, ~down) for second in (right, ~right)]
@@ -93,7 +97,7 @@ def test_half_of_the_flips_happen_and_rows_and_columns_flip_apart() -> None:
 
 def test_turning_keeps_a_round_mass_round_on_a_picture_that_is_not_square() -> None:
     main = blob(row=HEIGHT / 2, col=WIDTH / 2, radius=3).repeat(20, 1, 1, 1)
-    config = CERTAIN_FLIP.model_copy(update={"flip_share": 0, "rotation_deg": 90.0})
+    config = CERTAIN_FLIP.model_copy(update={"flip_horizontal": 0, "flip_vertical": 0, "rotation_deg": 90.0})
     changed = changed_by(batch_of(main, main, main), config=config, seed=5).main
     for image in changed:
         assert spread(image[None]) == pytest.approx((9, 9), rel=0.08)  # bilinear reading blurs a little
@@ -101,7 +105,7 @@ def test_turning_keeps_a_round_mass_round_on_a_picture_that_is_not_square() -> N
 
 def test_turning_moves_a_mass_along_a_circle() -> None:
     main = blob(row=HEIGHT / 2 - 10, col=WIDTH / 2, radius=1.5).repeat(20, 1, 1, 1)
-    config = CERTAIN_FLIP.model_copy(update={"flip_share": 0, "rotation_deg": 90.0})
+    config = CERTAIN_FLIP.model_copy(update={"flip_horizontal": 0, "flip_vertical": 0, "rotation_deg": 90.0})
     changed = changed_by(batch_of(main, main, main), config=config, seed=5).main[:, 0]
     light = changed / changed.sum((1, 2), keepdim=True)
     rows = (light.sum(2) * (torch.arange(HEIGHT) + 0.5 - HEIGHT / 2)).sum(1)
@@ -113,7 +117,7 @@ def test_turning_moves_a_mass_along_a_circle() -> None:
 def test_a_missing_auxiliary_stays_zero_and_so_does_air() -> None:
     main, auxiliary = picture(), torch.zeros(6, 1, HEIGHT, WIDTH)
     main[:, :, :, 20:] = 0
-    still_but_noisy = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.2)
+    still_but_noisy = AugmentConfig(flip_horizontal=0, flip_vertical=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.2)
     changed = changed_by(batch_of(main, auxiliary, main), config=still_but_noisy, seed=6)
     assert not changed.auxiliary.any()
     assert not changed.main[:, :, :, 20:].any()
@@ -129,7 +133,7 @@ def test_everything_stays_between_0_and_1() -> None:
 
 
 def test_noise_and_gain_never_touch_the_mask() -> None:
-    loud = AugmentConfig(flip_share=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.3, gain=0.5)
+    loud = AugmentConfig(flip_horizontal=0, flip_vertical=0, rotation_deg=0, scale=0, shift=0, noise_sd=0.3, gain=0.5)
     mask = torch.rand((6, 1, HEIGHT // 4, WIDTH // 4), generator=generator(3))
     changed = changed_by(batch_of(picture(), picture(), mask), config=loud, seed=8)
     torch.testing.assert_close(changed.targets.mask, mask, atol=1e-5, rtol=1e-5)
@@ -159,3 +163,45 @@ def test_a_sample_is_changed_alike_whatever_batch_it_is_in() -> None:
         alone = augment(part, config=AugmentConfig())
         torch.testing.assert_close(alone.main, whole.main[first::3])
         torch.testing.assert_close(alone.targets.mask, whole.targets.mask[first::3])
+
+
+@pytest.mark.parametrize(("which", "axis"), [("flip_horizontal", 3), ("flip_vertical", 2)])
+def test_each_flip_has_a_probability_of_its_own(which: str, axis: int) -> None:
+    only = CERTAIN_FLIP.changed(flip_horizontal=0, flip_vertical=0).changed(**{which: 1})
+    changed = changed_by(batch_of(picture(), picture(), picture()), config=only, seed=1)
+    torch.testing.assert_close(changed.main, picture().flip(axis), atol=1e-5, rtol=1e-5)
+
+
+def test_gamma_bends_both_breasts_alike_within_its_range_and_never_the_mask() -> None:
+    flat = torch.full((400, 1, 4, 4), 0.3)
+    bent = STILL.changed(gamma=0.5)
+    changed = changed_by(batch_of(flat, flat, flat), config=bent, seed=3)
+    exponent = changed.main[:, 0, 1, 1].log() / math.log(0.3)
+    assert exponent.log().abs().max() <= math.log(1.5) + 1e-5
+    assert exponent.log().mean().item() == pytest.approx(0, abs=0.03)  # as often darker as brighter
+    assert exponent.log().std().item() == pytest.approx(math.log(1.5) / math.sqrt(3), rel=0.1)  # drawn evenly
+    assert torch.equal(changed.main, changed.auxiliary)
+    torch.testing.assert_close(changed.targets.mask, flat)
+
+
+def test_gamma_keeps_air_black_and_white_white() -> None:
+    main = picture()
+    main[:, :, :10], main[:, :, 20:30] = 0, 1
+    changed = changed_by(batch_of(main, torch.zeros_like(main), main), config=STILL.changed(gamma=0.5), seed=3)
+    assert not changed.main[:, :, 1:9].any()
+    assert torch.equal(changed.main[:, :, 21:29, 1:-1], torch.ones_like(changed.main[:, :, 21:29, 1:-1]))
+    assert not changed.auxiliary.any()
+
+
+def test_the_draws_of_a_seed_stay_those_of_earlier_versions() -> None:
+    """Sums worked out with the version before gamma: a new kind of draw must come after the old ones."""
+    batch = batch_of(picture(), picture(), picture())
+    changed = changed_by(batch, config=AugmentConfig(shift=0.05, gain=0.1), seed=1)
+    found = [image.double().sum().item() for image in changed.main]
+    assert found == pytest.approx([562.05, 561.3, 473.44, 591.66, 515.5, 617.58], abs=0.01)
+
+
+def test_by_default_the_changes_are_those_of_the_paper() -> None:
+    config = AugmentConfig()
+    assert (config.shift, config.gain, config.gamma) == (0, 0, 0)
+    assert min(config.flip_horizontal, config.flip_vertical, config.rotation_deg, config.scale, config.noise_sd) > 0

@@ -152,6 +152,26 @@ def test_the_gradient_is_clipped(make_batch: MakeBatch, make_learner: MakeLearne
     assert norm == pytest.approx(1e-3, rel=1e-2)  # as it was used
 
 
+def test_at_norm_0_the_gradient_is_measured_and_not_clipped(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
+    assert config.gradient_norm == 0
+    learner, wide = make_learner(config), make_learner(config.changed(gradient_norm=1e6))
+    results = [run_epoch(each, [make_batch(1)], epoch=0, steps_per_epoch=1) for each in (learner, wide)]
+    assert results[0].gradient_norm == results[1].gradient_norm > 1e-2
+    for found, expected in zip(learner.model.parameters(), wide.model.parameters(), strict=True):
+        assert found.grad is expected.grad is None or torch.equal(found.grad, expected.grad)  # type: ignore[arg-type]
+
+
+def test_the_backbone_follows_the_plan_at_its_own_rate(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
+    learner = make_learner(config.changed(backbone_factor=0.3, class_factor=2.0), backbone="resnet18")
+    result = run_epoch(learner, [make_batch(1, size=64)], epoch=0, steps_per_epoch=1)
+    assert [group["lr"] for group in learner.optimizer.param_groups] == pytest.approx([1e-3, 3e-4, 2e-3])
+    assert result.learning_rate == pytest.approx(1e-3)
+
+
 def test_body_and_branch_follow_the_plan_each_at_its_own_rate(
     make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
 ) -> None:
