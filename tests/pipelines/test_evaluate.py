@@ -22,7 +22,7 @@ from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
 from system.schemas import PREDICTIONS
 
-ROWS, COLS = 64, 48
+ROWS, COLS = 64, 64
 CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_threshold=0.1, bootstrap=50, num_thresholds=8)
 MASK_THRESHOLD = 0.5
 
