@@ -14,6 +14,7 @@ from pipelines import evaluate, infer, label, mine, retrain, train
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
+from system.evaluation.examine_run import MaskRule
 from system.evaluation.thresholds import choose_thresholds
 from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
 from system.records import Split
@@ -208,6 +209,6 @@ def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunCo
         archive=archive,
         config=config.froc.changed(candidate_threshold=thresholds.candidate_threshold),
         split=split,
-        mask_threshold=thresholds.mask_threshold,
+        masks=MaskRule(thresholds.mask_threshold, config.infer.refine),
         stage=system.froc(split),
     )

@@ -33,7 +33,7 @@ def choose_thresholds(
     def decide(_: object) -> Written[Thresholds]:
         masks, candidates = mask_grid(min_px=refine.min_candidate_px), candidate_grid(froc)
         choose_mask = refine.mask_threshold == "validation"
-        choose_candidate = choose_candidates and froc.candidates == "threshold"
+        choose_candidate = choose_candidates and froc.needs_threshold
         grids = [grid for grid, wanted in ((masks, choose_mask), (candidates, choose_candidate)) if wanted]
         if grids:
             for image in held_out_images(held_out, archive=archive, split=Split.VALIDATION):
@@ -46,6 +46,8 @@ def choose_thresholds(
         candidate, candidate_reason = froc.candidate_threshold, "set in froc.candidate_threshold"
         if choose_candidate:
             candidate, candidate_reason = choose_candidate_threshold(candidates, config=froc)
+        elif froc.regions == "mask":
+            candidate_reason += ", not used: the components of the mask are the candidates"
         elif froc.candidates == "own_peak":
             candidate_reason += ", not used: each candidate ends at half of its own peak"
         log.info("mask threshold %.3g (%s)", mask, mask_reason)

@@ -72,6 +72,11 @@ def test_own_peak_candidates_need_no_threshold_and_none_is_chosen(one_faint_mass
     )
 
 
+def test_candidates_of_the_mask_need_no_threshold_either(one_faint_mass: Source) -> None:
+    chosen = choose(one_faint_mass, froc=FROC.changed(regions="mask"))
+    assert chosen.candidate_reason.endswith("not used: the components of the mask are the candidates")
+
+
 def test_memory_does_not_grow_with_the_number_of_images(tmp_path: Path) -> None:
     def peak_bytes(num_images: int) -> int:
         source = images_to_validate_on(tmp_path / str(num_images), num_images=num_images, size=LARGE)
