@@ -14,17 +14,19 @@ from pipelines import evaluate
 from pipelines.workers.infer_summary import summarise
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.evaluation.examine_run import MaskRule
 from system.evaluation.read_back import patient_counts
 from system.imaging import ImagingConfig, encode_png
 from system.metrics import FrocConfig, compare_systems
 from system.records import Split, image_key
+from system.refine import CrfParams, RefineConfig
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
 from system.schemas import PREDICTIONS
 
-ROWS, COLS = 64, 48
+ROWS, COLS = 64, 64
 CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_threshold=0.1, bootstrap=50, num_thresholds=8)
-MASK_THRESHOLD = 0.5
+MASKS = MaskRule(0.5, RefineConfig())
 
 
 def block(y: int, x: int, *, size: int = 16, value: float = 1.0, scale: int = 1) -> np.ndarray:
@@ -74,9 +76,7 @@ def evaluation(run: Path) -> Stage[FrocResult]:
 
 
 def measure(predictions: Stage[InferResult], *, archive: Archive, stage: Stage[FrocResult]) -> FrocResult:
-    return evaluate.run(
-        predictions, archive=archive, config=CONFIG, split=Split.TEST, mask_threshold=MASK_THRESHOLD, stage=stage
-    )
+    return evaluate.run(predictions, archive=archive, config=CONFIG, split=Split.TEST, masks=MASKS, stage=stage)
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_an_evaluation_counts_every_image_and_every_lesion(
     assert found.sweep.ends_before == ("0.5", "1")
     assert found.rethreshold.mean == pytest.approx(1 / 3)
     assert 0 <= found.sweep.interval[0] <= found.sweep.interval[1] <= 1
-    assert (found.split, found.rules, found.mask_threshold) == ("test", CONFIG, MASK_THRESHOLD)
+    assert (found.split, found.rules, found.mask_threshold) == ("test", CONFIG, 0.5)
 
 
 def test_the_files_hold_the_rules_and_the_outcome_of_each_candidate(
@@ -193,6 +193,33 @@ def test_an_image_that_the_archive_does_not_know_is_refused(tmp_path: Path) -> N
     predictions = predicted(tmp_path, [prediction(5, np.zeros((ROWS // 4, COLS // 4)))])
     with pytest.raises(ValueError, match="not in the archive's pinned version"):
         measure(predictions, archive=archive, stage=evaluation(tmp_path))
+
+
+def test_candidates_of_the_mask_follow_the_edges_of_the_image(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "archive", [block(16, 16, size=24)])
+    writable = Archive.open(archive.uri)
+    pixels = (30000 + 30000 * block(16, 16, size=24)).astype(np.uint16)
+    row = {"image_id": "i0", "patient_id": "p0", "rows": ROWS, "cols": COLS, "split": "test"}
+    row["pixel_sha"] = writable.put_pixels(pixels)
+    writable.upsert("images", pa.Table.from_pylist([row], schema=SCHEMAS["images"]))
+    smeared = np.maximum(block(12, 12, size=36, value=0.55, scale=4), block(20, 20, size=16, value=0.9, scale=4))
+    predictions = predicted(tmp_path / "run", [prediction(0, smeared)])
+
+    def iou(*, config: FrocConfig, masks: MaskRule, name: str) -> float:
+        stage = Stage(tmp_path / "run", name, FrocResult)
+        evaluate.run(predictions, archive=writable, config=config, split=Split.TEST, masks=masks, stage=stage)
+        (value,) = pq.ParquetFile(stage.path("candidates.parquet")).read()["iou"].to_pylist()
+        return value
+
+    of_map = iou(config=CONFIG, masks=MASKS, name="map")
+    refined = MaskRule(0.5, RefineConfig(params=CrfParams(appearance_weight=20.0, smoothness_weight=1.0)))
+    of_mask = iou(config=CONFIG.changed(regions="mask"), masks=refined, name="mask")
+    without_crf = iou(
+        config=CONFIG.changed(regions="mask"), masks=MaskRule(0.5, RefineConfig(backend="none")), name="none"
+    )
+    assert of_map < 0.5
+    assert without_crf < 0.6
+    assert of_mask > 0.9
 
 
 def test_images_of_another_split_are_passed_over(
