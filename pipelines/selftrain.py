@@ -72,13 +72,16 @@ def infer_alone(out: Path, number: int, *, config: RunConfig) -> InferResult:
     """
     folder = RunFolder(out.resolve())
     with folder.claimed(config):
-        loop, before = Loop(folder, config, folder.archive()), folder.before(number)
-        if not before.checkpoint.finished:
+        loop = Loop(folder, config, folder.archive())
+        last = folder.round(number - 1) if number > 1 else folder.stage1
+        if not last.checkpoint.finished:
             raise NotFinished(
-                f"round {number} needs the model of {before.name}, which {folder.name} does not have: "
+                f"round {number} needs the model of {last.name}, which {folder.name} does not have: "
                 "go on with `mammoloop selftrain`"
             )
-        loop.measure(before)
+        loop.measure(last)
+        if isinstance(last, Round):
+            loop.promote(last)
         return loop.infer(folder.round(number))
 
 

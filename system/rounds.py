@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from system.files.json_out import Ends, Measured
 from system.mining import P0Schedule
@@ -37,6 +37,16 @@ class RoundsConfig(Settings):
     miner: str = ""
     # Beside every round, also train the supervised model for as many more steps, without weak data.
     control: bool = True
+
+    @model_validator(mode="after")
+    def _shares_of_the_positive_places(self) -> "RoundsConfig":
+        strong, fn = self.strong_in_batch.positives or 0.0, self.fn_in_batch or 0.0
+        if strong + fn > 1 + 1e-9:
+            raise ValueError(
+                f"rounds.strong_in_batch.positives and rounds.fn_in_batch: {strong:g} for annotated positives and "
+                f"{fn:g} for FN are more than all places: lower one of them"
+            )
+        return self
 
     def steps_per_epoch(self, *, of_stage1: float) -> int:
         """Return the steps of a round's epoch; 0 = as many as show every positive once.

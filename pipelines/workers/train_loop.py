@@ -249,7 +249,8 @@ def _observed(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[
             file.flush()
             for name, value in asdict(row).items():
                 for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
-                    writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row.epoch)
+                    if not math.isnan(number):
+                        writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row.epoch)
             writer.flush()
 
         yield publish

@@ -43,7 +43,7 @@ class Targets:
     is_strong: Tensor  # [B] bool
     has_mask: Tensor  # [B] bool: strong samples and Quadrant.TP; with `empty_masks` Quadrant.FP too
     # Of the global batch, divided by the number of workers: samples per term (mask_strong, class_strong, mask_weak,
-    # class_weak) and, for pixel_mean positive, cells with a mass per mask term (cells_strong, cells_weak).
+    # class_weak) and, for pixel_mean positive, cells with a mass per mask term, at least 1 (cells_strong, cells_weak).
     group_sizes: dict[str, float]
 
 
@@ -89,13 +89,13 @@ def total_loss(mask_logits: Tensor, class_logits: Tensor | None, targets: Target
 
 
 def cells_with_mass(targets: Targets) -> dict[str, Tensor]:
-    """Return how much mass the masks of each mask term hold, in cells, at least 1: cells_strong, cells_weak (scalars).
+    """Return how much mass the masks of each mask term hold, in cells: cells_strong, cells_weak (scalars).
 
     A mask of probabilities counts with its sum. Of one worker's share of a batch.
     """
     per_image = (targets.mask.sum(dim=(1, 2, 3)) * targets.has_mask).double()
     strong = (per_image * targets.is_strong).sum()
-    return {"cells_strong": strong.clamp_min(1), "cells_weak": (per_image.sum() - strong).clamp_min(1)}
+    return {"cells_strong": strong, "cells_weak": per_image.sum() - strong}
 
 
 def _mean_over(values: Tensor, chosen: Tensor, *, size: float) -> Tensor:

@@ -149,13 +149,13 @@ def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, floa
 
 
 def _with_cells(batch: Batch) -> Batch:
-    """Return the batch with the cells that show a mass counted, of all workers together."""
+    """Return the batch with the cells that show a mass counted, of all workers together, at least 1 of each term."""
     found = cells_with_mass(batch.targets)
     num_workers = distributed.get_world_size() if distributed.is_initialized() else 1
     counts = torch.stack(list(found.values()))
     if num_workers > 1:
         distributed.all_reduce(counts)
-    sizes = dict(zip(found, (counts / num_workers).tolist(), strict=True))
+    sizes = dict(zip(found, (counts.clamp_min(1) / num_workers).tolist(), strict=True))
     return replace(batch, targets=replace(batch.targets, group_sizes=batch.targets.group_sizes | sizes))
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, distributed, nn
 
 from system.archive import Archive, pair_table
+from system.errors import UserError
 from system.imaging import to_network
 from system.maps import components, upsample
 from system.methods import Method
@@ -45,6 +46,7 @@ class Validation:
 
         Every worker must call it: they wait for each other. The model is left in the mode it was in.
         """
+        _take_buffers_of_the_first(model)
         was_training = model.training
         model.eval()
         try:
@@ -87,16 +89,31 @@ class Validation:
 
 
 def validation_of(archive: Archive, *, froc: FrocConfig, rank: int, num_workers: int) -> Validation:
-    """Return one worker's share of the archive's validation images: every n-th pair."""
+    """Return one worker's share of the archive's validation images, those that evaluations see: every n-th pair.
+
+    Raises UserError when there is none.
+    """
     images, masks = archive.table("images"), archive.table("masks")
     drawn = masks.filter(pc.field("num_lesions") > 0)
     sha_of = dict(zip(drawn["image_id"].to_pylist(), drawn["mask_sha"].to_pylist(), strict=True))
     table = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)))
+    if not len(table):
+        raise UserError(
+            "patience_epochs asks for validation images, and the archive has none: set it to 0 in stage1 and "
+            "rounds.train, or ingest with a share of ingest.split.validation"
+        )
     rows = table.take(np.arange(rank, len(table), num_workers)).to_pylist()
     pairs = [
         tuple(View(row[f"{side}_sha"], sha_of.get(row[f"{side}_id"], "")) for side in ("left", "right")) for row in rows
     ]
     return Validation([(left, right) for left, right in pairs], archive, froc)
+
+
+def _take_buffers_of_the_first(model: nn.Module) -> None:
+    """Give every worker the norms' statistics of rank 0, whose model is kept; each has those of its own images."""
+    if distributed.is_initialized():
+        for buffer in model.buffers():
+            distributed.broadcast(buffer, src=0)
 
 
 def _of_all_workers(mine: list[_Examined]) -> list[list[_Examined]]:

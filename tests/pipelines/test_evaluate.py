@@ -3,12 +3,14 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from torch import nn
 
 from pipelines import evaluate
 from pipelines.workers.infer_summary import summarise
@@ -17,12 +19,14 @@ from system.archive.tables import SCHEMAS
 from system.evaluation.examine_run import MaskRule
 from system.evaluation.read_back import patient_counts
 from system.imaging import ImagingConfig, encode_png
+from system.methods import Method
 from system.metrics import FrocConfig, compare_systems
 from system.records import Split, image_key
 from system.refine import CrfParams, RefineConfig
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
 from system.schemas import PREDICTIONS
+from system.training.validation import validation_of
 
 ROWS, COLS = 64, 64
 CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_threshold=0.1, bootstrap=50, num_thresholds=8)
@@ -35,15 +39,17 @@ def block(y: int, x: int, *, size: int = 16, value: float = 1.0, scale: int = 1)
     return drawn
 
 
-def archive_of(folder: Path, truths: list[np.ndarray | None]) -> Archive:
-    """Return an archive with two images a patient, and these truths."""
+def archive_of(folder: Path, truths: list[np.ndarray | None], *, split: Split = Split.TEST) -> Archive:
+    """Return an archive with two images a patient, and these truths; the pictures hold nothing but their number."""
     archive = Archive.create(str(folder), imaging=ImagingConfig(height_px=ROWS, width_px=COLS))
     images = [
-        {"image_id": f"i{number}", "patient_id": f"p{number // 2}", "rows": ROWS, "cols": COLS, "split": "test"}
+        {"image_id": f"i{number}", "patient_id": f"p{number // 2}", "rows": ROWS, "cols": COLS, "split": str(split)}
+        | {"study_id": f"p{number // 2}", "side": "LR"[number % 2], "view": "CC", "image_key": image_key(f"i{number}")}
+        | {"pixel_sha": archive.put_pixels(np.full((ROWS, COLS), number, np.uint16))}
         for number in range(len(truths))
     ]
     masks = [
-        {"image_id": f"i{number}", "mask_sha": archive.put_pixels(truth > 0)}
+        {"image_id": f"i{number}", "mask_sha": archive.put_pixels(truth > 0), "num_lesions": 1}
         for number, truth in enumerate(truths)
         if truth is not None
     ]
@@ -160,6 +166,50 @@ def test_two_evaluations_are_compared_by_what_they_kept(
     assert rows[1].difference == pytest.approx(2 / 3)
     candidates = pq.ParquetFile(stages["round 1"].path("candidates.parquet")).read()
     assert candidates["lesion"].to_pylist() == [0, 0, 0]  # numbered within the image
+
+
+class AsPredicted:
+    """A method whose maps are the given ones; the pictures hold nothing but their number."""
+
+    def __init__(self, maps: np.ndarray) -> None:
+        self.maps = maps
+
+    def predict(
+        self, model: nn.Module, left: torch.Tensor, right: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        views = [torch.round(side[:, 0, 0, 0] * 65535).long() for side in (left, right)]
+        maps = [torch.logit(torch.from_numpy(self.maps[numbers]))[:, None] for numbers in views]
+        nothing = torch.full((len(left),), float("nan"))
+        return maps[0], maps[1], nothing, nothing
+
+
+def test_what_training_measures_on_validation_is_what_the_evaluation_of_the_same_maps_gives(tmp_path: Path) -> None:
+    """Without a chosen threshold, on maps that find some lesions with some IoU, and on a patient with one breast."""
+    rng, num_images = np.random.default_rng(0), 13
+    truths = [block(8 * (number % 5), 4 * (number % 6)) if number % 3 else None for number in range(num_images)]
+    maps = np.stack(
+        [
+            0.02
+            + 0.5 * rng.random((ROWS // 4, COLS // 4))
+            + (0 if truth is None else 0.4 * np.roll(truth[::4, ::4], int(rng.integers(4)), axis=0))
+            for truth in truths
+        ]
+    ).astype(np.float32)
+    archive = archive_of(tmp_path / "archive", truths, split=Split.VALIDATION)
+    config = CONFIG.changed(candidates="own_peak")
+    found = evaluate.run(
+        predicted(tmp_path / "run", [prediction(number, each) for number, each in enumerate(maps)]),
+        archive=archive,
+        config=config,
+        split=Split.VALIDATION,
+        mask_threshold=MASK_THRESHOLD,
+        stage=evaluation(tmp_path / "run"),
+    )
+    validation = validation_of(archive, froc=CONFIG, rank=0, num_workers=1)
+    method = cast(Method, AsPredicted(maps))
+    mean = validation.mean(method, nn.Identity(), device=torch.device("cpu"), dtype=torch.float32)
+    assert mean == pytest.approx(found.sweep.mean)
+    assert 0 < mean < 1
 
 
 def test_without_lesions_the_measures_are_nan(tmp_path: Path) -> None:

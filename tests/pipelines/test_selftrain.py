@@ -20,9 +20,11 @@ from system.imaging import decode_png
 from system.mining import read_pool
 from system.records import Quadrant, Split
 from system.resources import Resources
+from system.rounds import Gain, promote
 from system.run.folder import RunFolder, System
+from system.run.predictions import read_predictions
 from system.run.results import InferResult, TrainResult
-from system.run.stage import MANIFEST, Stage
+from system.run.stage import MANIFEST, Stage, Written
 from tests.pipelines.fixture_types import FinishedRun
 
 pytestmark = pytest.mark.ray
@@ -35,10 +37,14 @@ OTHER_RESOURCES = [
 """For a restart: they differ from those of the start, and no sum is taken in another order."""
 
 
-def test_a_whole_run_trains_and_measures_stage_1_the_control_and_both_rounds(finished_run: FinishedRun) -> None:
+TITLES = ["supervised", "control 1", "round 1", "control 2", "round 2"]
+
+
+def test_a_whole_run_trains_and_measures_stage_1_and_both_rounds_with_a_control_beside_each(
+    finished_run: FinishedRun,
+) -> None:
     folder = finished_run.folder
-    titles = ["supervised", "as many more supervised steps", "round 1", "round 2"]
-    assert [system.title for system in folder.systems()] == titles
+    assert [system.title for system in folder.systems()] == TITLES
     assert [this.number for this in folder.rounds()] == [1, 2]
     held_out = num_images(folder, Split.VALIDATION, Split.TEST)
     for system in folder.systems():
@@ -84,15 +90,51 @@ def test_a_round_trains_each_epoch_on_the_pool_of_its_p0_and_on_all_strong_image
             counts = pool.counts
             assert [row.samples[name] for name in ("TP", "FP", "FN")] == [counts.tp, counts.fp, counts.fn]
             assert row.samples["STRONG_MASS"] + row.samples["STRONG_FREE"] == strong
-    for system in (folder.stage1, folder.control):
+    for system in (folder.stage1, folder.control(1), folder.control(2)):
         assert [row.p0 for row in train.epoch_rows(system.checkpoint)] == [0] * system.checkpoint.result().num_epochs
 
 
-def test_the_control_takes_as_many_steps_as_the_rounds_together(finished_run: FinishedRun) -> None:
+def test_each_control_goes_on_from_the_one_before_for_as_many_steps_as_its_round(finished_run: FinishedRun) -> None:
+    folder, before = finished_run.folder, finished_run.folder.stage1
+    for this in folder.rounds():
+        control = folder.control(this.number)
+        assert control.checkpoint.result().num_steps == this.checkpoint.result().num_steps > 0
+        assert settings_of(control.checkpoint)["start"] == str(before.model)
+        assert settings_of(control.checkpoint)["pools"] == {}
+        before = control
+    assert len({weights(system) for system in folder.systems()}) == len(TITLES)
+
+
+def test_every_round_is_compared_with_the_model_that_it_went_on_from(finished_run: FinishedRun) -> None:
     folder = finished_run.folder
-    steps = sum(this.checkpoint.result().num_steps for this in folder.rounds())
-    assert folder.control.checkpoint.result().num_steps == steps > 0
-    assert weights(folder.control) != weights(folder.stage1)
+    for this, before in zip(folder.rounds(), (folder.stage1, folder.round(1)), strict=True):
+        found = this.promotion.result()
+        assert (found.promoted, found.over) == (True, before.name)  # rounds.promote is always
+        means = [system.validated.result().sweep.mean for system in (this, before)]
+        assert (found.gain.mean, found.gain.before) == (pytest.approx(means[0]), pytest.approx(means[1]))
+        assert found.gain.difference == pytest.approx(means[0] - means[1])
+        assert found.gain.interval[0] <= found.gain.difference <= found.gain.interval[1]
+        assert settings_of(this.checkpoint)["start"] == str(before.model)
+
+
+def test_systems_are_compared_on_validation_without_a_chosen_threshold(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    for system in folder.systems():
+        found = system.validated.result()
+        assert (found.split, found.rules.candidates) == ("validation", "own_peak")
+        assert found.counts.num_images == num_images(folder, Split.VALIDATION)
+        assert found.counts.num_lesions > 0
+
+
+def test_the_result_is_the_best_system_on_validation_and_the_run_names_it(finished_run: FinishedRun) -> None:
+    folder = finished_run.folder
+    means = {system.title: system.validated.result().sweep.mean for system in folder.systems()}
+    found = folder.chosen.result()
+    assert found.validation == pytest.approx(means)
+    best = next(system for system in folder.systems() if means[system.title] == max(means.values()))
+    assert (found.system, found.title) == (best.name, best.title)
+    assert found.reason.startswith("highest mean sensitivity on validation")
+    assert folder.result() == best
 
 
 def test_a_run_begun_with_one_set_of_resources_goes_on_with_another_and_does_only_what_is_missing(
@@ -101,7 +143,8 @@ def test_a_run_begun_with_one_set_of_resources_goes_on_with_another_and_does_onl
     folder = copy_of(finished_run, tmp_path)
     config = finished_run.config
     other = config.changed(resources=Resources(train=config.resources.train.changed(num_workers=12, min_workers=8)))
-    shutil.rmtree(folder.control.froc().folder)
+    control = folder.control(2)
+    shutil.rmtree(control.froc().folder)
     before = manifests(folder)
 
     systems = selftrain.run(finished_run.archive_uri, folder.path, config=other)
@@ -109,21 +152,66 @@ def test_a_run_begun_with_one_set_of_resources_goes_on_with_another_and_does_onl
     assert [system.title for system in systems] == [system.title for system in finished_run.folder.systems()]
     after = manifests(folder)
     assert {name: after[name] for name in before} == before
-    assert after.keys() - before.keys() == {f"control/froc/{MANIFEST}"}
-    assert as_json(folder.control.froc().result()) == as_json(finished_run.folder.control.froc().result())
+    assert after.keys() - before.keys() == {f"control_02/froc/{MANIFEST}"}
+    assert as_json(control.froc().result()) == as_json(finished_run.folder.control(2).froc().result())
     assert folder.config().resources.train.num_workers == 12
 
 
 def test_a_rounds_inference_is_done_alone_once_the_model_before_it_is_trained(
     finished_run: FinishedRun, tmp_path: Path
 ) -> None:
+    """Whether it goes on from that model is decided first."""
     folder = copy_of(finished_run, tmp_path)
     shutil.rmtree(folder.round(2).predictions.folder)
+    shutil.rmtree(folder.round(1).promotion.folder)
     found = selftrain.infer_alone(folder.path, 2, config=finished_run.config)
     assert found == folder.round(2).predictions.result()
+    assert folder.round(1).promotion.result() == finished_run.folder.round(1).promotion.result()
     assert predictions(folder.round(2).predictions) == predictions(finished_run.folder.round(2).predictions)
     with pytest.raises(NotFinished, match="round 4 needs the model of round_03, which run does not have: go on with"):
         selftrain.infer_alone(folder.path, 4, config=finished_run.config)
+
+
+def test_a_run_killed_between_retraining_and_promotion_goes_on_there(finished_run: FinishedRun, tmp_path: Path) -> None:
+    folder, calm = copy_of(finished_run, tmp_path), finished_run.folder
+    last = folder.round(2)
+    missing = [last.froc(), last.validated, last.promotion, folder.chosen]
+    for stage in missing:
+        shutil.rmtree(stage.folder)
+    before = manifests(folder)
+
+    selftrain.run(finished_run.archive_uri, folder.path, config=finished_run.config)
+    after = manifests(folder)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {f"{stage.name}/{MANIFEST}" for stage in missing}
+    assert as_json(last.promotion.result()) == as_json(calm.round(2).promotion.result())
+    assert as_json(folder.chosen.result()) == as_json(calm.chosen.result())
+
+
+@pytest.mark.slow
+def test_after_a_round_that_was_not_promoted_the_next_goes_on_from_the_model_before_it(
+    finished_run: FinishedRun, tmp_path: Path
+) -> None:
+    """That round 1 is no better is written by hand."""
+    folder, config = copy_of(finished_run, tmp_path), finished_run.config
+    for part in (folder.round(1).promotion.folder, folder.path / "round_02", folder.path / "control_02"):
+        shutil.rmtree(part)
+    for part in (folder.miner, folder.chosen.folder):
+        shutil.rmtree(part)
+    worse = Gain(mean=0.1, before=0.3, difference=-0.2, interval=(-0.3, -0.1))
+    refused = promote(worse, over="stage1", config=config.rounds.changed(promote="better"))
+    folder.round(1).promotion.once(lambda _: Written(refused))
+
+    selftrain.run(finished_run.archive_uri, folder.path, config=config)
+    second, stage1 = folder.round(2), folder.stage1
+    assert settings_of(second.checkpoint)["start"] == str(stage1.model)
+    assert second.promotion.result().over == "stage1"
+    inferred, of_first = (
+        {row.image_key: (row.score, row.entropy) for row in read_predictions(folder.round(number).predictions)}
+        for number in (2, 1)
+    )
+    assert inferred == of_first  # of the same model
+    assert set(folder.chosen.result().validation) == set(TITLES)
 
 
 def copy_of(run: FinishedRun, place: Path) -> RunFolder:
@@ -135,7 +223,7 @@ def num_images(folder: RunFolder, *splits: Split) -> int:
     return sum(split in splits for split in folder.archive().table("images")["split"].to_pylist())
 
 
-def settings_of(stage: Stage[InferResult]) -> dict[str, Any]:
+def settings_of(stage: Stage[Any]) -> dict[str, Any]:
     manifest = stage.manifest()
     assert manifest is not None
     return manifest.settings

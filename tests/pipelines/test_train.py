@@ -1,7 +1,10 @@
 """Training through Ray Train: any number of workers takes the same steps, and a killed one changes nothing."""
 
+import json
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +13,17 @@ from ray.train import TrainingFailedError  # ray.train.v2 raises subclasses of i
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
+from pipelines.workers.train_loop import BEST
 from system.archive import Archive
 from system.losses import LossConfig
+from system.metrics import FrocConfig
 from system.nets import NetConfig
 from system.records import Split
 from system.resources import TrainResources
 from system.run.results import TrainResult
 from system.run.stage import Stage
 from system.training.config import TrainConfig
+from system.training.epoch_row import EpochRow
 from system.training.job import TrainJob
 from tests.pipelines.fixture_types import Killing, MakeArchive
 
@@ -121,6 +127,78 @@ def test_a_worker_killed_in_mid_epoch_changes_no_weight(archive: Archive, tmp_pa
     assert train.epoch_rows(disturbed)[0].resumed_at_step > 0
     assert weights(disturbed) == weights(calm)
     assert [row.losses for row in train.epoch_rows(disturbed)] == [row.losses for row in train.epoch_rows(calm)]
+
+
+@pytest.fixture(scope="module")
+def with_validation(tmp_path_factory: pytest.TempPathFactory, make_archive: MakeArchive) -> Archive:
+    patients = PATIENTS | dict.fromkeys("vw", Split.VALIDATION)
+    return make_archive(tmp_path_factory.mktemp("with-validation"), patients)
+
+
+NEVER_FOUND = FrocConfig(iou=0.999)
+"""Rules by which no candidate of an untrained network finds a lesion: validation is 0 in every epoch."""
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_training_ends_when_validation_stops_rising_and_keeps_the_best_epochs_weights(
+    with_validation: Archive, tmp_path: Path
+) -> None:
+    """The best is the first of equals, so the weights are those of a training of one epoch."""
+    length = {"steps_per_epoch": 2, "plan": "constant"}
+    stopped, short = checkpoint_of(tmp_path / "stopped"), checkpoint_of(tmp_path / "short")
+    wanted = job(with_validation, length | {"num_epochs": 9, "patience_epochs": 2}).changed(froc=NEVER_FOUND)
+    result = train.run(wanted, resources=ONE, stage=stopped)
+    assert (result.num_epochs, result.kept_epoch, result.num_steps) == (3, 1, 6)
+    assert [row.validation for row in train.epoch_rows(stopped)] == [0.0, 0.0, 0.0]
+
+    train.run(job(with_validation, length | {"num_epochs": 1}), resources=ONE, stage=short)
+    assert weights(stopped) == weights(short)
+    drawn = scalars(tmp_path / "stopped/tensorboard/stage1/checkpoint")
+    assert drawn["epoch/validation", 3] == 0.0
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_without_patience_all_epochs_are_done_and_validation_is_null_in_their_rows(
+    with_validation: Archive, tmp_path: Path
+) -> None:
+    stage = checkpoint_of(tmp_path / "run")
+    result = train.run(job(with_validation, {"num_epochs": 2, "steps_per_epoch": 1}), resources=ONE, stage=stage)
+    assert (result.num_epochs, result.kept_epoch) == (2, 2)
+    lines = stage.path("epochs.jsonl").read_text().splitlines()
+    assert [json.loads(line, parse_constant=pytest.fail)["validation"] for line in lines] == [None, None]
+    assert ("epoch/validation", 1) not in scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_nor_the_rows(
+    with_validation: Archive, tmp_path: Path, killing: Killing
+) -> None:
+    length = {"num_epochs": 9, "steps_per_epoch": 20, "patience_epochs": 3}
+    wanted = job(with_validation, length).changed(froc=NEVER_FOUND)
+    often = ONE.changed(checkpoint_steps=6)
+    calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
+    train.run(wanted, resources=often, stage=calm)
+
+    killed: list[int] = []
+    storage = disturbed.folder / "train"
+    best_kept = partial(_any, storage, f"ray/checkpoint_*/{BEST}")
+    with killing("RayTrainWorker", into=killed, when=best_kept, after_s=REGISTERED_S):
+        result = train.run(wanted, resources=often, stage=disturbed)
+        assert killed, "no worker was killed while it trained"
+    published = [json.loads(line)["epoch"] for line in (storage / "epochs.jsonl").read_text().splitlines()]
+    assert published.count(1) == 1, "it began anew, so this shows nothing about a resume"
+    assert (result.num_epochs, result.kept_epoch) == (4, 1)
+    assert weights(disturbed) == weights(calm)
+    assert [lasting(row) for row in train.epoch_rows(disturbed)] == [lasting(row) for row in train.epoch_rows(calm)]
+
+
+def _any(folder: Path, pattern: str) -> bool:
+    return any(folder.glob(pattern))
+
+
+def lasting(row: EpochRow) -> EpochRow:
+    """Return the row without what depends on the clock and on where it was resumed."""
+    return replace(row, images_per_s=0.0, wait_share=0.0, resumed_at_step=0)
 
 
 @pytest.mark.usefixtures("ray_cluster")

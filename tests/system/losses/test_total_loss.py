@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -6,7 +7,15 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from system.losses import LossConfig, LossTerms, Targets, soft_cross_entropy, soft_focal_loss, total_loss
+from system.losses import (
+    LossConfig,
+    LossTerms,
+    Targets,
+    cells_with_mass,
+    soft_cross_entropy,
+    soft_focal_loss,
+    total_loss,
+)
 
 CONFIG = LossConfig()
 NUM_STRONG, NUM_TP, NUM_OTHER = 3, 2, 3  # other: FP and FN, which have no mask
@@ -111,21 +120,106 @@ def test_the_target_map_of_a_sample_without_a_mask_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("num_workers", [2, 4])
-def test_the_mean_over_workers_is_the_loss_of_the_whole_batch(num_workers: int) -> None:
+@pytest.mark.parametrize(
+    "config", [LossConfig(), LossConfig(report_weights=True), LossConfig(pixel_mean="positive", report_weights=True)]
+)
+def test_the_mean_over_workers_is_the_loss_of_the_whole_batch(num_workers: int, config: LossConfig) -> None:
     masks, classes, targets = batch()
-    whole = total_loss(masks, classes, targets, config=CONFIG)
+    targets = replace(targets, group_sizes=cells_in(targets))
+    whole = total_loss(masks, classes, targets, config=config)
     whole.total.backward()
     assert masks.grad is not None
     expected, masks.grad = masks.grad, None
-    sizes = sizes_of(targets, num_workers=num_workers)
+    sizes = cells_in(targets, num_workers=num_workers)
     shares: list[LossTerms] = []
     for rank in range(num_workers):  # uneven groups: some worker has no strong sample at all
         chosen = torch.arange(rank * 8 // num_workers, (rank + 1) * 8 // num_workers)
-        share = total_loss(masks[chosen], classes[chosen], rows(targets, chosen, sizes=sizes), config=CONFIG)
+        share = total_loss(masks[chosen], classes[chosen], rows(targets, chosen, sizes=sizes), config=config)
         (share.total / num_workers).backward()  # DDP averages the gradients
         shares.append(share)
     torch.testing.assert_close(torch.stack([share.total for share in shares]).mean(), whole.total)
     torch.testing.assert_close(masks.grad, expected)
+
+
+POSITIVE = LossConfig(pixel_mean="positive")
+
+
+def focal(logit: float, target: float) -> float:
+    """Return equation 5 of one cell by hand, with alpha .25 and gamma 2."""
+    p = 1 / (1 + math.exp(-logit))
+    cross_entropy = -target * math.log(p) - (1 - target) * math.log(1 - p)
+    return (0.25 * target + 0.75 * (1 - target)) * (target - p) ** 2 * cross_entropy
+
+
+def cells_in(targets: Targets, *, num_workers: int = 1) -> dict[str, float]:
+    """Return all group sizes of a whole batch, those of cells too, as training gives them to each worker."""
+    cells = {name: max(1.0, float(count)) / num_workers for name, count in cells_with_mass(targets).items()}
+    return sizes_of(targets, num_workers=num_workers) | cells
+
+
+def test_the_mask_terms_are_divided_by_the_cells_with_a_mass_where_pixel_mean_is_positive() -> None:
+    """Two strong images of two cells: one with a mass in one cell, one without; a TP with masses of .5 and 1."""
+    targets = Targets(
+        mask=torch.tensor([[[[1.0, 0.0]]], [[[0.0, 0.0]]], [[[0.5, 1.0]]]]),
+        p_mass=torch.tensor([1.0, 0.0, 0.9]),
+        is_strong=torch.tensor([True, True, False]),
+        has_mask=torch.tensor([True, True, True]),
+        group_sizes={},
+    )
+    logits = torch.tensor([[[[2.0, -1.0]]], [[[-2.0, 0.5]]], [[[0.0, 1.0]]]])
+    targets = replace(targets, group_sizes=cells_in(targets))
+    assert (targets.group_sizes["cells_strong"], targets.group_sizes["cells_weak"]) == (1.0, 1.5)
+    terms = total_loss(logits, None, targets, config=POSITIVE)
+    strong = focal(2.0, 1.0) + focal(-1.0, 0.0) + focal(-2.0, 0.0) + focal(0.5, 0.0)
+    assert terms.mask_strong.item() == pytest.approx(strong, rel=1e-5)
+    assert terms.mask_weak.item() == pytest.approx((focal(0.0, 0.5) + focal(1.0, 1.0)) / 1.5, rel=1e-5)
+    by_image = total_loss(logits, None, targets, config=CONFIG)
+    assert by_image.mask_strong.item() == pytest.approx(strong / 4, rel=1e-5)
+    assert by_image.mask_weak.item() == pytest.approx(terms.mask_weak.item() * 1.5 / 2, rel=1e-5)
+
+
+def test_masks_that_do_not_train_have_no_cells() -> None:
+    _, _, targets = batch()
+    expected = {"cells_strong": targets.mask[:3].sum(), "cells_weak": targets.mask[3:5].sum()}
+    for name, found in cells_with_mass(targets).items():
+        assert found.item() == pytest.approx(expected[name].item(), rel=1e-6)
+
+
+def test_pixel_mean_changes_nothing_in_the_class_terms() -> None:
+    masks, classes, targets = batch()
+    targets = replace(targets, group_sizes=cells_in(targets))
+    by_image, by_cell = (total_loss(masks, classes, targets, config=config) for config in (CONFIG, POSITIVE))
+    assert (by_cell.class_strong, by_cell.class_weak) == (by_image.class_strong, by_image.class_weak)
+    assert by_cell.mask_strong.item() != pytest.approx(by_image.mask_strong.item())
+
+
+def test_a_weak_image_weighs_as_much_as_its_report_is_sure() -> None:
+    masks, classes, targets = batch()
+    p_mass = torch.tensor([1.0, 0.0, 0.3, 0.9, 0.6, 0.2, 0.05, 0.5])
+    targets = replace(targets, p_mass=p_mass)
+    terms = total_loss(masks, classes, targets, config=LossConfig(report_weights=True))
+    pixels = [
+        soft_focal_loss(masks[[row]], targets.mask[[row]], alpha=CONFIG.alpha, gamma=CONFIG.gamma).item()
+        for row in range(8)
+    ]
+    log_odds = classes[:, 1] - classes[:, 0]
+    images = [soft_cross_entropy(log_odds[[row]], p_mass[[row]]).item() for row in range(8)]
+    assert terms.mask_weak.item() == pytest.approx((0.9 * pixels[3] + 0.6 * pixels[4]) / 2, rel=1e-5)
+    weights = {3: 0.9, 4: 0.6, 5: 0.8, 6: 0.95, 7: 0.5}
+    expected = sum(weight * images[row] for row, weight in weights.items()) / 5
+    assert terms.class_weak.item() == pytest.approx(expected, rel=1e-5)
+    plain = total_loss(masks, classes, targets, config=CONFIG)
+    assert (terms.mask_strong, terms.class_strong) == (plain.mask_strong, plain.class_strong)
+
+
+def test_reports_that_are_all_sure_weigh_as_if_nothing_were_weighed() -> None:
+    masks, classes, targets = batch()
+    targets = replace(targets, p_mass=targets.p_mass.round())
+    for config in (CONFIG, POSITIVE):
+        sizes = replace(targets, group_sizes=cells_in(targets))
+        plain = total_loss(masks, classes, sizes, config=config)
+        weighed = total_loss(masks, classes, sizes, config=config.changed(report_weights=True))
+        assert weighed == plain
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -141,7 +235,15 @@ def test_half_precision_logits_of_80_give_a_finite_sum(dtype: torch.dtype) -> No
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"alpha": 1.1}, {"gamma": -1}, {"mask_weak": -0.1}, {"mask_labels": "fuzzy"}, {"lambda1": 0.3}]
+    "wrong",
+    [
+        {"alpha": 1.1},
+        {"gamma": -1},
+        {"mask_weak": -0.1},
+        {"mask_labels": "fuzzy"},
+        {"pixel_mean": "mass"},
+        {"lambda1": 0.3},
+    ],
 )
 def test_impossible_settings_are_refused(wrong: dict) -> None:
     with pytest.raises(ValidationError):

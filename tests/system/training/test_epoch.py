@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from system.losses import LossConfig
 from system.methods import Batch
 from system.training.config import AugmentConfig, TrainConfig
 from system.training.epoch import Learner, TrainingDivergedError, resolve_precision, run_epoch
@@ -73,6 +74,34 @@ def test_several_passes_take_the_step_of_one(
         assert (ours.grad is None) == (theirs.grad is None)
         if theirs.grad is not None:
             torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-3, atol=1e-5 * expected.gradient_norm)
+
+
+@pytest.mark.parametrize("passes_of", [0, 1, 3])
+def test_pixel_mean_positive_divides_by_the_cells_of_the_whole_batch_whatever_the_passes(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig, passes_of: int
+) -> None:
+    """In passes of one image half of them show no mass at all. Two of four images have masses of 16 of 64 cells."""
+    by_image = make_learner(config)
+    by_cell = replace(make_learner(config.changed(micro_batch_size=passes_of)), loss=LossConfig(pixel_mean="positive"))
+    for learner in (by_image, by_cell):
+        learner.model.eval()
+    per_image, per_cell = (
+        run_epoch(learner, [make_batch(1)], epoch=0, steps_per_epoch=1) for learner in (by_image, by_cell)
+    )
+    assert per_cell.losses["mask_strong"] == pytest.approx(
+        per_image.losses["mask_strong"] * 4 * 64 / (2 * 16), rel=1e-4
+    )
+    assert per_cell.losses["class_strong"] == pytest.approx(per_image.losses["class_strong"], rel=1e-4)
+
+
+def test_a_batch_without_a_mass_is_divided_by_one_cell(
+    make_batch: MakeBatch, make_learner: MakeLearner, config: TrainConfig
+) -> None:
+    batch = make_batch(1)
+    empty = replace(batch, targets=replace(batch.targets, mask=torch.zeros_like(batch.targets.mask)))
+    learners = make_learner(config), replace(make_learner(config), loss=LossConfig(pixel_mean="positive"))
+    found = [run_epoch(learner, [empty], epoch=0, steps_per_epoch=1).losses["mask_strong"] for learner in learners]
+    assert found[1] == pytest.approx(found[0] * 4 * 64, rel=1e-4)
 
 
 def test_a_step_whose_loss_is_nan_is_skipped_and_counted(
