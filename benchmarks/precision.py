@@ -4,8 +4,8 @@ python benchmarks/precision.py
 python benchmarks/precision.py --backbones tf_efficientnet_lite0 --decoder-width 64 --frozen-blocks 2
 
 Above 1 bf16 is faster. The last lines are depthwise convolutions alone: bf16 gains little forward and loses backward,
-so `precision: auto` trains backbones that have them (EfficientNet, MobileNet) in fp32 on CPUs and uses them in bf16. Both precisions take
-turns, and CPU seconds are counted, so that other work on the machine does not matter. One thread.
+so `precision: auto` trains backbones that have them (EfficientNet, MobileNet) in fp32 on CPUs, and uses them in bf16.
+Both precisions take turns, and CPU seconds are counted, so that other work on the machine does not matter. One thread.
 """
 
 import argparse
