@@ -121,8 +121,8 @@ class Miner:
 
         truth_keys, has_mass: [M] of the images whose truth is known, keys unique
         """
-        keys, quadrant = self._pools.known(truth_keys, p0=p0, round_number=round_number)
-        return purity(keys, quadrant, truth_keys=truth_keys, has_mass=has_mass)
+        keys, quadrant, disputed = self._pools.known(truth_keys, p0=p0, round_number=round_number)
+        return purity(keys, quadrant, disputed, truth_keys=truth_keys, has_mass=has_mass)
 
     def moved(self, p0: P0, *, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before."""

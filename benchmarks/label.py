@@ -28,6 +28,7 @@ from system.reports.annotated import NO_FOLD, Reports
 from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder
 from system.reports.folder import ENCODER, ReportModelCard, model_folder, save_report_models
+from system.reports.rule_rates import RuleRates
 from system.reports.text import Sections
 from system.resources import ClusterResources, ReportResources
 
@@ -119,9 +120,9 @@ def make_models(folder: Path, reports: Reports, *, config: ReportConfig) -> None
     for name in [ENCODER, *names["L"], *names["R"]]:
         build_encoder(folder / name, "small", reports.sections[:500], config=config, device="cpu")
     one = {side.value: [1.0] * 3 for side in Side}
-    save_report_models(
-        folder, ReportModelCard(names, one, one, max_tokens=config.max_tokens, batch_size=config.label_batch_size)
-    )
+    even = RuleRates(0.5, 0.5, 0.5)
+    sizes: dict[str, int] = {"max_tokens": config.max_tokens, "batch_size": config.label_batch_size}
+    save_report_models(folder, ReportModelCard(names, one, one, "models", even, [even] * 3, **sizes))
 
 
 if __name__ == "__main__":

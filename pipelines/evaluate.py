@@ -6,6 +6,7 @@ from system.archive import Archive
 from system.evaluation.examine_run import examine_run
 from system.metrics import FrocConfig
 from system.records import Split
+from system.run.folder import System
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
 
@@ -34,3 +35,23 @@ def run(
         return Written(result, files=files, settings=config, archive_versions=versions, parents=parents)
 
     return stage.once(evaluate)
+
+
+def by_other_rules(system: System, split: Split, *, archive: Archive, config: FrocConfig) -> Stage[FrocResult]:
+    """Return the evaluation of a measured system by rules that its run did not use; each set of rules is done once.
+
+    archive: pinned to the run's versions
+    config: the rules, their candidate threshold taken as it is
+
+    Raises NotFinished for a system that was not measured.
+    """
+    stage = system.froc(split, other_rules=config)
+    run(
+        system.held_out,
+        archive=archive,
+        config=config,
+        split=split,
+        mask_threshold=system.thresholds.result().mask_threshold,
+        stage=stage,
+    )
+    return stage

@@ -27,9 +27,15 @@ from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.figures.console import two_columns
-from system.records import Side
+from system.records import Side, Split
 
 SETTLED_AT_ONCE = 20_000  # files
+IN_WORDS = {
+    Split.STRONG: "that train",
+    Split.VALIDATION: "that validate",
+    Split.TEST: "that test",
+    Split.WEAK: "that become weak, masks unused",
+}
 log = logging.getLogger(__name__)
 
 
@@ -44,6 +50,7 @@ class IngestSummary:
     num_reports: int = 0
     quarantined: dict[str, int] = field(default_factory=dict)  # reason code -> files
     patients: dict[str, int] = field(default_factory=dict)  # split -> patients of the whole archive
+    annotated: dict[str, int] = field(default_factory=dict)  # split -> those whose masses are outlined in all images
     archive_versions: dict[str, int] = field(default_factory=dict)
 
 
@@ -84,10 +91,13 @@ def run(
         num_reports=_store_reports(here),
         quarantined=dict(Counter(sorted(code for part in settled for code in part.quarantine["code"].to_pylist()))),
         patients=_patients_per_split(archive),
+        annotated=_annotated_per_split(archive),
         archive_versions=archive.versions(),
     )
     archive.compact()
     log.info("ingested %s: %s", layout, json.dumps(asdict(summary), sort_keys=True))
+    for warning in warnings(summary):
+        log.warning(warning)
     return summary
 
 
@@ -203,6 +213,29 @@ def _patients_per_split(archive: Archive) -> dict[str, int]:
     return dict(sorted(Counter(patients["split"].to_pylist()).items()))
 
 
+def _annotated_per_split(archive: Archive) -> dict[str, int]:
+    """Return how many patients of each split have complete truth: the places of all masses in all their images."""
+    files = archive.table("files", columns=["patient_id", "has_truth", "code"]).to_pandas()
+    complete = files[files["code"] == ""].groupby("patient_id")["has_truth"].all()
+    images = archive.table("images", columns=["patient_id", "split"]).to_pandas().drop_duplicates("patient_id")
+    annotated = images[images["patient_id"].isin(complete[complete].index)]
+    return dict(sorted(Counter(annotated["split"]).items()))
+
+
+def warnings(summary: IngestSummary) -> Iterator[str]:
+    """Give a sentence for each split that a run will miss, and for annotations that it will not use."""
+    if unused := summary.annotated.get(Split.WEAK, 0):
+        yield (
+            f"{unused} of {sum(summary.annotated.values())} annotated patients are weak: their masks are not used in "
+            "training; set ingest.split.weak to 0 to train on them"
+        )
+    if not summary.patients.get(Split.WEAK):
+        yield "no patient is weak, rounds have nothing to mine: take in patients with reports, or set ingest.split.weak"
+    for split in (Split.STRONG, Split.VALIDATION, Split.TEST):
+        if summary.patients and not summary.patients.get(split):
+            yield f"no patient is in split {split}: set ingest.split.{split}, or let the source give the splits"
+
+
 def summary_table(summary: IngestSummary) -> Table:
     """Return the summary as a table for the terminal."""
     counts = {
@@ -215,4 +248,5 @@ def summary_table(summary: IngestSummary) -> Table:
     counts |= {"reports": summary.num_reports} | {
         f"patients, {split}": count for split, count in summary.patients.items()
     }
+    counts |= {f"annotated patients, {IN_WORDS[Split(split)]}": count for split, count in summary.annotated.items()}
     return two_columns("Ingest", counts)

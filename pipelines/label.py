@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ from pipelines.workers import fine_tune
 from pipelines.workers.fine_tune import FineTuneResult, device_name
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
+from system.errors import UserError
 from system.files.parquet import read_table
 from system.reports.annotated import (
     NO_FOLD,
@@ -31,8 +32,8 @@ from system.reports.annotated import (
 from system.reports.calibration import probability
 from system.reports.config import ReportConfig
 from system.reports.folder import CARD
-from system.reports.measures import SideMeasures, measure_side
-from system.reports.rules import read_by_rules
+from system.reports.measures import SideMeasures, compare_sources, measure_side
+from system.reports.rule_rates import LabelSource, choose, rule_answers, rule_probabilities
 from system.reports.text import language
 from system.resources import ReportResources
 from system.run.results import LabelResult
@@ -42,6 +43,20 @@ log = logging.getLogger(__name__)
 
 MODELS, LABELS, HELD_OUT = "models", "labels.parquet", "out_of_fold.parquet"
 _ROWS_AT_ONCE = 20_000  # of `labels` in one upsert
+
+
+class _Made(NamedTuple):
+    """How a label was made, as column `model` of `labels` ends."""
+
+    later: str  # of a report that trained no model
+    held_out: str  # of an annotated report
+
+
+_MADE: dict[LabelSource, _Made] = {
+    "models": _Made("mean", "held-out"),
+    "rules": _Made("rules", "rules-held-out"),
+    "mean": _Made("mean-with-rules", "mean-with-rules-held-out"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,10 +80,14 @@ def run(
 ) -> LabelResult:
     """Fine-tune the report models and bring `labels` up to date with the archive's reports; needs a running Ray.
 
+    A finished stage is taken over as it is, whatever the resources.
+
     stage: files models/ (safetensors and JSON), labels.parquet (rows written into `labels`), out_of_fold.parquet
     (with the truth). A breast has p_mass null when its report was withdrawn, or names no side.
-    Raises UserError naming the setting when the encoder is not to be had, or when too little is annotated.
+    Raises UserError naming the setting when the encoder is not to be had, when too little is annotated, or when the
+    finished stage was done with other settings.
     """
+    stage.check_settings(config, above="reports")
 
     def label(attempt: Path) -> Written[LabelResult]:
         archive = Archive.open(archive_uri)
@@ -88,7 +107,7 @@ def run(
         labeling = Labeling(models, tuned.version, config, resources)
         labels = pa.concat_tables(
             [
-                _as_labels(held_out, model=f"{tuned.version}/held-out"),
+                _as_labels(held_out, model=f"{tuned.version}/{_MADE[config.labels].held_out}"),
                 _label(reports, rest, np.full(len(rest), NO_FOLD, np.int8), labeling),
                 _without_side(reports, np.flatnonzero(~reports.named), version=tuned.version),
                 _withdrawn(pinned.table("labels"), reports.studies),
@@ -103,7 +122,10 @@ def run(
             epochs=tuned.epochs,
             num_labels=len(labels),
             num_no_side=num_no_side,
+            labels=config.labels,
+            rules=tuned.card.rules,
         )
+        _log_comparison(result)
         files = sorted(path for path in attempt.rglob("*") if path.is_file())
         return Written(result, files=files, settings=config, archive_versions=versions)
 
@@ -116,8 +138,9 @@ def refresh(
     """Label, with the models of a finished stage, the reports that came or changed since; needs a running Ray.
 
     A report that a model was fine-tuned on, or its next version, is read only by the models of its fold, which never
-    saw it.
+    saw it. Raises UserError when the stage was done with other settings.
     """
+    stage.check_settings(config, above="reports")
     version = stage.result().models
     archive = Archive.open(archive_uri)
     reports, before = read_reports(archive.table("reports"), config=config), archive.table("labels")
@@ -138,6 +161,18 @@ def refresh(
     return LabelRefresh(len(new), len(reports) - len(new), len(set(gone["study_id"].to_pylist())))
 
 
+def check_current(archive_uri: str, *, stage: Stage[LabelResult]) -> None:
+    """Raise UserError when other report models than the finished stage's have written into the archive's `labels`."""
+    version, labels = stage.result().models, Archive.open(archive_uri).table("labels")
+    writers = {str(model).partition("/")[0] for model in pc.unique(labels["model"]).to_pylist()}
+    if others := sorted(writers - {version, WITHDRAWN}):
+        raise UserError(
+            f"the archive has labels of other report models ({', '.join(others)}) than {stage.name} of run "
+            f"{stage.run.name} ({version}), so a run would mix them: `mammoloop label --only-new` with the same --out "
+            "has this run's models read those reports again"
+        )
+
+
 @dataclass(frozen=True)
 class Labeling:
     """Which models read the reports, and with what."""
@@ -151,19 +186,22 @@ class Labeling:
 def _held_out(reports: Reports, training: TrainingReports, tuned: FineTuneResult) -> pa.Table:
     """Return both breasts of every annotated report as the models that never saw it read it.
 
-    Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_mass, p_raw (before calibration),
-    p_rules (NaN: silent).
+    Columns study_id, version, side, language, fold, truth (1, 0, -1 not known), p_models, p_raw (before calibration),
+    rules (1 found, 0 none, NaN silent), p_rules (what that answer stands for), p_mass (the label, as reports.labels has
+    it).
     """
     annotated = np.flatnonzero(training.folds != NO_FOLD)
     folds = training.folds[annotated]
     texts = [reports.sections[index] for index in annotated]
-    by_rules = [read_by_rules(text) for text in texts]
+    answers, card = rule_answers(texts), tuned.card
     parts = []
     for column, side in enumerate(SIDES):
         margins, temperatures = (
             tuned.margins[annotated, column],
-            np.array(tuned.card.held_out_temperatures[side.value]),
+            np.array(card.held_out_temperatures[side.value]),
         )
+        p_models = probability(margins, temperatures[folds])
+        p_rules = rule_probabilities(answers[side], folds, later=card.rules, held_out=card.held_out_rules)
         columns = {
             "study_id": [reports.studies[index] for index in annotated],
             "version": reports.versions[annotated],
@@ -171,9 +209,11 @@ def _held_out(reports: Reports, training: TrainingReports, tuned: FineTuneResult
             "language": [language(f"{text.description} {text.impression}") for text in texts],
             "fold": folds,
             "truth": training.truth[annotated, column],
-            "p_mass": probability(margins, temperatures[folds]),
+            "p_models": p_models,
             "p_raw": probability(margins, 1.0),
-            "p_rules": np.array([read[side] for read in by_rules], np.float32),
+            "rules": answers[side],
+            "p_rules": p_rules,
+            "p_mass": choose(card.labels, models=p_models, rules=p_rules),
         }
         parts.append(pa.table(columns))
     return pa.concat_tables(parts)
@@ -188,7 +228,8 @@ def _label(reports: Reports, rows: np.ndarray, folds: np.ndarray, labeling: Labe
     if not len(rows):
         return SCHEMAS["labels"].empty_table()
     answers = read_by_labelers(to_rows(reports, rows, folds), labeling)
-    return pa.concat_tables([part for batch in answers for part in _both_sides(batch, version=labeling.version)])
+    model = f"{labeling.version}/{_MADE[labeling.config.labels].later}"
+    return pa.concat_tables([part for batch in answers for part in _both_sides(batch, model=model)])
 
 
 def to_rows(reports: Reports, rows: np.ndarray, folds: np.ndarray) -> pa.Table:
@@ -221,11 +262,11 @@ def read_by_labelers(rows: pa.Table, labeling: Labeling) -> Iterator[pa.Table]:
     yield from cast("Iterable[pa.Table]", answered.iter_batches(batch_size=None, batch_format="pyarrow"))
 
 
-def _both_sides(batch: pa.Table, *, version: str) -> Iterator[pa.Table]:
+def _both_sides(batch: pa.Table, *, model: str) -> Iterator[pa.Table]:
     for side, column in zip(SIDES, ("p_left", "p_right"), strict=True):
         yield _as_labels(
             batch.append_column("side", _all(side.value, len(batch))).rename_columns({column: "p_mass"}),
-            model=f"{version}/mean",
+            model=model,
         )
 
 
@@ -279,6 +320,12 @@ def _measure(held_out: pa.Table) -> dict[str, SideMeasures]:
             ", ".join(f"{share:.3f} beyond p0 {p0}" for p0, share in models.coverage.items()),
         )
     return found
+
+
+def _log_comparison(result: LabelResult) -> None:
+    """Log how well models, rules and their mean fit the annotated breasts; a warning where others fit better."""
+    found = compare_sources(result.sides, labels=result.labels)
+    (log.info if found.best == result.labels else log.warning)("%s", found.line())
 
 
 def _all(text: str, count: int) -> pa.Array:

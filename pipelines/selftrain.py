@@ -14,12 +14,16 @@ from pipelines import evaluate, infer, label, mine, retrain, train
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
+from system.evaluation.read_back import patient_counts
+from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
-from system.mining import known_truth, labels_since, outlined_by_radiologists, verdicts_of
+from system.metrics import PatientCounts, compare_systems
+from system.mining import known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
 from system.records import Split
-from system.rounds import GoOn, RoundResult, Stop, decide
+from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
+from system.run.stage import Written
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
@@ -40,22 +44,20 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
         while True:
             match decide(history, config=config.rounds):
                 case GoOn(number):
-                    pools = loop.mine(folder.round(number))
-                    loop.retrain(folder.round(number))
-                    loop.measure(folder.round(number))
-                    history.append(RoundResult(number, num_mined=max(pool.counts.num_pooled for pool in pools.pools)))
+                    history.append(loop.round(folder.round(number)))
                 case Stop(reason):
                     log.info("stop: %s", reason)
                     break
-        if config.rounds.control and history:
-            loop.train_control(num_rounds=len(history))
-            loop.measure(folder.control)
+        loop.choose()
     return folder.systems()
 
 
 def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archive:
     """Do what comes before any network: label the reports, and pin the archive's versions."""
-    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=folder.labels)
+    labelling = folder.labelling
+    label.run(archive_uri, config=config.reports, resources=config.resources.reports, stage=labelling)
+    if not folder.archive_pin.finished:
+        label.check_current(archive_uri, stage=labelling)
     archive = folder.pin(archive_uri)
     check_no_leak(archive.table("images"))
     return archive
@@ -91,23 +93,35 @@ class Loop:
         job = self._job("stage 1", seed=self.config.seed)
         return train.run(job, resources=self.config.resources.train, stage=self.folder.stage1.checkpoint)
 
+    def round(self, this: Round) -> RoundResult:
+        """Infer, mine, retrain and measure, the control beside it; decide whether the next round goes on from it."""
+        pools = self.mine(this)
+        self.retrain(this)
+        self.measure(this)
+        if self.config.rounds.control:
+            self.train_control(this.number)
+            self.measure(self.folder.control(this.number))
+        promotion = self.promote(this)
+        num_mined = max(pool.counts.num_pooled for pool in pools.pools)
+        return RoundResult(this.number, num_mined=num_mined, better=promotion.gain.difference > 0)
+
     def mine(self, this: Round) -> PoolsResult:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
         now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
-        labels, verdicts = self.archive.table("labels"), now.table("verdicts")
+        labels, masks, verdicts = self.archive.table("labels"), self.archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
+        updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
+        if not rounds.perfect_reports:
+            updates += [labels_since(labels, now.table("labels"), self.images, round_number=this.number)]
         return mine.run(
             this.predictions,
             mine.Inputs(
-                labels=labels,
+                labels=true_labels(masks, self.images) if rounds.perfect_reports else labels,
                 images=self.images,
-                updates=[
-                    labels_since(labels, now.table("labels"), self.images, round_number=this.number),
-                    verdicts_of(verdicts, self.images, round_number=this.number),
-                ],
+                updates=updates,
                 outlined=outlined_by_radiologists(verdicts, self.images),
-                truth=known_truth(self.archive.table("masks"), verdicts, self.images),
+                truth=known_truth(masks, verdicts, self.images),
             ),
             p0=rounds.p0.values(rounds.train.num_epochs),
             round_number=this.number,
@@ -133,23 +147,22 @@ class Loop:
         """Train on the strong data and the round's pools, from the latest model (Tang et al. 2021, section 3.3)."""
         rounds = self.config.rounds
         job = self._job(f"round {this.number}", seed=self.config.seed + this.number)
-        job = job.changed(train=rounds.train, start=str(self.folder.before(this.number).model))
+        job = with_pools(job, config=self.config, stage1=self.folder.stage1.checkpoint.result())
+        job = job.changed(start=str(self.folder.before(this.number).model))
         resources = self.config.resources.train
         return retrain.run(job, pools=this.pools, schedule=rounds.p0, resources=resources, stage=this.checkpoint)
 
-    def train_control(self, *, num_rounds: int) -> TrainResult:
-        """Go on with Stage 1 for as many more steps as the rounds took: what the rounds must beat."""
-        settings = self.config.rounds.train
-        steps = sum(self.folder.round(number).checkpoint.result().num_steps for number in range(1, num_rounds + 1))
-        num_epochs = num_rounds * settings.num_epochs
+    def train_control(self, number: int) -> TrainResult:
+        """Go on with Stage 1, without weak data, for as many steps as the round took: what the rounds must beat."""
+        settings, folder = self.config.rounds.train, self.folder
+        steps = folder.round(number).checkpoint.result().num_steps
         longer = settings.changed(
-            num_epochs=num_epochs,
-            steps_per_epoch=math.ceil(steps / num_epochs),
-            class_factor=self.config.stage1.class_factor,
+            steps_per_epoch=math.ceil(steps / settings.num_epochs), class_factor=self.config.stage1.class_factor
         )
-        job = self._job("control", seed=self.config.seed + 1)
-        job = job.changed(train=longer, start=str(self.folder.stage1.model))
-        return train.run(job, resources=self.config.resources.train, stage=self.folder.control.checkpoint)
+        start = folder.stage1 if number == 1 else folder.control(number - 1)
+        job = self._job(f"control {number}", seed=self.config.seed + number)
+        job = job.changed(train=longer, start=str(start.model))
+        return train.run(job, resources=self.config.resources.train, stage=folder.control(number).checkpoint)
 
     def measure(self, system: System) -> FrocResult:
         """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
@@ -157,6 +170,56 @@ class Loop:
             system, pair_table(self._members(Split.VALIDATION, Split.TEST)), archive=self.archive, config=self.config
         )
         return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
+
+    def promote(self, this: Round) -> Promotion:
+        """Compare a round's model with the one before it on validation, and decide which the next goes on from."""
+        before = self.folder.before(this.number)
+
+        def compare(_: Path) -> Written[Promotion]:
+            found = promote(self.gain(this, before), over=before.name, config=self.config.rounds)
+            log.info(
+                "round %d %s: %s; %s",
+                this.number,
+                "is promoted" if found.promoted else "is not promoted",
+                found.gain.line(),
+                found.reason,
+            )
+            return Written(found, parents=[before.validated.name, this.validated.name])
+
+        return this.promotion.once(compare)
+
+    def gain(self, this: System, before: System) -> Gain:
+        """Return how much better a model is than another on validation, paired by patient."""
+        counts = {system.title: self._validated(system) for system in (before, this)}
+        first, second = compare_systems(counts, baseline=before.title, config=self.config.froc)
+        return Gain(second.mean, first.mean, second.difference, second.difference_interval.pair())
+
+    def choose(self) -> Chosen:
+        """Choose the run's result: the best of its systems on validation."""
+        systems = self.folder.systems()
+
+        def compare(_: Path) -> Written[Chosen]:
+            for system in systems:
+                self._validated(system)
+            means = {system.title: system.validated.result().sweep.mean for system in systems}
+            found = choose([(system.name, system.title) for system in systems], means)
+            log.info("result: %s, %s", found.title, found.reason)
+            return Written(found, parents=[system.validated.name for system in systems])
+
+        return self.folder.chosen.once(compare)
+
+    def _validated(self, system: System) -> PatientCounts:
+        """Return what a model finds in each validation patient, without a chosen threshold."""
+        config = self.config.froc.changed(candidates="own_peak")
+        evaluate.run(
+            system.held_out,
+            archive=self.archive,
+            config=config,
+            split=Split.VALIDATION,
+            mask_threshold=system.thresholds.result().mask_threshold,
+            stage=system.validated,
+        )
+        return patient_counts(system.validated, config=config)
 
     def _job(self, name: str, *, seed: int) -> TrainJob:
         return train_job(name, archive=self.archive, config=self.config, seed=seed)
@@ -177,11 +240,27 @@ def train_job(name: str, *, archive: Archive, config: RunConfig, seed: int) -> T
         loss=config.loss,
         strong_share=config.strong_share,
         seed=seed,
+        froc=config.froc,
+    )
+
+
+def with_pools(job: TrainJob, *, config: RunConfig, stage1: TrainResult) -> TrainJob:
+    """Return Stage 1's training as that of a round: its lengths and rates, and what its batches hold."""
+    rounds = config.rounds
+    steps = rounds.steps_per_epoch(of_stage1=stage1.num_steps / stage1.num_epochs)
+    return job.changed(
+        train=rounds.train.changed(steps_per_epoch=steps),
+        strong_in_batch=rounds.strong_in_batch,
+        fn_in_batch=rounds.fn_in_batch,
+        disputed=rounds.disputed == "train",
     )
 
 
 def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Archive, config: RunConfig) -> None:
-    """Run a trained model over held-out pairs, and choose its thresholds on validation. Needs a running Ray."""
+    """Run a trained model over held-out pairs, and choose its thresholds. Needs a running Ray."""
+    if config.infer.refine.mask_threshold == "report_negatives":
+        negative = negative_pairs(archive, p0=config.rounds.p0.start, weak_share=config.weak_share)
+        pairs = pa.concat_tables([pairs, negative])
     infer.whole_maps(
         pairs,
         archive_uri=archive.uri,
@@ -190,14 +269,7 @@ def infer_and_choose_thresholds(system: System, pairs: pa.Table, *, archive: Arc
         resources=config.resources.infer,
         stage=system.held_out,
     )
-    choose_thresholds(
-        system.held_out,
-        archive=archive,
-        refine=config.infer.refine,
-        froc=config.froc,
-        choose_candidates=config.choose_candidate_threshold,
-        stage=system.thresholds,
-    )
+    choose_thresholds(system.held_out, archive=archive, config=config, stage=system.thresholds)
 
 
 def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunConfig) -> FrocResult:

@@ -1,5 +1,6 @@
 """Train a network with Ray Train: Stage 1 on the fully annotated data, and what retraining shares."""
 
+import logging
 import shutil
 import time
 from pathlib import Path
@@ -9,14 +10,17 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from pipelines.workers.follow import follow
-from pipelines.workers.train_loop import EPOCHS, train_loop
+from pipelines.workers.train_loop import BEST, EPOCHS, train_loop
+from system.nets.weights import CARD, WEIGHTS
 from system.resources import TrainResources
 from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Stage, Written
 from system.training.epoch_row import EpochRow
 from system.training.job import TrainJob
+from system.training.patience import best_epoch
 
+log = logging.getLogger(__name__)
 _ROW = TypeAdapter(EpochRow)
 
 
@@ -52,13 +56,18 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     if result.checkpoint is None:
         raise RuntimeError(f"stage {stage.name} ended without a checkpoint: see the training worker's log")
     with stage.attempt() as folder, result.checkpoint.as_directory() as last:
-        names = ("model.safetensors", "model.json", EPOCHS)
-        files = [Path(shutil.copy(Path(last) / name, folder / name)) for name in names]
+        best = Path(last) / BEST
+        weights = best if best.exists() else Path(last) / WEIGHTS
+        copies = {WEIGHTS: weights, CARD: Path(last) / CARD, EPOCHS: Path(last) / EPOCHS}
+        files = [Path(shutil.copy(source, folder / name)) for name, source in copies.items()]
         rows = read_rows(folder / EPOCHS)
+        kept = best_epoch([row.validation for row in rows])
+        if job.train.patience_epochs:
+            log.info("%s: %s", job.name, _why_it_ended(rows, kept=kept, patience_epochs=job.train.patience_epochs))
         trained = stage.finish(
             folder,
             Written(
-                TrainResult(len(rows), sum(row.num_steps for row in rows), rows[-1]),
+                TrainResult(len(rows), kept, sum(row.num_steps for row in rows), rows[-1]),
                 files=files,
                 settings=job,
                 archive_versions=job.archive_versions,
@@ -67,6 +76,13 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
         )
     shutil.rmtree(storage)
     return trained
+
+
+def _why_it_ended(rows: list[EpochRow], *, kept: int, patience_epochs: int) -> str:
+    risen = f"epoch {kept} is kept, validation {rows[kept - 1].validation:.3f}"
+    if len(rows) - kept >= patience_epochs:
+        return f"validation has not risen for {len(rows) - kept} epochs, training ends; {risen}"
+    return f"all {len(rows)} epochs are done; {risen}"
 
 
 def epoch_rows(stage: Stage[TrainResult]) -> list[EpochRow]:

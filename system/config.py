@@ -19,7 +19,7 @@ from system.refine import InferConfig
 from system.reports import ReportConfig
 from system.resources import Resources
 from system.rounds import RoundsConfig
-from system.settings import Settings
+from system.settings import Settings, different_keys
 from system.training.config import TrainConfig
 
 
@@ -84,10 +84,8 @@ NOT_IN_RECIPE = ("ingest", "resources")
 
 def differences(kept: RunConfig, asked: RunConfig) -> list[str]:
     """Return the keys of the recipe that differ, each with both values; empty where a run may go on."""
-    before, now = (
-        _flat(config.of_run().model_dump(mode="json", exclude=set(NOT_IN_RECIPE))) for config in (kept, asked)
-    )
-    return [f"{key}: {before[key]!r}, now {now[key]!r}" for key in before if before[key] != now[key]]
+    before, now = (config.of_run().model_dump(mode="json", exclude=set(NOT_IN_RECIPE)) for config in (kept, asked))
+    return different_keys(before, now)
 
 
 def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Config:
@@ -154,13 +152,6 @@ def _merge(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[st
         below = merged.get(key)
         merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return merged
-
-
-def _flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in tree.items():
-        flat |= _flat(value, above=f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
-    return flat
 
 
 def _explain(item: ErrorDetails, tree: type[RunConfig]) -> str:

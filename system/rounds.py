@@ -1,12 +1,15 @@
-"""What a run does next, as a decision; pipelines/selftrain.py carries it out."""
+"""What a run does next, and which model is its result, as decisions; pipelines/selftrain.py carries them out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import Field
 
+from system.files.json_out import Ends, Measured
 from system.mining import P0Schedule
 from system.settings import Settings
-from system.training.config import TrainConfig
+from system.training.config import StrongInBatch, TrainConfig
 
 
 class RoundsConfig(Settings):
@@ -15,9 +18,99 @@ class RoundsConfig(Settings):
     num_rounds: int = Field(default=2, ge=0)  # Q
     p0: P0Schedule = P0Schedule()
     train: TrainConfig = TrainConfig(num_epochs=15, class_factor=10.0, plan="constant")
+    # Steps of an epoch relative to Stage 1's, where train.steps_per_epoch is 0. The paper's hours say 2
+    # (docs/method.md, One round); 0 = as many as show every positive once.
+    epoch_of_stage1: float = Field(default=2.0, ge=0)
+    strong_in_batch: StrongInBatch = StrongInBatch()
+    # Share of the positive places that FN hold; null = drawn together with TP.
+    fn_in_batch: float | None = Field(default=None, ge=0, le=1)
+    # FP of which the map is surer than of half of TP: train, as the paper, or review = left to radiologists.
+    disputed: Literal["train", "review"] = "train"
+    # Which model the next round goes on from: always the latest, as the paper, or the latest only if it is better than
+    # the one before it on validation.
+    promote: Literal["always", "better"] = "always"
+    # The loop stops after so many rounds in a row that were not better; 0 = never for that reason.
+    patience: int = Field(default=0, ge=0)
+    # For studies of the method: weak breasts are labelled by the masks that the archive has of them, not by reports.
+    perfect_reports: bool = False
     # Where the miner keeps journal and snapshots, one address per run: s3://bucket/prefix; empty = the run's folder.
     miner: str = ""
-    control: bool = True  # also train the supervised model for as many more steps, without weak data
+    # Beside every round, also train the supervised model for as many more steps, without weak data.
+    control: bool = True
+
+    def steps_per_epoch(self, *, of_stage1: float) -> int:
+        """Return the steps of a round's epoch; 0 = as many as show every positive once.
+
+        of_stage1: steps of its epochs
+        """
+        return self.train.steps_per_epoch or (
+            max(1, round(self.epoch_of_stage1 * of_stage1)) if self.epoch_of_stage1 else 0
+        )
+
+
+@dataclass(frozen=True)
+class Gain:
+    """One model against another on the same validation patients, own-peak candidates."""
+
+    mean: Measured  # sensitivity over the operating points, 0 to 1; NaN without a lesion
+    before: Measured  # of the other
+    difference: Measured  # mean - before
+    interval: Ends  # 95 %, paired by patient
+
+    def line(self) -> str:
+        """Return it for people."""
+        low, high = self.interval
+        means = f"{self.mean:.3f} on validation, {self.before:.3f} before"
+        return f"{means}: {self.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """Whether the next round goes on from a round's model."""
+
+    promoted: bool
+    over: str  # folder of the system that the round went on from: stage1, round_01
+    gain: Gain
+    reason: str
+
+
+def promote(gain: Gain, *, over: str, config: RoundsConfig) -> Promotion:
+    """Return whether a round's model takes the place of the one before it.
+
+    A model that is no better on validation stays on disk, and the next round goes on from the better one.
+    """
+    if config.promote == "always":
+        return Promotion(True, over, gain, "rounds.promote is always")
+    better = gain.difference > 0
+    return Promotion(
+        better, over, gain, "better than the model before it" if better else "no better than the model before it"
+    )
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The result of a run: the best of its systems on validation."""
+
+    system: str  # folder: stage1, control_01, round_01
+    title: str
+    validation: dict[str, Measured]  # title -> mean sensitivity, own-peak candidates, 0 to 1
+    reason: str
+
+
+def choose(systems: Sequence[tuple[str, str]], validation: Mapping[str, float]) -> Chosen:
+    """Return the best system on validation, the first of equals.
+
+    systems: folder and title of each, the supervised one first
+    validation: title -> mean sensitivity, 0 to 1; NaN without a lesion
+    """
+    ranked = [(folder, title) for folder, title in systems if validation[title] == validation[title]]
+    if not ranked:
+        folder, title = systems[-1]
+        return Chosen(folder, title, dict(validation), "validation shows no lesion: the last one trained is taken")
+    folder, title = max(ranked, key=lambda each: validation[each[1]])
+    others = ", ".join(f"{other} {value:.3f}" for other, value in validation.items() if other != title)
+    reason = f"highest mean sensitivity on validation, {validation[title]:.3f}" + (f" ({others})" if others else "")
+    return Chosen(folder, title, dict(validation), reason)
 
 
 @dataclass(frozen=True)
@@ -26,6 +119,7 @@ class RoundResult:
 
     number: int
     num_mined: int  # members of the largest pool
+    better: bool  # than the model it went on from, on validation
 
 
 @dataclass(frozen=True)
@@ -51,4 +145,6 @@ def decide(history: list[RoundResult], *, config: RoundsConfig) -> GoOn | Stop:
         return Stop(f"all {config.num_rounds} rounds are done")
     if history and not history[-1].num_mined:
         return Stop(f"round {history[-1].number} mined no image: another would train on the same data")
+    if config.patience and len(history) >= config.patience and not any(r.better for r in history[-config.patience :]):
+        return Stop(f"saturated: the last {config.patience} rounds were no better than the models before them")
     return GoOn(len(history) + 1)

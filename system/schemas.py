@@ -57,6 +57,7 @@ POOL = pa.schema(
         ("quadrant", pa.uint8()),  # records.Quadrant, TP, FP or FN
         ("p_mass", pa.float32()),  # probability of a mass by the report, 0 to 1
         ("score", pa.float32()),  # highest probability of a kept candidate, 0 to 1
+        ("disputed", pa.bool_()),  # FP that the map is surer of than of half of TP, and nobody has judged
         ("map_png", pa.binary()),  # M_p at stride 4, null but for TP
         ("mask_png", pa.binary()),  # M_b at stride 4, null but for TP
     ]

@@ -1,6 +1,7 @@
 """The base of every config: frozen, complete by default, and closed to keys it does not have."""
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,3 +17,32 @@ class Settings(BaseModel):
         Raises pydantic's ValidationError for an unknown key or a bad value.
         """
         return type(self).model_validate(dict(self) | changes)
+
+
+def different_keys(kept: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """Return the dotted keys of two trees of settings that differ, each with both values, in the order of `now`.
+
+    kept, now: as `model_dump(mode="json")` gives them; a key that only one tree has differs too
+    """
+    before, after = flat(kept), flat(now)
+    keys = [*after, *(key for key in before if key not in after)]
+    return [
+        f"{key}: {_value(before, key)}, now {_value(after, key)}"
+        for key in keys
+        if key not in before or key not in after or before[key] != after[key]
+    ]
+
+
+def _value(settings: Mapping[str, object], key: str) -> str:
+    return repr(settings[key]) if key in settings else "not recorded"
+
+
+def flat(tree: Mapping[str, object], *, above: str = "") -> dict[str, object]:
+    """Return a tree of settings as dotted keys and their values."""
+    found: dict[str, object] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            found |= flat(cast("Mapping[str, object]", value), above=f"{above}{key}.")
+        else:
+            found[f"{above}{key}"] = value
+    return found

@@ -21,13 +21,14 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
 ) -> None:
     """Fine-tune the six report models and write a probability of mass per breast into the archive.
 
-    Where --out already holds models, only the reports that came or changed since are read.
+    Where --out already holds models, only the reports that came or changed since are read, with the settings that the
+    models were made with.
 
     Example: `mammoloop label --archive archive --out run --preset demo`, and after new reports again with --only-new
     """
     from pipelines.cluster import session
     from pipelines.label import refresh, run
-    from pipelines.page.gather import label_rows
+    from pipelines.page.gather import label_note, label_rows
     from system.errors import UserError
     from system.figures.console import console
     from system.figures.tables import label_table
@@ -36,15 +37,17 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     if only_new and retrain:
         raise UserError("--only-new keeps the models and --retrain fine-tunes new ones: give one of them")
     config = start(preset, config_file, changes, quiet=quiet)
-    known = None if retrain else RunFolder(out).last_labelling()
+    folder = RunFolder(out)
+    known = None if retrain else folder.last_labelling()
     if only_new and known is None:
         raise UserError(
             f"--only-new: {out.name} holds no finished report models; run `mammoloop label` without it first"
         )
     settings, resources = config.reports, config.resources.reports
+    stage = known or folder.next_labelling()
     with session(config.resources.cluster, quiet=quiet):
         if known:
-            typer.echo(refresh(archive, config=settings, resources=resources, stage=known).line())
+            typer.echo(refresh(archive, config=settings, resources=resources, stage=stage).line())
         else:
-            found = run(archive, config=settings, resources=resources, stage=RunFolder(out).next_labelling())
-            console().print(label_table(label_rows(found)))
+            found = run(archive, config=settings, resources=resources, stage=stage)
+            console().print(label_table(label_rows(found), note=label_note(found)))

@@ -9,7 +9,10 @@ from pipelines.cli.options import Changes, ConfigFile, Preset, Quiet, start
 
 
 def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
-    table: Annotated[Literal["table2", "table3", "table4", "figure4"], typer.Argument(help="of the paper")],
+    table: Annotated[
+        Literal["table2", "table3", "table4", "figure4", "ablations"],
+        typer.Argument(help="of the paper; ablations: the configured run, and one part changed at a time"),
+    ],
     out: Annotated[Path, typer.Option(help="folder of the table and its runs")],
     archive: Annotated[
         str,
@@ -28,9 +31,14 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     Cells run side by side where the cluster has room. Killed and started again with the same arguments, it goes on
     cell by cell; tables made in one --out share what they have in common.
 
+    Ablations say what each part of the rounds is worth, against as many more supervised steps.
+
     Example: `mammoloop reproduce table3 --preset demo --out table3`, two cores, under an hour
+
+    Example: `mammoloop reproduce ablations --preset demo --set strong_share=1 --out ablations`
     """
     from pipelines.cluster import session
+    from pipelines.experiments import ablations
     from pipelines.experiments.demo import make_archive
     from pipelines.experiments.reproduce import run
     from system.config import DemoConfig
@@ -42,4 +50,7 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     with session(config.resources.cluster, quiet=quiet):
         if not archive and isinstance(config, DemoConfig):
             archive = make_archive(out, config=config, quiet=quiet)
-        run(table, archive, out, config=config.of_run(), num_seeds=seeds)
+        if table == "ablations":
+            ablations.run(archive, out, config=config.of_run(), num_seeds=seeds)
+        else:
+            run(table, archive, out, config=config.of_run(), num_seeds=seeds)

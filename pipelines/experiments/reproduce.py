@@ -89,7 +89,7 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
     at_once = side_by_side(config, resources=ray.cluster_resources())
     log.info("%s: %d trainings of Stage 1, %d of rounds, %d at once", name, len(bases), len(weak), at_once)
     for wave in (bases, weak):
-        _train(list(wave.values()), archive_uri, out, at_once=at_once)
+        train_cells(list(wave.values()), archive_uri, out, at_once=at_once)
     counts = [[_counts(cell, split=table.split) for cell in row] for row in grid]
     control = [[_control(cell, split=table.split) for cell in row] for row in grid]
     _show(name, table, out, counts=counts, control=control, config=config, seeds=seeds)
@@ -115,7 +115,7 @@ def perform(cell: Cell, archive_uri: str, shared: Path) -> None:
     """Train a cell, in a Ray task of its own; its log goes into its log.txt."""
     with _logged(cell.folder):
         run, common = cell.run, RunFolder(shared)
-        run.labels.adopt(common.labels)
+        run.labels.adopt(common.labelling)
         run.archive_pin.adopt(common.archive_pin)
         if cell.base:
             _adopt_system(run.stage1, cell.base.run.stage1)
@@ -134,7 +134,7 @@ def _name(config: RunConfig) -> str:
     return "-".join([*(f"{key.rpartition('.')[2]}_{values[key]}" for key in _VARIED), f"seed_{config.seed}"])
 
 
-def _train(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: int) -> None:
+def train_cells(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: int) -> None:
     """Train the cells, so many at once. Raises CellsFailed naming those that failed, after all had their turn."""
     task = ray.remote(perform).options(num_cpus=0, max_retries=2, scheduling_strategy="SPREAD")
     waiting, running, failed, start = list(cells), {}, [], time.monotonic()
@@ -191,17 +191,19 @@ def _last_line(path: Path) -> str:
 
 
 def _counts(cell: Cell, *, split: Split) -> PatientCounts:
-    """Return what the last system of a cell counts: the last round's, or that of Stage 1 where there is no round."""
-    return _counts_of(cell.run.systems()[-1], cell, split=split)
+    """Return what the model of a cell counts: of the last round promoted, of Stage 1 where there is none."""
+    return counts_of(cell.run.before(len(cell.run.rounds()) + 1), cell, split=split)
 
 
 def _control(cell: Cell, *, split: Split) -> PatientCounts | None:
     """Return what as many more supervised steps brought, where the cell trained that beside its rounds."""
-    control = cell.run.control
-    return _counts_of(control, cell, split=split) if control.measured else None
+    rounds = cell.run.rounds()
+    control = cell.run.control(len(rounds))
+    return counts_of(control, cell, split=split) if rounds and control.measured else None
 
 
-def _counts_of(system: System, cell: Cell, *, split: Split) -> PatientCounts:
+def counts_of(system: System, cell: Cell, *, split: Split = Split.TEST) -> PatientCounts:
+    """Return what one of a cell's systems counts in each patient of a split; evaluated where it was not yet."""
     selftrain.evaluate_on(system, split, archive=cell.run.archive(), config=cell.config)
     return patient_counts(system.froc(split), config=cell.config.froc)
 
@@ -291,7 +293,7 @@ def _series(row: Row, seeds: list[PatientCounts], *, config: RunConfig) -> FrocS
 
 
 def _show_table_2(out: Path) -> None:
-    sides = {side: RunFolder(out).labels.result().sides[side].models for side in TABLE_2}
+    sides = {side: RunFolder(out).labelling.result().sides[side].models for side in TABLE_2}
     ours = {side: (found.average_f1, found.weighted_f1, found.accuracy) for side, found in sides.items()}
     counted = ", ".join(f"{found.num_breasts} {side}" for side, found in sides.items())
     caption = (

@@ -46,7 +46,7 @@ from system.files.atomic import write_text
 from system.nets import read_card
 from system.records import Split
 from system.run.folder import RunFolder
-from system.run.results import PoolsResult, TrialResult
+from system.run.results import PoolsResult, TrainResult, TrialResult
 from system.run.stage import Stage, Written
 from system.training.job import TrainJob
 from tune_spaces import Grid, Range, Search, Setting, Space, find
@@ -65,6 +65,7 @@ class SweepInputs:
     config: RunConfig  # before a trial's settings
     pools: Stage[PoolsResult]  # of the round
     start: Path  # folder of the model that the round went on from
+    stage1: TrainResult  # of the run
     round_number: int
 
 
@@ -139,7 +140,8 @@ def _inputs(source: RunFolder, archive_uri: str, out: Path, *, config: RunConfig
             f"{config.net.backbone}: take the preset and the settings of the run"
         )
     archive = source.archive(uri=archive_uri)
-    return SweepInputs(out.resolve(), archive, config, pools, start, round_number)
+    stage1 = source.stage1.checkpoint.result()
+    return SweepInputs(out.resolve(), archive, config, pools, start, stage1, round_number)
 
 
 def _with(config: RunConfig, settings: Setting) -> RunConfig:
@@ -150,7 +152,7 @@ def _job(inputs: SweepInputs, config: RunConfig) -> TrainJob:
     name = f"sweep of round {inputs.round_number}"
     seed = config.seed + inputs.round_number  # the run's, in every trial, so that only the settings differ
     job = selftrain.train_job(name, archive=inputs.archive, config=config, seed=seed)
-    return job.changed(train=config.rounds.train, start=str(inputs.start))
+    return selftrain.with_pools(job, config=config, stage1=inputs.stage1).changed(start=str(inputs.start))
 
 
 def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:

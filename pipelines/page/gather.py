@@ -30,7 +30,7 @@ from system.figures.rows import (
 from system.figures.tables import headline_table, label_table, pool_table
 from system.metrics import PatientCounts, compare_systems
 from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
-from system.reports.measures import LabelMeasures, SideMeasures
+from system.reports.measures import LabelMeasures, compare_sources
 from system.run.code import code_digest
 from system.run.folder import SUPERVISED, RunFolder, System
 from system.run.results import LabelResult
@@ -45,33 +45,44 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     data = gather(run, archive=archive, config=config)
     page = write_page(data, run.page)
     screen = console()
-    for table in (label_table(data.labels), headline_table(data.headline), pool_table(data.pools)):
+    for table in (
+        label_table(data.labels, note=data.label_note),
+        headline_table(data.headline),
+        pool_table(data.pools),
+    ):
         screen.print(table)
     for title, value in data.thresholds.items():
         screen.print(f"{title}: {value:.3g}")
+    for decision in data.decisions:
+        screen.print(decision)
+    if data.result:
+        screen.print(f"result: {data.result}")
     screen.print(f"page: {page}")
     return page
 
 
 def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
     """Return everything that the page shows, from the run's finished stages."""
-    systems, labels = run.systems(), run.labels.result()
+    systems, labels = run.systems(), run.labelling.result()
     counts = {system.title: patient_counts(system.froc(), config=config.froc) for system in systems}
     return PageData(
         title=f"Run {run.name}",
         headline=list(headline_rows(counts, config)),
         baseline=SUPERVISED,
+        result=_result(run),
+        decisions=list(_decisions(run)),
         rules=read_report(systems[0].froc()).rules,
         froc=[_series(system, config=config) for system in systems],
         pools=list(_pool_rows(run)),
         epoch_pools=list(_epoch_pools(run, config)),
         flows=list(_flow_rows(run)),
         purity=list(_purity_rows(run)),
-        thresholds=_thresholds(systems),
+        thresholds=_thresholds(systems, config),
         labels=label_rows(labels),
+        label_note=label_note(labels),
         reliability=_reliability(labels),
         trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
-        galleries=before_and_after(systems[0], systems[-1], archive) if len(systems) > 1 else {},
+        galleries=before_and_after(systems[0], _to_compare(run), archive) if len(systems) > 1 else {},
         mined=mined(run, archive, config=config),
         seconds=_slowest(run),
         config=as_yaml(config),
@@ -82,14 +93,20 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
 
 
 def label_rows(found: LabelResult) -> list[LabelRow]:
-    """Return table 2 of Tang et al. 2021 from a labelling: each side, then the rules, then by language."""
+    """Return table 2 of Tang et al. 2021 from a labelling: each side's models, rules and mean, then by language."""
     rows = [_label_row(side, measures.models, before=measures.uncalibrated) for side, measures in found.sides.items()]
-    rows += [_rules_row(f"{side}, by rules", measures) for side, measures in found.sides.items()]
+    rows += [_label_row(f"{side}, by rules", measures.rules) for side, measures in found.sides.items()]
+    rows += [_label_row(f"{side}, mean of both", measures.mean) for side, measures in found.sides.items()]
     return rows + [
         _label_row(f"{side}, {name}", part)
         for side, measures in found.sides.items()
         for name, part in measures.by_language.items()
     ]
+
+
+def label_note(found: LabelResult) -> str:
+    """Return which labels the loop gets, and which of models, rules and mean fit the annotated breasts best."""
+    return compare_sources(found.sides, labels=found.labels).line()
 
 
 def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None = None) -> LabelRow:
@@ -107,20 +124,6 @@ def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None
     )
 
 
-def _rules_row(title: str, found: SideMeasures) -> LabelRow:
-    """Return the row of the rules, which give no probability that could be calibrated or compared with p0."""
-    rules = found.rules
-    return LabelRow(
-        title=title,
-        num_breasts=rules.num_breasts,
-        f1=rules.average_f1,
-        weighted_f1=rules.weighted_f1,
-        accuracy=rules.accuracy,
-        auroc=rules.auroc,
-        brier=rules.brier,
-    )
-
-
 def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Iterator[HeadlineRow]:
     """Give each system's line, compared with the supervised one on the same patients."""
     for row in compare_systems(counts, baseline=SUPERVISED, config=config.froc):
@@ -132,6 +135,29 @@ def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Ite
             difference=NAN if row.title == SUPERVISED else row.difference,
             difference_interval=row.difference_interval.pair(),
         )
+
+
+def _to_compare(run: RunFolder) -> System:
+    """Return the system to set beside the supervised one: the run's result or, where that is itself, the last one."""
+    chosen = run.result() if run.chosen.finished else run.stage1
+    return run.systems()[-1] if chosen.title == SUPERVISED else chosen
+
+
+def _result(run: RunFolder) -> str:
+    """Return which system is the run's result, and why; nothing before it is chosen."""
+    if not run.chosen.finished:
+        return ""
+    chosen = run.chosen.result()
+    return f"{chosen.title}: {chosen.reason}"
+
+
+def _decisions(run: RunFolder) -> Iterator[str]:
+    """Give what was decided after each round."""
+    for this in run.rounds():
+        if this.promotion.finished:
+            found = this.promotion.result()
+            follows = "the next goes on from it" if found.promoted else f"the next goes on from {found.over}"
+            yield f"{this.title}: {found.gain.line()}; {found.reason}: {follows}."
 
 
 def _series(system: System, *, config: RunConfig) -> FrocSeries:
@@ -151,7 +177,9 @@ def _pool_rows(run: RunFolder) -> Iterator[PoolRow]:
     for this in run.rounds():
         for pool in this.pools.result().pools:
             found = pool.counts
-            yield PoolRow(this.number, pool.p0, found.tp, found.fp, found.fn, found.tn, found.unused)
+            yield PoolRow(
+                this.number, pool.p0, found.tp, found.fp, found.fn, found.tn, found.unused, disputed=found.disputed
+            )
 
 
 def _epoch_pools(run: RunFolder, config: RunConfig) -> Iterator[EpochPool]:
@@ -206,10 +234,11 @@ def _versions() -> dict[str, str]:
     return {"Python": platform.python_version()} | {name: version(name) for name in packages}
 
 
-def _thresholds(systems: list[System]) -> dict[str, float]:
+def _thresholds(systems: list[System], config: RunConfig) -> dict[str, float]:
     found: dict[str, float] = {}
     for system in systems:
         chosen = system.thresholds.result()
         found[f"{system.title}: mask threshold"] = chosen.mask_threshold
-        found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
+        if config.froc.candidates == "threshold":
+            found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
     return found

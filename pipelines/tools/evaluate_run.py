@@ -1,15 +1,19 @@
 """Measure a run's systems on a split of its archive, as a whole and in parts. Needs no Ray: the maps are there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from pipelines.evaluate import by_other_rules
 from pipelines.page.gather import headline_rows
 from pipelines.selftrain import evaluate_on
-from system.errors import NotFinished
-from system.evaluation.read_back import by_group, patient_counts, read_back
+from system.archive import Archive
+from system.config import RunConfig, differences, resolve
+from system.errors import NotFinished, UserError
+from system.evaluation.read_back import by_group, patient_counts, read_back, read_report
+from system.evaluation.thresholds import choose_thresholds
 from system.figures.console import console
 from system.figures.rows import NAN, HeadlineRow
 from system.figures.tables import Cell, group_table, headline_table, image_table
@@ -19,7 +23,7 @@ from system.metrics import FrocConfig
 from system.metrics.classification import ImageMeasures, auroc, paired_difference_of
 from system.metrics.subgroups import GroupRow
 from system.records import Split
-from system.run.folder import RunFolder
+from system.run.folder import RunFolder, System
 from system.run.results import FrocResult
 from system.run.stage import Stage
 
@@ -52,40 +56,82 @@ class RunMeasures:
     systems: dict[str, SystemMeasures]
 
 
-def run(folder: Path, *, split: str, archive_uri: str = "", json_file: Path | None = None) -> RunMeasures:
-    """Print the tables and return all that they hold; also written to `json_file`.
+def run(
+    folder: Path, *, split: str, settings: Sequence[str] = (), archive_uri: str = "", json_file: Path | None = None
+) -> RunMeasures:
+    """Print the rules and the tables and return all that they hold; also written to `json_file`.
 
-    Raises NotFinished where there is no run, or none of its systems is measured yet.
+    settings: rules to change for this evaluation, each `froc.key=value`; the run's own evaluation stays as it is
+
+    Raises NotFinished where there is no run, or none of its systems is measured yet, UserError for a setting that is
+    no rule.
     """
     here, wanted = RunFolder(folder.resolve()), Split(split)
-    config, archive = here.config(), here.archive(uri=archive_uri)
+    kept, archive = here.config(), here.archive(uri=archive_uri)
+    config = _with_rules(kept, settings)
     systems = here.systems()
     if not systems:
         raise NotFinished(
             f"{here.name} has no system that is trained and measured yet: go on with `mammoloop selftrain`"
         )
-    results = {system.title: evaluate_on(system, wanted, archive=archive, config=config) for system in systems}
-    stages = {system.title: system.froc(wanted) for system in systems}
+    stages: dict[str, Stage[FrocResult]] = {}
+    for system in systems:
+        if config.froc == kept.froc:
+            evaluate_on(system, wanted, archive=archive, config=kept)
+            stages[system.title] = system.froc(wanted)
+        else:
+            stages[system.title] = _by_rules(system, wanted, archive=archive, kept=kept, rules=config.froc)
     counts = {title: patient_counts(stage, config=config.froc) for title, stage in stages.items()}
     first = stages[systems[0].title]
     measured = {
         row.title: SystemMeasures(
             headline=row,
             groups=by_group(stages[row.title], config=config.froc),
-            result=results[row.title],
+            result=stages[row.title].result(),
             gains=_gains(first, stages[row.title], config=config.froc),
         )
         for row in headline_rows(counts, config)
     }
-    _show(measured)
+    _show(measured, rules=read_report(first).rules)
     found = RunMeasures(split, measured)
     if json_file:
         write_text(json_file, as_json(found))
     return found
 
 
-def _show(measured: Mapping[str, SystemMeasures]) -> None:
+def _with_rules(kept: RunConfig, settings: Sequence[str]) -> RunConfig:
+    """Return the run's settings with other rules. Raises UserError for a change of anything else."""
+    asked = resolve(kept, settings=settings)
+    if others := differences(kept, asked.changed(froc=kept.froc)):
+        raise UserError(
+            f"a finished run can be evaluated by other rules alone, froc.KEY=VALUE, found {'; '.join(others)}: "
+            "leave these out, or start another run with them"
+        )
+    return asked
+
+
+def _by_rules(
+    system: System, split: Split, *, archive: Archive, kept: RunConfig, rules: FrocConfig
+) -> Stage[FrocResult]:
+    """Return the finished evaluation of a system by other rules than its run's.
+
+    A candidate threshold is taken as it is if it was changed; else it is the one chosen for the system on validation,
+    now where its run chose none because its candidates needed none.
+    """
+    if rules.candidates == "threshold" and rules.candidate_threshold == kept.froc.candidate_threshold:
+        chosen = system.thresholds
+        if kept.froc.candidates != "threshold":
+            chosen = system.thresholds_by(rules)
+            wanted = kept.changed(froc=rules, choose_candidate_threshold=True)
+            choose_thresholds(system.held_out, archive=archive, config=wanted, stage=chosen)
+        rules = rules.changed(candidate_threshold=chosen.result().candidate_threshold)
+    return by_other_rules(system, split, archive=archive, config=rules)
+
+
+def _show(measured: Mapping[str, SystemMeasures], *, rules: Sequence[str]) -> None:
     screen, last = console(), list(measured)[-1]
+    for sentence in rules:
+        screen.print(sentence, markup=False, highlight=False)
     screen.print(headline_table([system.headline for system in measured.values()]))
     screen.print(group_table(f"{last}, by parts", measured[last].groups))
     screen.print(image_table({title: _of_images(system) for title, system in measured.items()}))

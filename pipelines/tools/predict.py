@@ -73,7 +73,7 @@ def run(
     if not any(view.key for view in views):
         reasons = ", ".join(f"{count} {code}" for code, count in _codes(views).items())
         raise UserError(f"none of the {len(views)} files can be used ({reasons}): see `mammoloop predict --help`")
-    pairs = pair_table(archive.table("images"), repeats=True)
+    pairs = pair_table(archive.table("images"))
     # A file that came since a killed start makes it another stage.
     stage = Stage(work, f"predictions_{_digest(pairs, detector)}", InferResult)
     refine = config.infer.refine.changed(

@@ -21,8 +21,9 @@ from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.imaging import encode_png
 from system.mining.columns_in import labels_of
-from system.records import P0
+from system.mining.rules import disputed, quadrants, sure_score
 from system.review import SHEET, Judgement, QueueConfig, acquire, from_box, from_coco, read_sheet
+from system.rounds import RoundsConfig
 from system.run.folder import RunFolder
 from system.run.predictions import Prediction, read_maps, read_predictions
 from system.run.results import InferResult
@@ -69,7 +70,7 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[st
     folder = RunFolder(run.resolve())
     settings, archive = folder.config(), folder.archive()
     stage = folder.round(number).predictions
-    chosen = _choose(_open_images(stage, archive), archive, p0=settings.rounds.p0.start, config=config)
+    chosen = _choose(_open_images(stage, archive), archive, rounds=settings.rounds, config=config)
     _draw(chosen, stage, out=out, archive=archive)
     shape = (archive.imaging.height_px, archive.imaging.width_px)
     about = "mammoloop, canonical views: chest wall left; no diagnosis"
@@ -122,13 +123,20 @@ def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction
     return sorted(found, key=lambda prediction: prediction.image_key)
 
 
-def _choose(images: Sequence[Prediction], archive: Archive, *, p0: P0, config: QueueConfig) -> list[Queued]:
+def _choose(
+    images: Sequence[Prediction], archive: Archive, *, rounds: RoundsConfig, config: QueueConfig
+) -> list[Queued]:
     breasts = pa.table({"study_id": [image.study_id for image in images], "side": [image.side for image in images]})
     p_mass = labels_of(breasts, archive.table("labels"))
     scores, entropies = (
         np.array([getattr(image, name) for image in images], np.float32) for name in ("score", "entropy")
     )
-    places, reasons = acquire(p_mass, scores, entropies, p0=p0, config=config)
+    has_mask = np.array([image.has_mask for image in images], bool)
+    quadrant = quadrants(p_mass, has_mask, p0=rounds.p0.values(rounds.train.num_epochs)[-1])
+    marked = disputed(
+        scores, quadrant, limit=sure_score(scores, quadrant), judged=np.zeros(len(images), bool)
+    )  # judged images are not among these
+    places, reasons = acquire(p_mass, scores, entropies, marked, p0=rounds.p0.start, config=config)
     table = archive.table("images", columns=["image_key", "pixel_sha"])
     shas = dict(zip(table["image_key"].to_pylist(), table["pixel_sha"].to_pylist(), strict=True))
     return [

@@ -12,10 +12,11 @@ from typing import TypeVar
 import numpy as np
 import ray
 
-from system.reports.annotated import SIDES, TrainingReports
+from system.reports.annotated import NO_FOLD, SIDES, TrainingReports
 from system.reports.calibration import fit_temperatures
 from system.reports.config import ReportConfig
 from system.reports.folder import ENCODER, ReportModelCard, model_folder, save_report_models
+from system.reports.rule_rates import RuleRates, fit_rates_of_folds, rule_answers
 from system.reports.source import find_encoder
 from system.reports.text import Sections
 from system.resources import ReportResources
@@ -74,7 +75,7 @@ def run(
         margins[training.held_out(fold), column] = predicted
         epochs[model_folder(SIDES[column], fold)] = epoch
         log.info("report model %s of fold %d: kept epoch %d (%d of %d)", SIDES[column], fold, epoch, number, len(jobs))
-    card = _card(training, margins, config)
+    card = _card(reports, training, margins, config)
     return FineTuneResult(save_report_models(models, card), margins, card, epochs)
 
 
@@ -135,15 +136,30 @@ def _in_turn(tasks: Iterator["ray.ObjectRef[Answer]"], *, at_once: int) -> Itera
         waiting.extend(islice(tasks, 1))
 
 
-def _card(training: TrainingReports, margins: np.ndarray, config: ReportConfig) -> ReportModelCard:
+def _card(
+    reports: list[Sections], training: TrainingReports, margins: np.ndarray, config: ReportConfig
+) -> ReportModelCard:
     models = {side.value: [model_folder(side, fold) for fold in range(config.num_folds)] for side in SIDES}
     temperatures: dict[str, list[float]] = {}
     held_out: dict[str, list[float]] = {}
     for column, side in enumerate(SIDES):
         known = training.truth[:, column] >= 0
         truth, folds = training.truth[known, column], training.folds[known]
-        temperatures[side.value], held_out[side.value] = fit_temperatures(
-            margins[known, column], truth, folds, num_folds=config.num_folds
+        temperatures[side.value], held_out[side.value] = (
+            fit_temperatures(margins[known, column], truth, folds, num_folds=config.num_folds)
+            if config.calibrated
+            else ([1.0] * config.num_folds, [1.0] * config.num_folds)
         )
     sizes: dict[str, int] = {"max_tokens": config.max_tokens, "batch_size": config.label_batch_size}
-    return ReportModelCard(models, temperatures, held_out, **sizes)
+    return ReportModelCard(models, temperatures, held_out, config.labels, *_rule_rates(reports, training), **sizes)
+
+
+def _rule_rates(reports: list[Sections], training: TrainingReports) -> tuple[RuleRates, list[RuleRates]]:
+    """Return what the rules' answers are worth, by the annotated breasts of both sides."""
+    annotated = np.flatnonzero(training.folds != NO_FOLD)
+    answers = rule_answers([reports[index] for index in annotated])
+    both = np.stack([answers[side] for side in SIDES], axis=1)  # [K, 2], as the truth
+    truth = training.truth[annotated]
+    known, folds = truth >= 0, np.broadcast_to(training.folds[annotated, None], truth.shape)
+    num_folds = int(training.folds.max()) + 1
+    return fit_rates_of_folds(both[known], truth[known], folds[known], num_folds=num_folds)

@@ -1,11 +1,11 @@
 """What every worker of Ray Train runs: the stage's epochs, from its last checkpoint on."""
 
-import json
 import logging
+import math
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import torch
 from pydantic import TypeAdapter
 from ray.train import Checkpoint
 from ray.train.torch import get_device, prepare_model
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from system.archive import Archive
@@ -26,16 +28,19 @@ from system.nets import ModelCard, read_weights, with_synced_norms, write_model
 from system.resources import TrainResources
 from system.training.checkpoint import TrainingPosition, read_training_state, write_training_state
 from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
-from system.training.epoch import Learner, bare, run_epoch
+from system.training.epoch import Learner, bare, resolve_precision, run_epoch
 from system.training.epoch_row import EpochResult, EpochRow
 from system.training.job import TrainJob
-from system.training.plan import epoch_index, plan_epoch
+from system.training.patience import best_epoch, has_stopped_rising
+from system.training.plan import epoch_index, mean_places, plan_epoch
 from system.training.sampler import sample_seeds, share_of
 from system.training.samples import SampleIndex
 from system.training.tally import Tally
+from system.training.validation import Validation, validation_of
 
 log = logging.getLogger(__name__)
 EPOCHS = "epochs.jsonl"
+BEST = "best.safetensors"  # in a checkpoint: the weights of the epoch that is best on validation, where it is measured
 _ROW = TypeAdapter(EpochRow)
 
 
@@ -58,9 +63,14 @@ def train_loop(settings: dict[str, Any]) -> None:
             "resources.train.num_workers, or batch_size in stage1 and rounds.train"
         )
     images, masks = archive.table("images"), archive.table("masks")
+    validation = None
+    if job.train.patience_epochs:
+        validation = validation_of(archive, froc=job.froc, rank=rank, num_workers=num_workers)
     position, rows = worker.resume()
     with _observed(rank, progress=Path(settings["progress"]), events=Path(settings["events"])) as publish:
         for epoch in range(position.epoch, job.train.num_epochs):
+            if has_stopped_rising([row.validation for row in rows], patience_epochs=job.train.patience_epochs):
+                break
             index = epoch_index(job, epoch, images=images, masks=masks)
             batches = list(plan_epoch(job, index, epoch).batches())
             before = position.between_epochs()
@@ -72,10 +82,28 @@ def train_loop(settings: dict[str, Any]) -> None:
                 tally=position.tally,
                 after_step=partial(worker.keep_sometimes, before=before, rows=rows, num_steps=len(batches)),
             )
-            rows.append(worker.row(result, index, epoch=epoch, resumed_at_step=position.steps_in_epoch))
+            facts = _EpochFacts(
+                epoch=epoch,
+                resumed_at_step=position.steps_in_epoch,
+                places=mean_places(index, np.stack(batches)),
+                validation=worker.measure(validation),
+            )
+            rows.append(worker.row(result, index, facts))
+            if validation and best_epoch([row.validation for row in rows]) == len(rows):
+                worker.take_as_best()
             position = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
             worker.keep(position, rows)
             publish(rows[-1])
+
+
+@dataclass(frozen=True)
+class _EpochFacts:
+    """What is known of an epoch beside what training on it came to."""
+
+    epoch: int  # from 0
+    resumed_at_step: int  # 0 = it was not resumed in mid-epoch
+    places: dict[str, float]  # role -> places of a batch that it holds, on average
+    validation: float  # mean sensitivity, 0 to 1; NaN where it was not measured
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,28 @@ class Worker:
     learner: Learner
     rank: int
     num_workers: int
+    # The weights of the epoch that is best on validation: of rank 0 alone, where the training is measured there.
+    best: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """Return the weights that are used later: the moving average where there is one."""
+        average = self.learner.average
+        return bare(self.learner.model).state_dict() if average is None else average.module.state_dict()
+
+    def take_as_best(self) -> None:
+        """Keep the weights as the best so far."""
+        if not self.rank:
+            kept = {name: value.detach().cpu().clone().contiguous() for name, value in self.weights().items()}
+            self.best.update(kept)
+
+    def measure(self, validation: Validation | None) -> float:
+        """Return the mean sensitivity on validation; NaN where it is not measured. Every worker must call it."""
+        if validation is None:
+            return math.nan
+        learner = self.learner
+        model = bare(learner.model) if learner.average is None else learner.average.module
+        dtype = resolve_precision(learner.config.precision, learner.device)
+        return validation.mean(learner.method, model, device=learner.device, dtype=dtype)
 
     def read(self, index: SampleIndex, batches: list[np.ndarray], *, epoch: int, first_step: int) -> Iterator[Batch]:
         """Give this worker's share of an epoch's batches from a step on, read and on the device."""
@@ -101,17 +151,19 @@ class Worker:
             keys = index.image_key[mine(batch)]
             yield to_batch(stacked, group_sizes=sizes, seeds=mine(seeds), image_keys=keys, device=self.learner.device)
 
-    def row(self, result: EpochResult, index: SampleIndex, *, epoch: int, resumed_at_step: int) -> EpochRow:
-        """Return the epoch's row. epoch: from 0."""
+    def row(self, result: EpochResult, index: SampleIndex, facts: _EpochFacts) -> EpochRow:
+        """Return the epoch's row."""
         whole_group = replace(result, images_per_s=result.images_per_s * self.num_workers)
         return EpochRow(
-            *(getattr(whole_group, field.name) for field in fields(EpochResult)),
-            epoch=epoch + 1,
+            *(getattr(whole_group, each.name) for each in fields(EpochResult)),
+            epoch=facts.epoch + 1,
             num_epochs=self.job.train.num_epochs,
-            p0=self.job.pools[epoch].p0 if epoch in self.job.pools else 0.0,
+            p0=self.job.pools[facts.epoch].p0 if facts.epoch in self.job.pools else 0.0,
             samples=index.counts(),
             workers=self.num_workers,
-            resumed_at_step=resumed_at_step,
+            resumed_at_step=facts.resumed_at_step,
+            places=facts.places,
+            validation=facts.validation,
         )
 
     def keep_sometimes(self, tally: Tally, *, before: TrainingPosition, rows: list[EpochRow], num_steps: int) -> None:
@@ -127,11 +179,12 @@ class Worker:
             ray.train.report(metrics)
             return
         with tempfile.TemporaryDirectory() as text:
-            folder, average = Path(text), self.learner.average
+            folder = Path(text)
             raw = bare(self.learner.model).state_dict()
-            weights = raw if average is None else average.module.state_dict()
-            write_model(folder, weights, _card(self.job, self.archive.imaging))
+            write_model(folder, self.weights(), _card(self.job, self.archive.imaging))
             write_training_state(folder, raw=raw, optimizer=self.learner.optimizer, position=position)
+            if self.best:
+                save_file(self.best, folder / BEST)
             (folder / EPOCHS).write_text("".join(_as_line(row) for row in rows), encoding="utf8")
             ray.train.report(metrics, checkpoint=Checkpoint.from_directory(text))
 
@@ -147,6 +200,8 @@ class Worker:
             if (average := self.learner.average) is not None:
                 average.module.load_state_dict(read_weights(folder))
                 average.n_averaged.fill_(position.step - position.bad_steps)
+            if not self.rank and (folder / BEST).exists():
+                self.best.update(load_file(folder / BEST))
             lines = (folder / EPOCHS).read_text(encoding="utf8").splitlines()
         log.info("going on after epoch %d, step %d", position.epoch, position.steps_in_epoch)
         return position, [_ROW.validate_json(line) for line in lines]
@@ -201,7 +256,7 @@ def _observed(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[
 
 
 def _as_line(row: EpochRow) -> str:
-    return json.dumps(asdict(row)) + "\n"
+    return _ROW.dump_json(row).decode() + "\n"
 
 
 def _card(job: TrainJob, imaging: ImagingConfig) -> ModelCard:

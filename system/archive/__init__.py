@@ -16,7 +16,7 @@ layouts/       the kinds of source folders: DICOM folders and public data sets
 """
 
 from system.archive.config import IngestConfig
-from system.archive.pairs import pair_table
+from system.archive.pairs import other_breasts, pair_table
 from system.archive.splits import SplitConfig, assign_splits, check_no_leak, share_of_patients
 from system.archive.store import Archive
 
@@ -26,6 +26,7 @@ __all__ = [
     "SplitConfig",
     "assign_splits",
     "check_no_leak",
+    "other_breasts",
     "pair_table",
     "share_of_patients",
 ]

@@ -10,13 +10,13 @@ from system.schemas import PAIRS
 _NO_IMAGE = {"image_id": "", "image_key": 0, "pixel_sha": ""}
 
 
-def pair_table(images: pa.Table, *, repeats: bool = False) -> pa.Table:
+def pair_table(images: pa.Table) -> pa.Table:
     """Return one row per study and view, sorted by pair_key.
 
-    Of repeated images of one breast and view the lowest image_id counts.
+    Where a breast was taken twice in one view, the second images of both breasts make a pair of their own, and so do
+    the third, and so on; repeats are counted in the order of their image_id.
 
     images: rows of the archive's `images`
-    repeats: the second images of the breasts in a view make a pair of their own, and so do the third, and so on
     """
     found: dict[tuple[str, str, int], dict[str, dict]] = {}
     seen: Counter[tuple[str, str, str]] = Counter()
@@ -25,12 +25,20 @@ def pair_table(images: pa.Table, *, repeats: bool = False) -> pa.Table:
         breast = (image["study_id"], image["view"], image["side"])
         found.setdefault((*breast[:2], seen[breast]), {})[image["side"]] = image
         seen[breast] += 1
-    rows = [
-        _pair(study_id, view, repeat, sides)
-        for (study_id, view, repeat), sides in found.items()
-        if repeats or not repeat
-    ]
+    rows = [_pair(study_id, view, repeat, sides) for (study_id, view, repeat), sides in found.items()]
     return pa.Table.from_pylist(rows, schema=PAIRS).sort_by("pair_key")
+
+
+def other_breasts(images: pa.Table) -> dict[int, str]:
+    """Return the other breast that each image is looked at with, as in `pair_table`: image_key -> pixel_sha.
+
+    Images without one are left out.
+
+    images: rows of the archive's `images`
+    """
+    columns = ["left_key", "left_sha", "right_key", "right_sha"]
+    both = [row for row in pair_table(images).select(columns).to_pylist() if row["left_sha"] and row["right_sha"]]
+    return {row["left_key"]: row["right_sha"] for row in both} | {row["right_key"]: row["left_sha"] for row in both}
 
 
 def _pair(study_id: str, view: str, repeat: int, sides: dict[str, dict]) -> dict:

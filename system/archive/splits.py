@@ -29,6 +29,8 @@ class SplitConfig(Settings):
     # by_count: the patients of one ingest together. The shares hold as nearly as whole numbers can; for small sets that
     # are ingested once.
     draw: Literal["by_hash", "by_count"] = "by_hash"
+    # Begin the draw after this share of the patients: with test 0.5, rotate 0 and 0.5 are two folds.
+    rotate: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
@@ -97,7 +99,7 @@ def check_no_leak(images: pa.Table) -> None:
 
 def _by_hash(patient_id: str, *, config: SplitConfig) -> Split:
     """Return the split in whose part of 0 to 1 the patient's draw falls; the draw depends on the patient only."""
-    draw = xxhash.xxh3_64_intdigest(f"split {patient_id}".encode()) / 2**64
+    draw = (xxhash.xxh3_64_intdigest(f"split {patient_id}".encode()) / 2**64 + config.rotate) % 1
     return _SPLITS[bisect_right(list(accumulate(_shares(config)[:-1])), draw)]
 
 
@@ -115,4 +117,6 @@ def _quotas(number: int, *, config: SplitConfig) -> list[Split]:
     by_remainder = sorted(shares, key=lambda split: counts[split] - number * shares[split])
     for split in by_remainder[: number - sum(counts.values())]:
         counts[split] += 1
-    return [split for split, count in counts.items() for _ in range(count)]
+    quotas = [split for split, count in counts.items() for _ in range(count)]
+    first = number - round(config.rotate * number)
+    return quotas[first:] + quotas[:first]

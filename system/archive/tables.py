@@ -40,7 +40,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("study_id", _TEXT),
             ("side", _TEXT),
             ("p_mass", _FLOAT),  # null: withdrawn, or no side is named
-            ("model", _TEXT),  # version of the report models, and how it was made: mean, held-out, no-side
+            ("model", _TEXT),  # version of the report models, and how it was made: mean, held-out, rules, no-side, …
             ("report_version", _INT),  # of the report that was read
         ]
     ),

@@ -6,5 +6,6 @@ read_back.py            the tables and the report of a finished evaluation
 explain_image.py        why one image was judged and pooled as it was
 thresholds.py           both thresholds of a model, chosen on validation
 mask_threshold.py       the probability from which a map is a mask
+report_negatives.py     the same, from reports that say no mass instead of masks
 candidate_threshold.py  the probability from which a candidate begins
 """

@@ -82,7 +82,7 @@ class SystemAnswer:
     """What one system makes of a held-out image."""
 
     title: str
-    candidate_threshold: float  # where a candidate begins
+    candidate_threshold: Measured  # where a candidate begins; NaN where each begins at half of its own peak
     mask_threshold: float
     min_iou: float  # a hit overlaps its lesion by more
     min_candidate_px: int
@@ -185,7 +185,7 @@ def _system_answer(system: System, image: ImageFacts) -> SystemAnswer:
     found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
     return SystemAnswer(
         title=system.title,
-        candidate_threshold=result.rules.candidate_threshold,
+        candidate_threshold=float("nan") if result.rules.candidates == "own_peak" else result.rules.candidate_threshold,
         mask_threshold=result.mask_threshold,
         min_iou=result.rules.iou,
         min_candidate_px=result.rules.min_candidate_px,

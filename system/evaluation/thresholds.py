@@ -3,12 +3,12 @@
 import logging
 
 from system.archive import Archive
+from system.config import RunConfig
 from system.evaluation.candidate_threshold import choose_candidate_threshold
 from system.evaluation.maps_of_run import held_out_images
 from system.evaluation.mask_threshold import choose_mask_threshold
-from system.metrics import FrocConfig
+from system.evaluation.report_negatives import threshold_of_negatives
 from system.records import Split
-from system.refine import RefineConfig
 from system.run.results import InferResult, Thresholds
 from system.run.stage import Stage, Written
 
@@ -19,16 +19,14 @@ def choose_thresholds(
     held_out: Stage[InferResult],
     *,
     archive: Archive,
-    refine: RefineConfig,
-    froc: FrocConfig,
-    choose_candidates: bool,
+    config: RunConfig,
     stage: Stage[Thresholds],
 ) -> Thresholds:
     """Return the thresholds of a model; a number in the settings is taken as it is.
 
-    held_out: predictions with every map kept, the validation split among them
-    choose_candidates: choose the candidate threshold, too; otherwise froc.candidate_threshold is taken
+    held_out: predictions with every map kept, the validation split among them and, for report_negatives, weak images
     """
+    refine, froc = config.infer.refine, config.froc
 
     def decide(_: object) -> Written[Thresholds]:
         images = [
@@ -39,10 +37,14 @@ def choose_thresholds(
         if refine.mask_threshold == "validation":
             choice = choose_mask_threshold(maps, masks, min_px=refine.min_candidate_px)
             mask, mask_reason = choice.threshold, choice.reason
+        elif refine.mask_threshold == "report_negatives":
+            mask, mask_reason = threshold_of_negatives(held_out, archive=archive, p0=config.rounds.p0.start)
         else:
             mask, mask_reason = float(refine.mask_threshold), "set in infer.refine.mask_threshold"
         candidate, candidate_reason = froc.candidate_threshold, "set in froc.candidate_threshold"
-        if choose_candidates:
+        if froc.candidates == "own_peak":
+            candidate_reason = "set in froc.candidate_threshold, not used: each candidate ends at half of its own peak"
+        elif config.choose_candidate_threshold:
             candidate, candidate_reason = choose_candidate_threshold(maps, masks, config=froc)
         log.info("mask threshold %.3g (%s)", mask, mask_reason)
         log.info("candidate threshold %.3g (%s)", candidate, candidate_reason)

@@ -20,7 +20,7 @@ BASELINE = "supervised"  # the row that differences are taken from, unless anoth
 class HeadlineRow:
     """One system in the main table."""
 
-    title: str  # "supervised", "as many more supervised steps", "round 1", …
+    title: str  # "supervised", "control 1", "round 1", …
     sensitivity: Mapping[str, float]  # false positives per image as text ("0.1") -> 0 to 1; NaN without lesions
     mean: float  # of the sensitivities
     interval: tuple[float, float]  # 95 %, of the mean
@@ -50,6 +50,7 @@ class PoolRow:
     fn: int
     tn: int
     unused: int  # the report is not sure enough
+    disputed: int = 0  # of FP: the map is surer of a mass than in half of TP
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class PurityRow:
 class LabelRow:
     """How well the reports of one side were read, on held-out folds (Tang et al. 2021, table 2)."""
 
-    title: str  # "left", "left, by rules", "left, zh", …
+    title: str  # "left", "left, by rules", "left, mean of both", "left, zh", …
     num_breasts: int
     f1: float
     weighted_f1: float
@@ -148,6 +149,19 @@ class ReproducedRow:
 
 
 @dataclass(frozen=True)
+class AblationRow:
+    """One run with a part changed: mean sensitivities over the seeds, 0 to 1."""
+
+    title: str
+    stage1: float
+    control: float  # of the last round's steps
+    rounds: tuple[float, ...]
+    gain: float  # of the last round over the control
+    gain_interval: tuple[float, float]  # 95 %, paired by patient
+    each: tuple[float, ...]  # the last round's mean of each seed
+
+
+@dataclass(frozen=True)
 class GalleryItem:
     """One image to look at."""
 
@@ -165,6 +179,8 @@ class PageData:
     title: str
     headline: Sequence[HeadlineRow]
     baseline: str = BASELINE  # the row that differences are taken from
+    result: str = ""  # which system is the run's result, and why
+    decisions: Sequence[str] = ()  # what was decided after each round, one sentence each
     rules: Sequence[str] = ()  # of the evaluation, one sentence each
     froc: Sequence[FrocSeries] = ()
     pools: Sequence[PoolRow] = ()
@@ -173,6 +189,7 @@ class PageData:
     purity: Sequence[PurityRow] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)  # what was chosen on validation -> value
     labels: Sequence[LabelRow] = ()
+    label_note: str = ""  # which labels the loop gets, and which fit the truth best
     reliability: Sequence[Reliability] = ()
     trainings: Sequence[TrainingCurve] = ()
     galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images

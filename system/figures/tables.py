@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from system.figures import format as text
-from system.figures.rows import BASELINE, NAN, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.rows import BASELINE, NAN, AblationRow, HeadlineRow, LabelRow, PoolRow, ReproducedRow
 from system.metrics.subgroups import GroupRow
 from system.records import p0_text
 
@@ -55,15 +55,15 @@ def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
 
 def pool_table(rows: Sequence[PoolRow]) -> Table:
     """Return the sizes of the pools per round and p0, in images."""
-    table = _table("Pools, images", ["round", "p0", "TP", "FP", "FN", "TN, thrown away", "report unsure"])
+    table = _table("Pools, images", ["round", "p0", "TP", "FP", "disputed", "FN", "TN, thrown away", "report unsure"])
     for row in rows:
-        sizes = [text.number(size) for size in (row.tp, row.fp, row.fn, row.tn, row.unused)]
+        sizes = [text.number(size) for size in (row.tp, row.fp, row.disputed, row.fn, row.tn, row.unused)]
         table.add_row(str(row.round), p0_text(row.p0), *sizes)
     return table
 
 
-def label_table(rows: Sequence[LabelRow]) -> Table:
-    """Return how well the reports were read on held-out folds."""
+def label_table(rows: Sequence[LabelRow], *, note: str = "") -> Table:
+    """Return how well the reports were read on held-out folds. note: a line below it."""
     p0_steps = list(rows[0].coverage) if rows else []
     headings = [
         "F1",
@@ -77,6 +77,7 @@ def label_table(rows: Sequence[LabelRow]) -> Table:
         "breasts",
     ]
     table = _table("Report labels, folds held out", ["breast", *headings])
+    table.caption, table.caption_justify = note or None, "left"
     for row in rows:
         measures = (row.f1, row.weighted_f1, row.accuracy, row.auroc, row.ece_before, row.ece, row.brier)
         covered = (row.coverage.get(p0, NAN) for p0 in p0_steps)
@@ -105,6 +106,20 @@ def reproduction_table(
         table.add_row(
             *row.labels, *points, _beside(row.mean, row.paper_mean), text.interval(row.interval), *gain, longer, *seeds
         )
+    return table
+
+
+def ablation_table(rows: Sequence[AblationRow], *, caption: str) -> Table:
+    """Return what each part of the rounds is worth."""
+    num_rounds = max((len(row.rounds) for row in rows), default=0)
+    rounds = [f"round {number}" for number in range(1, num_rounds + 1)]
+    table = _table("Ablations", ["run", "Stage 1", "control", *rounds, "gain over control", "95 %, paired", "seeds"])
+    table.caption, table.caption_justify = caption, "left"
+    for row in rows:
+        means = [text.share(value) for value in (row.stage1, row.control, *row.rounds)]
+        means += [""] * (num_rounds - len(row.rounds))
+        gain = [text.signed(row.gain), text.signed_interval(row.gain_interval)]
+        table.add_row(row.title, *means, *gain, " ".join(text.share(mean) for mean in row.each))
     return table
 
 

@@ -1,6 +1,14 @@
 """Losses against soft labels: cross-entropy, focal loss, and their weighted sum (Tang et al. 2021, eq. 4 to 6)."""
 
 from system.losses.soft import soft_cross_entropy, soft_focal_loss
-from system.losses.total import LossConfig, LossTerms, Targets, total_loss
+from system.losses.total import LossConfig, LossTerms, Targets, cells_with_mass, total_loss
 
-__all__ = ["LossConfig", "LossTerms", "Targets", "soft_cross_entropy", "soft_focal_loss", "total_loss"]
+__all__ = [
+    "LossConfig",
+    "LossTerms",
+    "Targets",
+    "cells_with_mass",
+    "soft_cross_entropy",
+    "soft_focal_loss",
+    "total_loss",
+]

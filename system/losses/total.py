@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -26,6 +27,11 @@ class LossConfig(Settings):
     # True: images whose map has a mass and whose report has none (FP) also train the mask head, with an empty mask.
     # Ours; in the paper they train the image-level branch alone.
     empty_masks: bool = False
+    # What the mask terms are divided by; the paper does not say. image = all cells of the term's images (eq. 4 taken
+    # at its word); positive = its cells with a mass, as Lin et al. 2017 divide by the anchors on objects.
+    pixel_mean: Literal["image", "positive"] = "image"
+    # True: the terms of a weak image weigh as much as its report is sure, max(p_mass, 1 - p_mass). Ours.
+    report_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,9 @@ class Targets:
     p_mass: Tensor  # [B] float, 0 to 1: truth for strong samples, p_mass of the report for weak ones
     is_strong: Tensor  # [B] bool
     has_mask: Tensor  # [B] bool: strong samples and Quadrant.TP; with `empty_masks` Quadrant.FP too
-    group_sizes: dict[str, float]  # samples per term in the global batch, divided by the number of workers
+    # Of the global batch, divided by the number of workers: samples per term (mask_strong, class_strong, mask_weak,
+    # class_weak) and, for pixel_mean positive, cells with a mass per mask term (cells_strong, cells_weak).
+    group_sizes: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,22 +64,38 @@ def total_loss(mask_logits: Tensor, class_logits: Tensor | None, targets: Target
     mask_logits: [B, 1, h, w] float
     class_logits: [B, 2] float, or None in the paper's stage 1, which has no image-level branch
     """
-    pixels = focal_each(mask_logits, targets.mask, alpha=config.alpha, gamma=config.gamma).mean(dim=(1, 2, 3))
+    pixels = focal_each(mask_logits, targets.mask, alpha=config.alpha, gamma=config.gamma)
     images = (
-        0 * pixels
+        0 * pixels.mean(dim=(1, 2, 3))
         if class_logits is None
         else cross_entropy_each(class_logits[:, 1] - class_logits[:, 0], targets.p_mass)
     )
-    strong, weak = targets.is_strong, ~targets.is_strong
-    sizes = targets.group_sizes
-    mask_strong = _mean_over(pixels, strong & targets.has_mask, size=sizes["mask_strong"])
-    mask_weak = _mean_over(pixels, weak & targets.has_mask, size=sizes["mask_weak"])
+    strong, weak, sizes = targets.is_strong, ~targets.is_strong, targets.group_sizes
+    if config.pixel_mean == "positive":
+        per_image, kind = pixels.sum(dim=(1, 2, 3)), "cells"
+    else:
+        per_image, kind = pixels.mean(dim=(1, 2, 3)), "mask"
+    if config.report_weights:
+        sure = torch.where(weak, torch.maximum(targets.p_mass, 1 - targets.p_mass), 1.0)
+        per_image, images = per_image * sure, images * sure
+    mask_strong = _mean_over(per_image, strong & targets.has_mask, size=sizes[f"{kind}_strong"])
+    mask_weak = _mean_over(per_image, weak & targets.has_mask, size=sizes[f"{kind}_weak"])
     class_strong = _mean_over(images, strong, size=sizes["class_strong"])
     class_weak = _mean_over(images, weak, size=sizes["class_weak"])
     total = (
         mask_strong + config.class_strong * class_strong + config.mask_weak * mask_weak + config.class_weak * class_weak
     )
     return LossTerms(total, mask_strong, class_strong, mask_weak, class_weak)
+
+
+def cells_with_mass(targets: Targets) -> dict[str, Tensor]:
+    """Return how much mass the masks of each mask term hold, in cells, at least 1: cells_strong, cells_weak (scalars).
+
+    A mask of probabilities counts with its sum. Of one worker's share of a batch.
+    """
+    per_image = (targets.mask.sum(dim=(1, 2, 3)) * targets.has_mask).double()
+    strong = (per_image * targets.is_strong).sum()
+    return {"cells_strong": strong.clamp_min(1), "cells_weak": (per_image.sum() - strong).clamp_min(1)}
 
 
 def _mean_over(values: Tensor, chosen: Tensor, *, size: float) -> Tensor:

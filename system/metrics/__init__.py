@@ -17,7 +17,15 @@ subgroups.py       the evaluation of a part of the images or lesions
 from system.metrics.bootstrap import PatientCounts
 from system.metrics.boxes import LIMITS, OUTCOMES, BoxResult, BoxRules, BoxSet, evaluate_boxes
 from system.metrics.boxes_in import read_boxes
-from system.metrics.comparison import SeedsRow, SystemRow, compare_systems, gain_over_seeds, over_seeds
+from system.metrics.comparison import (
+    Paired,
+    SeedsRow,
+    SystemRow,
+    compare_systems,
+    gain_over_seeds,
+    over_seeds,
+    paired,
+)
 from system.metrics.config import FrocConfig, rules
 from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
 from system.metrics.matching import Detections, Match, Outcome, match
@@ -33,6 +41,7 @@ __all__ = [
     "FrocConfig",
     "Match",
     "Outcome",
+    "Paired",
     "PatientCounts",
     "SeedsRow",
     "SystemRow",
@@ -43,6 +52,7 @@ __all__ = [
     "match",
     "mean_sensitivity",
     "over_seeds",
+    "paired",
     "read_boxes",
     "rules",
     "sensitivity_at",

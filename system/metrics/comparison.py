@@ -45,8 +45,8 @@ def compare_systems(systems: Mapping[str, PatientCounts], *, baseline: str, conf
     for title, counts in systems.items():
         values, mean = _observed(counts, config=config)
         _, interval = intervals(counts, config=config, rng=np.random.default_rng(config.seed))
-        difference = paired_difference(reference, counts, config=config, rng=np.random.default_rng(config.seed))
-        rows.append(SystemRow(title, values, mean, interval, mean - _observed(reference, config=config)[1], difference))
+        against = paired(reference, counts, config=config)
+        rows.append(SystemRow(title, values, mean, interval, against.difference, against.interval))
     return rows
 
 
@@ -96,3 +96,20 @@ def _drawn(seeds: Sequence[PatientCounts], *, config: FrocConfig) -> NDArray[np.
     )
     drawn = [resampled_sensitivity(counts, weights=weights, fppi=config.fppi).mean(axis=1) for counts in seeds]
     return np.mean(drawn, axis=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The difference of two systems on the same patients."""
+
+    difference: float  # second minus first in mean sensitivity, -1 to 1; NaN without a lesion
+    interval: Interval  # 95 %, both on the same resamples of the patients
+
+
+def paired(first: PatientCounts, second: PatientCounts, *, config: FrocConfig) -> Paired:
+    """Return by how much the second system is better than the first.
+
+    Raises UserError when patients or lesions differ.
+    """
+    interval = paired_difference(first, second, config=config, rng=np.random.default_rng(config.seed))
+    return Paired(_observed(second, config=config)[1] - _observed(first, config=config)[1], interval)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from system.own_peak import NEGLIGIBLE, SHARE
 from system.settings import Settings
 
 STEP = "it is the best reached with no more than x false positives per image, not interpolated"
@@ -18,6 +19,10 @@ class FrocConfig(Settings):
     )
     min_candidate_px: int = Field(
         default=20, ge=1, description="smaller components of the map are no candidates; canonical px"
+    )
+    candidates: Literal["threshold", "own_peak"] = Field(
+        default="threshold",
+        description="where a candidate ends: at candidate_threshold, or at half of its own peak, which is not chosen",
     )
     candidate_threshold: float = Field(
         default=0.05, gt=0, lt=1, description="t0: a candidate is a component of the map at or above it"
@@ -35,22 +40,37 @@ class FrocConfig(Settings):
     )
     seed: int = Field(default=0, ge=0, description="of the resampling")
 
+    @property
+    def lowest_cut(self) -> float:
+        """The lowest level at which the second mode cuts the map, a probability."""
+        return NEGLIGIBLE if self.candidates == "own_peak" else self.candidate_threshold
+
 
 def rules(config: FrocConfig) -> list[str]:
     """Return the rules as sentences, to be printed with every result."""
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
-    candidate = (
-        f"an 8-connected component of the map at or above {config.candidate_threshold:g}, "
-        f"of at least {config.min_candidate_px} px"
-    )
     also, instead = "those without candidates or without lesions too", "instead of sweeping the candidates' scores"
     return [
         f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
-        f"A candidate is {candidate}; its score is its highest probability.",
+        *_of_candidates(config),
         f"By falling score each candidate takes the free lesion of highest IoU, if that is above {config.iou:g}.",
         f"Further hits on a found lesion {further}.",
         f"False positives are counted per image over all evaluated images, {also}.",
         f"Sensitivity is the share of all lesions found; at x {STEP}; equal scores are one operating point.",
-        f"Second mode: the map is cut anew at {config.num_thresholds} levels {instead}.",
+        f"Second mode: the map is cut anew at {config.num_thresholds} levels from {config.lowest_cut:g} on {instead}.",
         f"95 % intervals resample patients {config.bootstrap} times, seed {config.seed}.",
+    ]
+
+
+def _of_candidates(config: FrocConfig) -> list[str]:
+    size = f"of at least {config.min_candidate_px} px"
+    if config.candidates == "threshold":
+        above, score = f"at or above {config.candidate_threshold:g}", "its score is its highest probability"
+        return [f"A candidate is an 8-connected component of the map {above}, {size}; {score}."]
+    above, score = f"at or above {SHARE:g} of its own peak", "its score is that peak"
+    turn = "The map's local maxima take their turn by falling probability"
+    shoulder = "one whose component holds a candidate already is a shoulder of it and no candidate"
+    return [
+        f"A candidate is an 8-connected component of the map {above}, {size}; {score}.",
+        f"{turn}; {shoulder}; those below {NEGLIGIBLE:g} are left out.",
     ]

@@ -9,6 +9,7 @@ from system.maps import components, find_boxes, peaks
 from system.metrics.config import FrocConfig
 from system.metrics.matching import overlaps
 from system.metrics.rethreshold import CutCounts, count_cuts
+from system.own_peak import own_peak_components
 from system.records import Box
 
 
@@ -48,13 +49,17 @@ def examine(
             f"the map is {list(probability.shape)} but the truth {list(truth.shape)}: bring both to the canonical view"
         )
     lesions = components(truth, min_px=config.min_lesion_px)
-    candidates = components(probability >= config.candidate_threshold, min_px=config.min_candidate_px)
+    above = components(probability >= config.lowest_cut, min_px=config.min_candidate_px)
+    if config.candidates == "own_peak":
+        candidates, scores = own_peak_components(probability, min_px=config.min_candidate_px)
+    else:
+        candidates, scores = above, peaks(probability, above)
     return Examination(
-        scores=peaks(probability, candidates),
+        scores=scores,
         boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in find_boxes(candidates.labels)],
         area_px=candidates.area_px,
         iou=overlaps(candidates, lesions),
         lesion_area_px=lesions.area_px,
         num_specks=len(components(truth & (lesions.labels == 0), min_px=1).area_px),
-        cuts=count_cuts(probability, candidates, lesions=lesions, levels=levels, config=config),
+        cuts=count_cuts(probability, above, lesions=lesions, levels=levels, config=config),
     )

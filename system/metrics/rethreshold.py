@@ -1,6 +1,6 @@
 """The second mode of the FROC: every operating point cuts the map at its own threshold.
 
-A score sweep keeps each candidate's outline as it is at the candidate threshold. Here the outline tightens as the
+A score sweep keeps each candidate's outline. Here the outline tightens as the
 threshold rises, a blob may fall apart and a lesion may be lost again. So sensitivity can fall while false positives
 rise, as it does in Tang et al. 2021, table 3.
 """
@@ -31,24 +31,25 @@ class CutCounts:
 def cut_levels(peaks: NDArray[np.floating], *, config: FrocConfig) -> NDArray[np.float64]:
     """Return the levels at which maps are cut: [T], falling.
 
-    Half are evenly spaced from the candidate threshold to the highest peak, half lie at quantiles of the peaks. The
-    quantiles put operating points where images drop out, also for a network whose probabilities are all low.
+    Half are evenly spaced from the lowest cut (the candidate threshold, or what is negligible) to the highest peak,
+    half lie at quantiles of the peaks. The quantiles put operating points where images drop out, also for a network
+    whose probabilities are all low.
 
     peaks: [images] the highest probability of each map, 0 to 1
     """
-    high = peaks[peaks >= config.candidate_threshold]
+    high = peaks[peaks >= config.lowest_cut]
     if not len(high):
-        return np.array([config.candidate_threshold])
+        return np.array([config.lowest_cut])
     highest: np.floating = high.max()  # its type is that of the evenly spaced levels: float32 for maps of float32
     num_spread = config.num_thresholds // 2
-    even = np.linspace(config.candidate_threshold, highest, config.num_thresholds - num_spread)
+    even = np.linspace(config.lowest_cut, highest, config.num_thresholds - num_spread)
     spread = np.quantile(high, np.linspace(0, 1, num_spread)).astype(np.float64)
     return np.unique(np.concatenate([even.astype(np.float64), spread]))[::-1]
 
 
 def count_cuts(
     probability: NDArray[np.floating],
-    candidates: Components,
+    above: Components,
     *,
     lesions: Components,
     levels: NDArray[np.float64],
@@ -57,18 +58,18 @@ def count_cuts(
     """Return the lesions found and the false positives made at each cut through one map.
 
     probability: [H, W], 0 to 1
-    candidates: its components at the candidate threshold, outside of which no cut can keep anything
+    above: its components at the lowest cut, outside of which no cut can keep anything
     lesions: [H, W] labels
-    levels: [T], falling, none below the candidate threshold
+    levels: [T], falling, none below the lowest cut
     """
     parts = [
         _cut(
-            np.where(candidates.labels[window] == number, probability[window], 0),
+            np.where(above.labels[window] == number, probability[window], 0),
             lesions=Components(lesions.labels[window], lesions.area_px),
             levels=levels,
             min_px=config.min_candidate_px,
         )
-        for number, window in enumerate(find_boxes(candidates.labels), start=1)
+        for number, window in enumerate(find_boxes(above.labels), start=1)
     ]
     if not parts:
         return CutCounts(np.zeros(len(levels), dtype=np.int64), np.zeros(len(levels), dtype=np.int64))

@@ -18,6 +18,7 @@ from system.mining.archive_updates import (
     known_truth,
     labels_since,
     outlined_by_radiologists,
+    true_labels,
     verdicts_of,
 )
 from system.mining.label_updates import LabelUpdate, UpdateSource
@@ -47,6 +48,7 @@ __all__ = [
     "purity",
     "quadrants",
     "read_pool",
+    "true_labels",
     "verdicts_of",
     "write_pool",
 ]

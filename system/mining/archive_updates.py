@@ -104,6 +104,20 @@ def known_truth(masks: pa.Table, verdicts: pa.Table, images: pa.Table) -> pa.Tab
     )
 
 
+def true_labels(masks: pa.Table, images: pa.Table) -> pa.Table:
+    """Return the labels that perfect reports would give: study_id, side, p_mass (1 or 0), of breasts with known masks.
+
+    A breast has a mass where any of its images shows one.
+
+    masks, images: the archive's tables
+    """
+    drawn = masks.select(["image_id", "num_lesions"]).to_pandas()
+    rows = images.select(["image_id", *_BREAST]).to_pandas().merge(drawn, on="image_id")
+    breasts = rows.groupby(_BREAST, as_index=False)["num_lesions"].max()
+    p_mass = pa.array(breasts["num_lesions"] > 0, pa.bool_()).cast(pa.float32())
+    return pa.table({name: pa.array(breasts[name], pa.string()) for name in _BREAST} | {"p_mass": p_mass})
+
+
 def judged_at_random(verdicts: pa.Table, images: pa.Table) -> pa.Table:
     """Return the last verdicts on images that were drawn at random: image_key, has_mass. Unsure ones are left out.
 

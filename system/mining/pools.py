@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from system.errors import UserError
 from system.mining.label_updates import LabelUpdate, LabelUpdates, UpdateSource
-from system.mining.rules import quadrants
+from system.mining.rules import disputed, quadrants, sure_score
 from system.records import P0, Quadrant
 
 POOLED = (Quadrant.TP, Quadrant.FP, Quadrant.FN)  # the quadrants that train; TN and UNUSED are thrown away
@@ -76,6 +76,7 @@ class QuadrantCounts:
     fn: int
     tn: int
     unused: int  # the report is not sure enough
+    disputed: int = 0  # of FP: rules.disputed
 
     @property
     def num_pooled(self) -> int:
@@ -89,7 +90,9 @@ class QuadrantCounts:
 
     def line(self) -> str:
         """Return the counts for people."""
-        return f"{self.tp} TP, {self.fp} FP, {self.fn} FN, {self.tn} TN, {self.unused} unused"
+        return (
+            f"{self.tp} TP, {self.fp} FP ({self.disputed} disputed), {self.fn} FN, {self.tn} TN, {self.unused} unused"
+        )
 
 
 class Reason(IntEnum):
@@ -246,25 +249,53 @@ class Pools:
 
     def counts(self, *, p0: P0, round_number: int = LATEST) -> QuadrantCounts:
         """Return how many images stand in each quadrant at p0."""
-        parts = [columns.quadrants(p0=p0) for _, columns in self.parts(round_number)]
-        numbers = np.sum([np.bincount(part, minlength=len(Quadrant)) for part in parts], axis=0)
-        return QuadrantCounts(**{quadrant.name.lower(): int(numbers[quadrant]) for quadrant in Quadrant})
+        parts = [(columns, columns.quadrants(p0=p0)) for _, columns in self.parts(round_number)]
+        numbers = np.sum([np.bincount(quadrant, minlength=len(Quadrant)) for _, quadrant in parts], axis=0)
+        num_disputed = sum(int(part.sum()) for part in self.disputed(parts, round_number=round_number))
+        return QuadrantCounts(
+            **{quadrant.name.lower(): int(numbers[quadrant]) for quadrant in Quadrant}, disputed=num_disputed
+        )
+
+    def disputed(
+        self, parts: Sequence[tuple[Columns, NDArray[np.uint8]]], *, round_number: int = LATEST
+    ) -> list[NDArray[np.bool_]]:
+        """Return which images of a round are disputed (rules.disputed), part by part.
+
+        parts: images and their quadrants; all TP of the round must be among them
+        """
+        judged, _ = self._updates[UpdateSource.VERDICT].latest(self.newest(round_number))
+        return self._disputed(parts, judged=judged)
+
+    @staticmethod
+    def _disputed(
+        parts: Sequence[tuple[Columns, NDArray[np.uint8]]], *, judged: NDArray[np.int64]
+    ) -> list[NDArray[np.bool_]]:
+        score = np.concatenate([columns.score for columns, _ in parts])
+        limit = sure_score(score, np.concatenate([quadrant for _, quadrant in parts]))
+        return [
+            disputed(columns.score, quadrant, limit=limit, judged=np.isin(columns.keys, judged))
+            for columns, quadrant in parts
+        ]
 
     def known(
         self, keys: NDArray[np.int64], *, p0: P0, round_number: int = LATEST
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return those of the images that are in the round, and their quadrants without regard to verdicts.
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.bool_]]:
+        """Return those of the images that are in the round, their quadrants without regard to verdicts, and disputed.
 
         For the pools' purity: a verdict puts its image into the right quadrant, so it must not count as a success of
         the pool that the image was in.
         """
-        found: list[tuple[NDArray[np.int64], NDArray[np.uint8]]] = []
-        for _, columns in self.parts(round_number, sources=(UpdateSource.LABEL,)):
-            here = columns.take(np.isin(columns.keys, keys))
-            found.append((here.keys, here.quadrants(p0=p0)))
-        return np.concatenate([keys_here for keys_here, _ in found]), np.concatenate(
-            [quadrant for _, quadrant in found]
-        )
+        parts = [
+            (columns, columns.quadrants(p0=p0))
+            for _, columns in self.parts(round_number, sources=(UpdateSource.LABEL,))
+        ]
+        found = [
+            (columns.keys[here], quadrant[here], marked[here])
+            for (columns, quadrant), marked in zip(parts, self._disputed(parts, judged=_NO_IMAGES), strict=True)
+            for here in [np.isin(columns.keys, keys)]
+        ]
+        held, quadrant, marked = (np.concatenate(column) for column in zip(*found, strict=True))
+        return held, quadrant, marked
 
     def moves(self, *, p0: P0, round_number: int = LATEST) -> Moves:
         """Return the images that left their quadrant since the round before; none in the first round."""

@@ -61,6 +61,32 @@ def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: 
     return np.select(cases, [np.uint8(name) for name in names], default=np.uint8(Quadrant.UNUSED)).astype(np.uint8)
 
 
+def sure_score(score: NDArray[np.float32], quadrant: NDArray[np.uint8]) -> float:
+    """Return the score that half of TP exceed: above it a map is as sure of a mass as where the report agrees.
+
+    score: [N] highest probability of a kept candidate, 0 to 1
+    quadrant: [N] records.Quadrant
+
+    Returns infinity where there is no TP.
+    """
+    agreed = score[quadrant == Quadrant.TP]
+    return float(np.median(agreed)) if len(agreed) else float("inf")
+
+
+def disputed(
+    score: NDArray[np.float32], quadrant: NDArray[np.uint8], *, limit: float, judged: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Return which FP are disputed: the report says no mass, the map is surer of one than `limit`: [N].
+
+    The better the network, the more of them are masses that the report leaves out; a radiologist should look.
+
+    score, quadrant: as for `sure_score`
+    limit: of `sure_score`, over the whole round
+    judged: [N], a radiologist has settled it
+    """
+    return (quadrant == Quadrant.FP) & (score > limit) & ~judged
+
+
 def distance_to_bound(p_mass: NDArray[np.float32], *, p0: P0) -> NDArray[np.float32]:
     """Return how far each label is from p0 or 1 − p0, whichever is nearer: [N]; NaN where there is no report.
 

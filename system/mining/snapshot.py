@@ -1,6 +1,6 @@
 """Write a pool as one Arrow IPC file that trainers map into memory; the images of TP carry their map and mask."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,14 @@ def write_pool(pools: Pools, folder: Path, *, run: Path, p0: P0, round_number: i
     number = pools.newest(round_number)
     members = dict(_members(pools, p0=p0, round_number=number))
     files = pools.predictions_files(number)
-    path = folder / f"round_{number:02d}_{_digest(members, files)}.arrow"
+    marks = pools.disputed(list(members.values()), round_number=number) if members else []
+    path = folder / f"round_{number:02d}_{_digest(members, marks, files)}.arrow"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        tables = (_table(columns, quadrant, run / files[shard]) for shard, (columns, quadrant) in members.items())
+        tables = (
+            _table(columns, quadrant, disputed, run / files[shard])
+            for (shard, (columns, quadrant)), disputed in zip(members.items(), marks, strict=True)
+        )
         with replacing(path) as partial, pa.OSFile(str(partial), "wb") as file:
             _write(file, tables)
     return path
@@ -62,7 +66,7 @@ def _write(file: pa.OSFile, tables: Iterator[pa.Table]) -> None:
             writer.write_table(table.combine_chunks())
 
 
-def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> pa.Table:
+def _table(columns: Columns, quadrant: NDArray[np.uint8], disputed: NDArray[np.bool_], predictions: Path) -> pa.Table:
     found = read_table(predictions, columns=_FROM_PREDICTIONS)
     places = _positions(columns.keys, found.column("image_key").to_numpy(), file_name=predictions.name)
     with_map = quadrant == Quadrant.TP
@@ -79,6 +83,7 @@ def _table(columns: Columns, quadrant: NDArray[np.uint8], predictions: Path) -> 
         pa.array(quadrant),
         pa.array(columns.p_mass),
         pa.array(columns.score),
+        pa.array(disputed),
         *pngs,
     ]
     return pa.Table.from_arrays(arrays, schema=POOL)
@@ -95,10 +100,14 @@ def _positions(keys: NDArray[np.int64], within: NDArray[np.int64], *, file_name:
     return positions
 
 
-def _digest(members: Mapping[int, tuple[Columns, NDArray[np.uint8]]], files: Mapping[int, str]) -> str:
+def _digest(
+    members: Mapping[int, tuple[Columns, NDArray[np.uint8]]],
+    marks: Sequence[NDArray[np.bool_]],
+    files: Mapping[int, str],
+) -> str:
     digest = xxhash.xxh3_64(repr(sorted(files.items())).encode())
-    for shard, (columns, quadrant) in members.items():
+    for (shard, (columns, quadrant)), disputed in zip(members.items(), marks, strict=True):
         digest.update(shard.to_bytes(4))
-        for array in (*columns.arrays(), quadrant):
+        for array in (*columns.arrays(), quadrant, disputed):
             digest.update(array.tobytes())
     return digest.hexdigest()

@@ -41,9 +41,10 @@ class RefineConfig(Settings):
 
     backend: Literal["grid", "exact", "pydensecrf", "none"] = "grid"
     params: CrfParams = CrfParams()
-    # Probability that counts as even odds before the CRF; "validation" = chosen on the validation images, because a
-    # network trained with the soft focal loss gives too low probabilities.
-    mask_threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation"] = "validation"
+    # Probability that counts as even odds before the CRF; networks trained with the soft focal loss give too low ones.
+    # validation = chosen on the masks of the validation images; report_negatives = the 80th percentile of the peaks of
+    # weak images whose report says no mass (needs no masks; with mask_extent a mask still has its whole size).
+    mask_threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["validation", "report_negatives"] = "validation"
     # A component that reaches mask_threshold extends down to this share of its own peak; 0 = down to mask_threshold,
     # as in the paper.
     mask_extent: float = Field(default=0.0, ge=0, lt=1)

@@ -6,6 +6,7 @@ annotated.py      the reports to read, and what is known of their breasts
 folds.py          folds by patient
 source.py         find the encoder
 encoder.py        bring encoder and tokenizer into one folder
+head.py           the layer between encoder and logits, kept or taken out
 pretraining.py    masked words, for an encoder built from the reports
 tokens.py         reports -> token ids
 finetune.py       fine-tune one model, predict with it
@@ -14,6 +15,7 @@ report_models.py  all models together
 calibration.py    margins -> probabilities
 measures.py       how good the models are
 rules.py          the baseline by keywords; its words are in rule_words.py
+rule_rates.py     the baseline's answers as probabilities
 
 Importing the package loads no torch.
 """

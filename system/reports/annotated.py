@@ -126,6 +126,11 @@ def unlabelled(reports: Reports, labels: pa.Table, *, models: str) -> np.ndarray
 def breast_truth(images: pa.Table, masks: pa.Table) -> pd.DataFrame:
     """Return study_id, patient_id, side, has_mass of every breast whose images were annotated; no mask means no mass.
 
+    A report speaks of the breast, so the truth that trains the report models is per breast: a mass outlined in one of
+    its views is the breast's. The detector's truth of fully annotated data (D_F) is per view, the mask of that view.
+    The two disagree for a mass outlined in one view alone: its other view trains the detector without a mass, while
+    its report trains with one.
+
     images, masks: the archive's tables
     """
     annotated = images.select(["image_id", "patient_id", "study_id", "side", "split"]).to_pandas()

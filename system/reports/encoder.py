@@ -6,6 +6,7 @@ Weights are read from safetensors only; nothing is ever unpickled.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -18,7 +19,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
+from system.errors import UserError
 from system.reports.config import ReportConfig
+from system.reports.head import is_straight, set_head
 from system.reports.pretraining import pretrain
 from system.reports.source import SMALL
 from system.reports.text import Sections
@@ -30,6 +33,9 @@ def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: R
 
     source: what find_encoder returned
     texts: all reports, annotated or not; only a small encoder uses them
+
+    Raises UserError when the encoder takes fewer tokens than reports.max_tokens, or when its pooler cannot be taken
+    out.
     """
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -38,22 +44,41 @@ def build_encoder(folder: Path, source: str, texts: list[Sections], *, config: R
             model = _build_small(tokenizer, texts, config=config, device=device)
         else:
             tokenizer = load_tokenizer(Path(source))
-            model = load_classifier(Path(source))
+            model = _load(Path(source))
+            _check_length(model, max_tokens=config.max_tokens)
+        set_head(model, pooler=config.pooler)
     with _quiet_loading():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def load_classifier(folder: Path, *, device: str = "cpu") -> PreTrainedModel:
-    """Return the two-class model of a folder, on a device.
+    """Return the two-class model of a folder, on a device, with or without a pooler as it was saved.
 
     A head that the folder does not hold gets fresh weights from torch's generator.
     """
+    model: Any = _load(folder)  # the stubs of `to` take no device's name
+    if is_straight(model):
+        set_head(model, pooler=False)
+    return model.to(device)
+
+
+def _load(folder: Path) -> PreTrainedModel:
+    """Return the classifier that transformers makes of a folder, whatever its config says of the head."""
     with _quiet_loading():
-        model = AutoModelForSequenceClassification.from_pretrained(
+        return AutoModelForSequenceClassification.from_pretrained(
             folder, num_labels=2, use_safetensors=True, local_files_only=True
         )
-    return model.to(device)
+
+
+def _check_length(model: PreTrainedModel, *, max_tokens: int) -> None:
+    """Raise UserError when the encoder has fewer positions than a report may have tokens."""
+    longest = getattr(model.config, "max_position_embeddings", max_tokens)
+    if longest < max_tokens:
+        raise UserError(
+            f"reports.max_tokens: the encoder takes {longest} tokens, not {max_tokens}; "
+            f"set reports.max_tokens={longest} or lower"
+        )
 
 
 def _build_small(

@@ -8,8 +8,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from system.errors import NotFinished
 from system.records import Side
+from system.reports.rule_rates import LabelSource, RuleRates
 
 ENCODER = "encoder"  # folder of the weights that every fine-tuning starts from, and of the tokenizer
 CARD = "report_models.json"
@@ -23,6 +26,9 @@ class ReportModelCard:
     temperatures: dict[str, list[float]]  # side -> what each model's margins are divided by
     # the same, for the annotated reports that the model was held out from
     held_out_temperatures: dict[str, list[float]]
+    labels: LabelSource  # what the label of a report is made of
+    rules: RuleRates  # what the rules' answers are worth
+    held_out_rules: list[RuleRates]  # the same for the annotated reports of each fold
     max_tokens: int
     batch_size: int  # reports in one forward pass
 
@@ -52,4 +58,4 @@ def read_card(folder: Path) -> ReportModelCard:
         raise NotFinished(
             f"{folder.name} holds no {CARD}: its report models were never finished, run `mammoloop label` again"
         )
-    return ReportModelCard(**json.loads(file.read_text(encoding="utf8")))
+    return TypeAdapter(ReportModelCard).validate_json(file.read_bytes())

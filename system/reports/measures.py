@@ -1,6 +1,8 @@
 """Measure how good the report models are (Tang et al. 2021, table 2), and how many labels pass each p0."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from system.files.json_out import Measured
 from system.records import p0_text
+from system.reports.rule_rates import LabelSource, choose
 
 NUM_BINS = 10  # of the reliability curve
 P0_STEPS = (0.75, 0.85, 0.95)  # the schedule of Tang et al. 2021, section 4.2
@@ -44,11 +47,22 @@ class LabelMeasures:
 class SideMeasures:
     """How well the reports of one side are read, on the folds held out."""
 
-    models: LabelMeasures  # the report models, calibrated
+    models: LabelMeasures  # the report models, calibrated if that is asked for
     uncalibrated: LabelMeasures  # the same before calibration
-    rules: LabelMeasures  # the keyword rules; a report in which they find nothing counts as no mass
+    rules: LabelMeasures  # the keyword rules, each answer with the probability that it stands for
+    mean: LabelMeasures  # the mean of models and rules
     num_silent: int  # reports in which the rules find nothing
     by_language: dict[str, LabelMeasures]  # the report models
+
+    def of(self, labels: LabelSource) -> LabelMeasures:
+        """Return the measures of the models, of the rules, or of the mean of both."""
+        match labels:
+            case "models":
+                return self.models
+            case "rules":
+                return self.rules
+            case "mean":
+                return self.mean
 
 
 def measure_side(answers: pa.Table) -> SideMeasures:
@@ -56,22 +70,63 @@ def measure_side(answers: pa.Table) -> SideMeasures:
 
     answers: columns
         truth: 0 or 1
-        p_mass: of the report models, 0 to 1
+        p_models: of the report models, 0 to 1
         p_raw: the same before calibration
-        p_rules: of the keyword rules; NaN where they find nothing, which counts as no mass
+        rules: the answers of the keyword rules, NaN where they find nothing
+        p_rules: the probability that the answer stands for, 0 to 1
         language: of the report
     """
-    truth, p_mass, p_raw, p_rules = (answers[name].to_numpy() for name in ("truth", "p_mass", "p_raw", "p_rules"))
+    names = ("truth", "p_models", "p_raw", "rules", "p_rules")
+    truth, p_models, p_raw, rules, p_rules = (answers[name].to_numpy() for name in names)
     languages = np.asarray(answers["language"])
     return SideMeasures(
-        models=measure(truth, p_mass),
+        models=measure(truth, p_models),
         uncalibrated=measure(truth, p_raw),
-        rules=measure(truth, np.nan_to_num(p_rules, nan=0.0)),
-        num_silent=int(np.isnan(p_rules).sum()),
+        rules=measure(truth, p_rules),
+        mean=measure(truth, choose("mean", models=p_models, rules=p_rules)),
+        num_silent=int(np.isnan(rules).sum()),
         by_language={
-            name: measure(truth[languages == name], p_mass[languages == name]) for name in sorted(set(languages))
+            name: measure(truth[languages == name], p_models[languages == name]) for name in sorted(set(languages))
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceComparison:
+    """The Brier scores of models, rules and their mean over the breasts of both sides, 0 (best) to 1."""
+
+    labels: LabelSource  # which of them the loop gets
+    num_breasts: int
+    brier: dict[LabelSource, float]
+
+    @property
+    def best(self) -> LabelSource:
+        """The source whose probabilities fit the truth best; the one in use where others are no better as printed."""
+        return min(self.brier, key=lambda source: (round(self.brier[source], 4), source != self.labels))
+
+    def line(self) -> str:
+        """Return it for people."""
+        scores = ", ".join(f"{source} {score:.4f}" for source, score in self.brier.items())
+        better = f"reports.labels={self.best} would fit better" if self.best != self.labels else "no other fits better"
+        return (
+            f"The loop gets the labels of reports.labels={self.labels}. Brier score over {self.num_breasts} annotated "
+            f"breasts, held out: {scores}; {better}"
+        )
+
+
+def compare_sources(sides: Mapping[str, SideMeasures], *, labels: LabelSource) -> SourceComparison:
+    """Return how well models, rules and their mean fit the truth, by the Brier score over all sides.
+
+    The miner takes a probability literally, against p0, so a label must be both in the right order and of the right
+    size. F1 and accuracy at 0.5 see neither, AUROC only the order.
+    """
+    sources: tuple[LabelSource, ...] = get_args(LabelSource)
+    num_breasts = sum(side.models.num_breasts for side in sides.values())
+    brier: dict[LabelSource, float] = {
+        source: sum(side.of(source).brier * side.models.num_breasts for side in sides.values()) / num_breasts
+        for source in sources
+    }
+    return SourceComparison(labels, num_breasts, brier)
 
 
 def measure(truth: np.ndarray, p_mass: np.ndarray) -> LabelMeasures:

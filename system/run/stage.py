@@ -21,7 +21,7 @@ from system.errors import NotFinished, UserError
 from system.files.atomic import replacing, write_text
 from system.files.json_out import as_json
 from system.run.code import code_digest
-from system.settings import Settings
+from system.settings import Settings, different_keys
 
 SCHEMA_VERSION = 2  # of manifests; 1 had no typed results and is refused
 MANIFEST = "manifest.json"
@@ -36,7 +36,7 @@ class Written(Generic[Result]):
 
     result: Result
     files: Sequence[Path] = ()  # in the attempt folder
-    settings: Settings | None = None  # what the stage was done with; for people, never read back
+    settings: Settings | None = None  # what the stage was done with
     archive_versions: Mapping[str, int] = field(default_factory=dict[str, int])  # table -> Delta version
     parents: Sequence[str] = ()  # names of the stages that were read
 
@@ -105,6 +105,19 @@ class Stage(Generic[Result]):
                 f"the manifest of {place} is not what was written ({reason}): "
                 "restore it, or remove it to do the stage again"
             ) from error
+
+    def check_settings(self, settings: Settings, *, above: str) -> None:
+        """Raise UserError, naming each key with both values, when the stage was finished with other settings.
+
+        above: where the settings lie in the configuration, e.g. "reports"
+        """
+        manifest = self.manifest()
+        now = settings.model_dump(mode="json")
+        if manifest and (changed := different_keys({above: manifest.settings}, {above: now})):
+            raise UserError(
+                f"stage {self.name} of run {self.run.name} was done with other settings ({'; '.join(changed)}): give "
+                "the same ones to go on from it, or choose another --out"
+            )
 
     def result(self) -> Result:
         """Return the result of the finished stage. Raises NotFinished."""

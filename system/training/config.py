@@ -21,6 +21,16 @@ class AugmentConfig(Settings):
     gamma: float = Field(default=0.0, ge=0)
 
 
+class StrongInBatch(Settings):
+    """The places of a batch that annotated images hold beside mined ones; the paper draws both together.
+
+    Null: as many as fall to them when all samples of a class are drawn together.
+    """
+
+    positives: float | None = Field(default=None, ge=0, le=1)  # share of the positive places
+    negatives: float | None = Field(default=None, ge=0, le=1)  # share of the negative places
+
+
 class TrainConfig(Settings):
     """One training; the defaults are Stage 1 of Tang et al. 2021, section 4.2."""
 
@@ -45,5 +55,8 @@ class TrainConfig(Settings):
     ema_decay: float = Field(default=0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
     synced_norms: bool = False  # batch norms over all workers' images instead of each worker's own
     compile: bool = False  # torch.compile the network
+    # The network is measured on validation after each epoch; after so many without a rise training ends, and the best
+    # epoch's weights are kept. 0 = never measured: all epochs, the last one's weights.
+    patience_epochs: int = Field(default=0, ge=0)
     max_bad_steps: int = Field(default=10, ge=1)  # steps in a row without a finite loss before training stops
     augment: AugmentConfig = AugmentConfig()

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import distributed, nn
@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel
 
 from system.errors import UserError
-from system.losses import LossConfig, LossTerms
+from system.losses import LossConfig, LossTerms, cells_with_mass
 from system.methods import Batch, Method
 from system.nets import has_depthwise
 from system.training.augment import augment
@@ -139,6 +139,8 @@ def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, floa
     The terms are None when the loss or the gradient was not finite: the step was then skipped.
     """
     changed = augment(batch, config=learner.config.augment)
+    if learner.loss.pixel_mean == "positive":
+        changed = _with_cells(changed)
     statistics = [buffer.clone() for buffer in learner.model.buffers()]
     learner.optimizer.zero_grad(set_to_none=True)
     losses = _descend(learner, changed)
@@ -152,6 +154,17 @@ def _step(learner: Learner, batch: Batch) -> tuple[dict[str, float] | None, floa
     if learner.average is not None:
         learner.average.update_parameters(bare(learner.model))
     return losses, norm
+
+
+def _with_cells(batch: Batch) -> Batch:
+    """Return the batch with the cells that show a mass counted, of all workers together."""
+    found = cells_with_mass(batch.targets)
+    num_workers = distributed.get_world_size() if distributed.is_initialized() else 1
+    counts = torch.stack(list(found.values()))
+    if num_workers > 1:
+        distributed.all_reduce(counts)
+    sizes = dict(zip(found, (counts / num_workers).tolist(), strict=True))
+    return replace(batch, targets=replace(batch.targets, group_sizes=batch.targets.group_sizes | sizes))
 
 
 def _gradient_norm(learner: Learner) -> float:

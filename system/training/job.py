@@ -3,10 +3,11 @@
 from pydantic import Field
 
 from system.losses import LossConfig
+from system.metrics import FrocConfig
 from system.nets import NetConfig
 from system.records import P0
 from system.settings import Settings
-from system.training.config import TrainConfig
+from system.training.config import StrongInBatch, TrainConfig
 
 
 class EpochPool(Settings):
@@ -28,7 +29,13 @@ class TrainJob(Settings):
     loss: LossConfig
     strong_share: float  # share of the strong patients to use, 0 to 1
     seed: int
+    froc: FrocConfig = (
+        FrocConfig()
+    )  # how the network is measured on validation, where train.patience_epochs asks for it
     start: str = ""  # folder of the checkpoint to start from; empty = start from `net`
     pools: dict[int, EpochPool] = Field(default={})  # epoch, from 0 -> its pool; empty = strong data alone
+    strong_in_batch: StrongInBatch = StrongInBatch()
+    fn_in_batch: float | None = None  # share of the positive places; None = drawn with TP
+    disputed: bool = True  # FP that the map is surer of than of half of TP train as the others
     # Parquet file of schemas.OUTLINED: weak images in which a radiologist has outlined a mass; empty = none.
     outlined: str = ""

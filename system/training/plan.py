@@ -1,11 +1,23 @@
 """What one epoch trains on: the samples, and the mini-batches made of them."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from system.training.config import StrongInBatch
 from system.training.job import TrainJob
-from system.training.sampler import BatchPlan
-from system.training.samples import SampleIndex, keep_share, make_index, outlined_rows, pool_rows, strong_rows
+from system.training.sampler import BatchPlan, Group
+from system.training.samples import (
+    NEGATIVE,
+    POSITIVE,
+    SampleIndex,
+    SampleRole,
+    keep_share,
+    make_index,
+    outlined_rows,
+    pool_rows,
+    strong_rows,
+)
 
 
 def epoch_index(job: TrainJob, epoch: int, *, images: pa.Table, masks: pa.Table) -> SampleIndex:
@@ -21,18 +33,46 @@ def epoch_index(job: TrainJob, epoch: int, *, images: pa.Table, masks: pa.Table)
     if epoch in job.pools:
         with pa.memory_map(job.pools[epoch].file) as source:
             pool = pa.ipc.open_file(source).read_all()
-            mined = pool_rows(pool, mask_labels=job.loss.mask_labels, report_labels=job.loss.report_labels)
+            mined = pool_rows(
+                pool,
+                mask_labels=job.loss.mask_labels,
+                report_labels=job.loss.report_labels,
+                disputed=job.disputed,
+            )
             rows = pa.concat_tables([rows, mined])
     return make_index(rows, images, empty_masks=job.loss.empty_masks)
 
 
 def plan_epoch(job: TrainJob, index: SampleIndex, epoch: int) -> BatchPlan:
     """Return the mini-batches of an epoch. epoch: from 0."""
+    mixed = epoch in job.pools  # quotas are of batches that hold mined images too
+    strong = job.strong_in_batch if mixed else StrongInBatch()
+    shares = {
+        SampleRole.STRONG_MASS: strong.positives,
+        SampleRole.STRONG_FREE: strong.negatives,
+        SampleRole.FN: job.fn_in_batch if mixed else None,
+    }
     return BatchPlan(
-        positives=index.positives(),
-        negatives=index.negatives(),
+        positives=_groups(index, "positive", POSITIVE, shares=shares),
+        negatives=_groups(index, "negative", NEGATIVE, shares=shares),
         batch_size=job.train.batch_size,
         negatives_per_positive=job.train.negatives_per_positive,
         num_steps=job.train.steps_per_epoch,
         seed=(job.seed, epoch),
     )
+
+
+def _groups(
+    index: SampleIndex, name: str, roles: tuple[SampleRole, ...], *, shares: dict[SampleRole, float | None]
+) -> tuple[Group, ...]:
+    """Return the groups of one class: each role that has a share is drawn by itself, the others together."""
+    alone = [(role, share) for role in roles if (share := shares.get(role)) is not None]
+    together = [role for role in roles if shares.get(role) is None]
+    groups = [Group(role.name, index.rows_of(role), share) for role, share in alone if share]
+    return (*groups, Group(name, index.rows_of(*together))) if together else tuple(groups)
+
+
+def mean_places(index: SampleIndex, batches: np.ndarray) -> dict[str, float]:
+    """Return how many places of a batch each role holds, on average. batches: [steps, batch_size] rows of the index."""
+    counts = np.bincount(index.role[batches].reshape(-1), minlength=len(SampleRole))
+    return {role.name: float(counts[role]) / len(batches) for role in SampleRole}

@@ -6,7 +6,9 @@ from enum import IntEnum
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from system.archive import other_breasts
 from system.errors import UserError
 from system.records import Quadrant, Split
 
@@ -22,6 +24,7 @@ class SampleRole(IntEnum):
 
 
 POSITIVE = (SampleRole.STRONG_MASS, SampleRole.TP, SampleRole.FN)
+NEGATIVE = (SampleRole.STRONG_FREE, SampleRole.FP)
 STRONG = (SampleRole.STRONG_MASS, SampleRole.STRONG_FREE)
 
 
@@ -46,13 +49,9 @@ class SampleIndex:
         roles = (*STRONG, SampleRole.TP, SampleRole.FP) if self.empty_masks else (*STRONG, SampleRole.TP)
         return np.isin(self.role, roles)
 
-    def positives(self) -> np.ndarray:
-        """Return the rows that count as positive: strong with mass, TP, FN."""
-        return np.flatnonzero(np.isin(self.role, POSITIVE))
-
-    def negatives(self) -> np.ndarray:
-        """Return the rows that count as negative: strong without mass, FP."""
-        return np.flatnonzero(~np.isin(self.role, POSITIVE))
+    def rows_of(self, *roles: SampleRole) -> np.ndarray:
+        """Return the rows of these roles, rising."""
+        return np.flatnonzero(np.isin(self.role, roles))
 
     def counts(self) -> dict[str, int]:
         """Return how many samples there are of each role."""
@@ -121,13 +120,16 @@ def outlined_rows(outlined: pa.Table) -> pa.Table:
     )
 
 
-def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str) -> pa.Table:
+def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str, disputed: bool = True) -> pa.Table:
     """Return the images of a pool as rows of the index.
 
     pool: schemas.POOL
+    disputed: also those whose report says no mass while the map is surer of one than half of TP
     mask_labels: soft takes M_p, hard takes M_b
     report_labels: soft takes p_mass, hard takes p_mass > 0.5
     """
+    if not disputed:
+        pool = pool.filter(pc.invert(pool["disputed"]))
     roles = {Quadrant.TP: SampleRole.TP, Quadrant.FP: SampleRole.FP, Quadrant.FN: SampleRole.FN}
     p_mass = np.asarray(pool["p_mass"], np.float32)
     if report_labels == "hard":
@@ -157,17 +159,14 @@ def make_index(rows: pa.Table, images: pa.Table, *, empty_masks: bool = False) -
             f"{repeated} images are strong and mined at once: the splits of this archive leak; ingest it anew"
         )
     rows = rows.take(pa.array(np.argsort(keys, kind="stable")))
-    columns = images.select(["image_key", "study_id", "side", "view", "pixel_sha"]).to_pylist()
-    by_key = {row["image_key"]: row for row in columns}
-    by_place = {(row["study_id"], row["view"], row["side"]): row["pixel_sha"] for row in columns}
-    chosen = [by_key[key] for key in rows["image_key"].to_pylist()]
-    other = {"L": "R", "R": "L"}
+    sha_of = dict(zip(images["image_key"].to_pylist(), images["pixel_sha"].to_pylist(), strict=True))
+    others, chosen = other_breasts(images), rows["image_key"].to_pylist()
     return SampleIndex(
         image_key=np.asarray(rows["image_key"], np.int64),
         role=np.asarray(rows["role"], np.uint8),
         p_mass=np.asarray(rows["p_mass"], np.float32),
-        pixel_sha=[row["pixel_sha"] for row in chosen],
-        auxiliary_sha=[by_place.get((row["study_id"], row["view"], other[row["side"]]), "") for row in chosen],
+        pixel_sha=[sha_of[key] for key in chosen],
+        auxiliary_sha=[others.get(key, "") for key in chosen],
         mask_sha=rows["mask_sha"].to_pylist(),
         map_png=rows["map_png"].to_pylist(),
         empty_masks=empty_masks,

@@ -1,6 +1,7 @@
 """Labelling through Ray: models fine-tuned once, every report labelled, and only what is new read again."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +10,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import label
+from pipelines import label, selftrain
+from pipelines.page.gather import label_note, label_rows
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
+from system.files.parquet import read_table
 from system.imaging import ImagingConfig
 from system.phantom.reports import write_report
 from system.phantom.truth import BreastTruth, MassShape, MassTruth
+from system.presets import demo
 from system.records import Side
 from system.reports import ReportConfig, SmallEncoderConfig
 from system.reports.annotated import read_reports
+from system.reports.rule_rates import RuleRates
 from system.resources import ReportResources
 from system.run.folder import RunFolder
 from system.run.results import LabelResult
-from system.run.stage import Stage
+from system.run.stage import Stage, Written
 from tests.pipelines.fixture_types import Killing
 
 # Ray Data sets its own deprecated options when it copies its context.
@@ -128,6 +133,12 @@ def test_every_report_gets_two_labels_and_a_withdrawn_empty_or_sideless_one_none
     assert len(kept) == 7  # six models and what they started from
     assert not [name for name in manifest.files if name.endswith((".bin", ".pt", ".pkl"))]
 
+    assert result.labels == "models"
+    assert label_note(result).endswith("; reports.labels=rules would fit better")  # one epoch teaches the models little
+    assert [row.title for row in label_rows(result)][:6] == [
+        *("left", "right", "left, by rules", "right, by rules", "left, mean of both", "right, mean of both"),
+    ]
+
     before = archive.versions()["labels"]
     assert label.run(archive.uri, config=TINY, resources=RESOURCES, stage=stage) == result
     assert archive.versions()["labels"] == before
@@ -176,6 +187,32 @@ def test_only_what_is_new_or_changed_is_read_again_and_a_report_of_the_fine_tuni
 
 @pytest.mark.ray
 @pytest.mark.slow
+def test_with_the_rules_labels_every_report_old_and_new_gets_what_the_rules_answer_stands_for(
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = Archive.open(str(shutil.copytree(archive.uri, tmp_path / "archive")))
+    config = TINY.changed(labels="rules")
+    stage = RunFolder(tmp_path / "run").next_labelling()
+    with caplog.at_level("INFO", logger="pipelines.label"):
+        result = label.run(archive.uri, config=config, resources=RESOURCES, stage=stage)
+    assert (result.labels, "no other fits better" in caplog.text) == ("rules", True)
+    assert result.rules.found > 0.8
+    labels = labels_of(archive)
+    assert labels.loc["weak0", "model"].str.endswith("/rules").all()
+    assert labels.loc["strong00", "model"].str.endswith("/rules-held-out").all()
+    assert labels.loc[("weak0", "R"), "p_mass"] == pytest.approx(result.rules.found)
+    assert labels.loc[("weak0", "L"), "p_mass"] < 0.5
+    held_out = read_table(stage.path("out_of_fold.parquet")).to_pandas()
+    assert (held_out["p_mass"] == held_out["p_rules"]).all()
+
+    archive.upsert("reports", pa.Table.from_pylist([report_row("tonight", 1)], schema=SCHEMAS["reports"]))
+    assert label.refresh(archive.uri, config=config, resources=RESOURCES, stage=stage).num_labelled == 1
+    assert labels_of(archive).loc[("tonight", "L"), "p_mass"] == pytest.approx(result.rules.found)
+    assert labels_of(archive).loc["tonight", "model"].str.endswith("/rules").all()
+
+
+@pytest.mark.ray
+@pytest.mark.slow
 def test_killing_a_labeler_midway_changes_no_label(stage: Stage[LabelResult], killing: Killing) -> None:
     models = stage.path("report_models.json").parent.resolve()
     reports = read_reports(
@@ -205,3 +242,55 @@ def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named
             resources=RESOURCES,
             stage=Stage(tmp_path / "run", "labels", LabelResult),
         )
+
+
+def done(folder: Path, *, models: str = "mine", config: ReportConfig = TINY) -> Stage[LabelResult]:
+    """Return a finished labelling without any file."""
+    stage = Stage(folder, "labels", LabelResult)
+    stage.once(
+        lambda _: Written(LabelResult(models, {}, {}, {}, 0, 0, "models", RuleRates(0.5, 0.5, 0.5)), settings=config)
+    )
+    return stage
+
+
+@pytest.mark.parametrize("use", [label.run, label.refresh])
+def test_a_finished_labelling_is_not_taken_over_with_other_settings(use: Callable[..., object], tmp_path: Path) -> None:
+    stage = done(tmp_path / "run", config=TINY.changed(epochs=3))
+    refusal = r"stage labels of run run was done with other settings \(reports\.epochs: 3, now 1\): give the same"
+    with pytest.raises(UserError, match=refusal):
+        use("nowhere", config=TINY, resources=RESOURCES, stage=stage)
+
+
+def test_a_finished_labelling_is_taken_over_with_other_resources(tmp_path: Path) -> None:
+    stage = done(tmp_path / "run")
+    found = label.run("nowhere", config=TINY, resources=RESOURCES.changed(num_labelers=7), stage=stage)
+    assert found == stage.result()
+
+
+@pytest.mark.parametrize(
+    ("writers", "refused"), [(["mine/mean", "withdrawn"], False), (["mine/mean", "other/mean"], True)]
+)
+def test_a_run_begins_only_with_labels_of_its_own_models(writers: list[str], refused: bool, tmp_path: Path) -> None:
+    archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+    rows = [
+        {"study_id": f"s{at}", "side": "L", "p_mass": 0.5, "model": model, "report_version": 1}
+        for at, model in enumerate(writers)
+    ]
+    archive.upsert("labels", pa.Table.from_pylist(rows, schema=SCHEMAS["labels"]))
+    stage = done(tmp_path / "run")
+    if not refused:
+        label.check_current(archive.uri, stage=stage)
+        return
+    with pytest.raises(UserError, match=r"labels of other report models \(other\) than labels of run run \(mine\)"):
+        label.check_current(archive.uri, stage=stage)
+
+
+def test_selftrain_pins_no_archive_whose_labels_other_models_have_replaced(tmp_path: Path) -> None:
+    config = demo().of_run().changed(reports=TINY)
+    archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig())
+    row = {"study_id": "s", "side": "L", "p_mass": 0.5, "model": "other/mean", "report_version": 1}
+    archive.upsert("labels", pa.Table.from_pylist([row], schema=SCHEMAS["labels"]))
+    done(tmp_path / "run")
+    with pytest.raises(UserError, match=r"\(other\) than labels of run run \(mine\)"):
+        selftrain.prepare(archive.uri, RunFolder(tmp_path / "run"), config=config)
+    assert not RunFolder(tmp_path / "run").archive_pin.finished

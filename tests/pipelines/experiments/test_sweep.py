@@ -85,8 +85,22 @@ def mined(tmp_path_factory: pytest.TempPathFactory, archive: Archive, config: Ru
     run.pin(archive.uri)
     run.stage1.checkpoint.once(model)
     pool = [
-        {"image_key": image_key("fL"), "image_id": "fL", "quadrant": Quadrant.FN, "p_mass": 0.99, "score": 0.0},
-        {"image_key": image_key("fR"), "image_id": "fR", "quadrant": Quadrant.FP, "p_mass": 0.01, "score": 0.6},
+        {
+            "image_key": image_key("fL"),
+            "image_id": "fL",
+            "quadrant": Quadrant.FN,
+            "p_mass": 0.99,
+            "score": 0.0,
+            "disputed": False,
+        },
+        {
+            "image_key": image_key("fR"),
+            "image_id": "fR",
+            "quadrant": Quadrant.FP,
+            "p_mass": 0.01,
+            "score": 0.6,
+            "disputed": False,
+        },
     ]
     mine_by_hand(run.round(1).pools, {0.95: pool})
     return run.path

@@ -17,7 +17,7 @@ from system.records import Quadrant
 from system.run.results import EvaluationCounts, FrocResult, InferResult, Pool, PoolsResult, TrainResult
 from system.run.stage import Stage, Written
 from system.schemas import OUTLINED, POOL, PREDICTIONS
-from system.training.epoch_row import EpochRow
+from tests.epoch_rows import epoch_row
 
 Row = dict[str, Any]
 NAN = float("nan")
@@ -89,23 +89,7 @@ def infer_result(rows: Sequence[Row]) -> InferResult:
 
 def train_result() -> TrainResult:
     """Return the record of a training of one step."""
-    row = EpochRow(
-        losses={"total": 1.0},
-        learning_rate=1e-3,
-        gradient_norm=1.0,
-        images_per_s=1.0,
-        wait_share=0.0,
-        num_steps=1,
-        bad_steps=0,
-        gpu_memory_bytes=0,
-        epoch=1,
-        num_epochs=1,
-        p0=0.0,
-        samples={},
-        workers=1,
-        resumed_at_step=0,
-    )
-    return TrainResult(num_epochs=1, num_steps=1, last_epoch=row)
+    return TrainResult(num_epochs=1, kept_epoch=1, num_steps=1, last_epoch=epoch_row(num_steps=1))
 
 
 def froc_result(rules: FrocConfig) -> FrocResult:

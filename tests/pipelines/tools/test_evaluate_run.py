@@ -10,7 +10,7 @@ from pipelines.selftrain import evaluate_on
 from pipelines.tools import evaluate_run as breakdown
 from system.archive import Archive
 from system.config import resolve
-from system.errors import NotFinished
+from system.errors import NotFinished, UserError
 from system.imaging import ImagingConfig, encode_png
 from system.metrics.subgroups import GroupRow
 from system.presets import demo
@@ -122,6 +122,41 @@ def test_another_split_is_evaluated_when_it_is_asked_for_and_everything_is_writt
     assert system["headline"]["mean"] == 1.0
     assert system["gains"]["p_image"] == {"auroc": None, "interval": [None, None]}
     assert measured.stage1.froc(Split.VALIDATION).finished
+
+
+def test_a_finished_run_is_evaluated_by_other_rules_beside_its_own(
+    measured: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = measured.stage1.froc().path("froc.json").read_bytes()
+    found = breakdown.run(measured.path, split="test", settings=["froc.candidates=own_peak", "froc.iou=0.1"])
+    assert "at or above 0.5 of its own peak" in " ".join(capsys.readouterr().out.split())
+    rules = found.systems["supervised"].result.rules
+    assert (rules.candidates, rules.iou) == ("own_peak", 0.1)
+    assert measured.stage1.froc().path("froc.json").read_bytes() == own
+    assert breakdown.run(measured.path, split="test").systems["supervised"].result.rules.candidates == "threshold"
+
+
+def test_other_rules_keep_the_threshold_that_was_chosen_for_the_system_unless_it_is_given(measured: RunFolder) -> None:
+    def threshold(*settings: str) -> float:
+        found = breakdown.run(measured.path, split="test", settings=settings)
+        return found.systems["supervised"].result.rules.candidate_threshold
+
+    assert threshold("froc.iou=0.1") == 0.2  # of the thresholds stage
+    assert threshold("froc.candidate_threshold=0.4") == 0.4
+
+
+def test_a_run_of_own_peak_candidates_gets_a_threshold_when_it_is_asked_for_one(run: RunFolder) -> None:
+    config = run.config()
+    (run.path / "config.yaml").unlink()
+    with run.claimed(config.changed(froc=config.froc.changed(candidates="own_peak"))):
+        evaluate_on(run.stage1, Split.TEST, archive=run.archive(), config=run.config())
+    found = breakdown.run(run.path, split="test", settings=["froc.candidates=threshold"])
+    assert found.systems["supervised"].result.rules.candidate_threshold == 0.02  # the lowest of equals, on validation
+
+
+def test_nothing_but_rules_can_be_changed_for_a_finished_run(measured: RunFolder) -> None:
+    with pytest.raises(UserError, match=r"other rules alone, froc.KEY=VALUE, found seed: 0, now 3"):
+        breakdown.run(measured.path, split="test", settings=["seed=3"])
 
 
 def test_a_run_that_measured_nothing_yet_is_refused(run: RunFolder) -> None:

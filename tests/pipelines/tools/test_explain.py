@@ -124,7 +124,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     run.stage1.thresholds.once(lambda _: Written(thresholds))
     evaluate_on(run.stage1, Split.TEST, archive=run.archive(), config=run.config())
     infer_by_hand(run.round(1).predictions, weak_rows())
-    agreed = {"image_key": image_key("agreed"), "image_id": "agreed", "p_mass": 0.85, "score": 0.8}
+    agreed = {"image_key": image_key("agreed"), "image_id": "agreed", "p_mass": 0.85, "score": 0.8, "disputed": False}
     mine_by_hand(
         run.round(1).pools,
         {0.85: [], 0.75: [agreed | {"quadrant": Quadrant.TP}]},

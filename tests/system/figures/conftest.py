@@ -18,25 +18,12 @@ from system.figures.rows import (
     TrainingCurve,
 )
 from system.training.epoch_row import EpochRow
+from tests.epoch_rows import epoch_row
 
 
-def epoch_row(epoch: int) -> EpochRow:
-    return EpochRow(
-        losses={"total": 1 / epoch, "mask_strong": 0.5 / epoch},
-        learning_rate=1e-3,
-        gradient_norm=1.0,
-        images_per_s=9.0,
-        wait_share=0.1,
-        num_steps=4,
-        bad_steps=0,
-        gpu_memory_bytes=0,
-        epoch=epoch,
-        num_epochs=3,
-        p0=0.0,
-        samples={"STRONG_MASS": 8},
-        workers=1,
-        resumed_at_step=0,
-    )
+def epoch(number: int) -> EpochRow:
+    losses = {"total": 1 / number, "mask_strong": 0.5 / number}
+    return epoch_row(losses=losses, wait_share=0.1, epoch=number, num_epochs=3, samples={"STRONG_MASS": 8})
 
 
 def two_systems() -> list[HeadlineRow]:
@@ -74,7 +61,7 @@ def report() -> PageData:
         thresholds={"round 1, mask": 0.321},
         labels=[LabelRow("left", 400, 0.9729, 0.9873, 0.9872)],
         reliability=[Reliability("left", [0.1, 0.9], [0.05, 0.95], [300, 100], raw=[(0.02, 0.05)])],
-        trainings=[TrainingCurve("supervised", [epoch_row(epoch) for epoch in (1, 2, 3)])],
+        trainings=[TrainingCurve("supervised", [epoch(number) for number in (1, 2, 3)])],
         galleries={"True positives": [item]},
         mined={
             "TP: report and map agree on a mass": [

@@ -5,23 +5,11 @@ from dataclasses import replace
 from system.figures.curves import froc_figure, loss_figure
 from system.figures.rows import FrocSeries, TrainingCurve
 from system.training.epoch_row import EpochRow
+from tests.epoch_rows import epoch_row
 
 
 def row(epoch: int, **losses: float) -> EpochRow:
-    facts = {"learning_rate": 0.1, "gradient_norm": 1.0, "images_per_s": 9.0, "wait_share": 0.0}
-    return EpochRow(
-        losses=losses,
-        **facts,
-        num_steps=3,
-        bad_steps=0,
-        gpu_memory_bytes=0,
-        epoch=epoch,
-        num_epochs=2,
-        p0=0.0,
-        samples={},
-        workers=1,
-        resumed_at_step=0,
-    )
+    return epoch_row(losses=losses, epoch=epoch, num_epochs=2)
 
 
 def test_every_loss_term_that_is_not_zero_throughout_has_a_line_of_its_own() -> None:

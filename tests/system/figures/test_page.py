@@ -1,6 +1,7 @@
 """The run's page carries everything itself and describes its pictures in words."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -109,3 +110,9 @@ def test_without_lesions_a_dash_stands_for_the_sensitivity() -> None:
 
 def test_the_same_report_gives_the_same_bytes(report: PageData, page: str) -> None:
     assert render_page(report) == page
+
+
+def test_the_page_says_which_labels_the_loop_gets_and_which_would_fit_better(report: PageData) -> None:
+    note = "The loop gets the labels of reports.labels=models"
+    assert f"<p>{note}.</p>" in render_page(replace(report, label_note=note))
+    assert "<p></p>" not in render_page(replace(report, label_note=""))

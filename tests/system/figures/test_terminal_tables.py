@@ -74,6 +74,11 @@ def test_labels_are_shown_per_breast() -> None:
     assert line_of(label_table([row]), "left") == expected
 
 
+def test_the_note_on_the_labels_stands_below_their_table() -> None:
+    table = label_table([LabelRow("left", 400, 0.9, 0.9, 0.9)], note="rules would fit better")
+    assert "rules would fit better" in printed(table).splitlines()[-1]
+
+
 def test_what_is_not_calibrated_has_a_dash() -> None:
     rows = [
         LabelRow("left", 400, 0.9, 0.9, 0.9, coverage={"0.95": 0.5}),

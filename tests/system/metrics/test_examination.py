@@ -66,6 +66,24 @@ def test_cuts_agree_with_cutting_each_level_by_itself() -> None:
         assert len(components(truth, min_px=4).area_px)
 
 
+def test_own_peak_candidates_find_a_faint_mass_that_a_threshold_melts_into_its_surroundings() -> None:
+    truth = square(4, at=(4, 4)) > 0
+    halo = np.maximum(square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8))
+    config = CONFIG.changed(candidates="own_peak")
+    found = examine(halo, truth, levels=LEVELS, config=config)
+    assert (found.scores.tolist(), found.boxes_px) == ([pytest.approx(0.8)], [(4, 4, 8, 8)])
+    assert match(gather([(found.scores, found.iou)]), iou=0.2).outcome.tolist() == [1]
+    assert found.cuts.found.tolist() == [0, 1, 0]
+
+
+def test_under_own_peak_the_second_mode_cuts_below_the_candidate_threshold() -> None:
+    config = CONFIG.changed(candidates="own_peak", candidate_threshold=0.5)
+    levels = cut_levels(np.array([0.3]), config=config)
+    assert (levels[0], levels[-1]) == (pytest.approx(0.3), 0.02)
+    truth = square(4, at=(4, 4)) > 0
+    assert examine(square(4, at=(4, 4), value=0.3), truth, levels=levels, config=config).cuts.found[-1] == 1
+
+
 def test_cut_levels_fall_from_the_highest_peak_to_the_floor() -> None:
     levels = cut_levels(np.array([0.01, 0.2, 0.6]), config=CONFIG)
     assert (levels[0], levels[-1]) == (0.6, 0.1)

@@ -37,6 +37,14 @@ def test_the_rules_name_the_settings() -> None:
         assert words in printed
 
 
+def test_the_rules_say_that_no_threshold_was_chosen_for_own_peak_candidates() -> None:
+    printed = " ".join(rules(FrocConfig(candidates="own_peak", candidate_threshold=0.123, min_candidate_px=9)))
+    for words in ("at or above 0.5 of its own peak, of at least 9 px", "is a shoulder", "levels from 0.02 on"):
+        assert words in printed
+    assert "0.123" not in printed
+    assert "levels from 0.123 on" in " ".join(rules(FrocConfig(candidate_threshold=0.123)))
+
+
 def test_auroc_counts_a_tie_as_half() -> None:
     assert auroc(np.array([True, True, False]), np.array([0.9, 0.5, 0.5])) == 0.75
 

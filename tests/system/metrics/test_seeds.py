@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from system.metrics import FrocConfig, PatientCounts, compare_systems, gain_over_seeds, match, over_seeds
+from system.errors import UserError
+from system.metrics import FrocConfig, PatientCounts, compare_systems, gain_over_seeds, match, over_seeds, paired
 from system.metrics.bootstrap import count_by_patient
 from system.metrics.matching import gather
 
@@ -63,3 +64,20 @@ def test_a_gain_is_second_minus_first_on_the_same_resamples() -> None:
 def test_seeds_on_other_patients_are_not_averaged() -> None:
     with pytest.raises(ValueError, match="the same patients and lesions only"):
         over_seeds([counts(0), counts(0, patients="q")], config=CONFIG)
+
+
+def test_a_pair_of_systems_is_compared_on_the_same_patients_in_either_direction() -> None:
+    worse, better = counts(0, skill=0.3), counts(1, skill=0.7)
+    up, down = paired(worse, better, config=CONFIG), paired(better, worse, config=CONFIG)
+    gain, interval = gain_over_seeds([worse], [better], config=CONFIG)
+    assert (up.difference, up.interval) == (gain, interval)
+    assert up.interval.low < up.difference < up.interval.high
+    assert down.difference == pytest.approx(-up.difference)
+    assert down.interval.pair() == pytest.approx((-up.interval.high, -up.interval.low))
+    same = paired(better, better, config=CONFIG)
+    assert (same.difference, same.interval.pair()) == (0.0, (0.0, 0.0))
+
+
+def test_a_pair_of_other_patients_is_refused() -> None:
+    with pytest.raises(UserError, match="needs the same patients and lesions on both sides"):
+        paired(counts(0), counts(0, patients="q"), config=CONFIG)

@@ -32,8 +32,8 @@ def test_counts_are_those_of_the_columns_at_any_p0() -> None:
     held = pools(
         shard(0, (1, 0.99, True), (2, 0.9, True), (3, 0.02, True)), shard(1, (4, 0.99, False), (5, 0.02, False))
     )
-    assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=1, fn=1, tn=1, unused=1)
-    assert held.counts(p0=0.85) == QuadrantCounts(tp=2, fp=1, fn=1, tn=1, unused=0)
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=1, fn=1, tn=1, unused=1, disputed=1)
+    assert held.counts(p0=0.85) == QuadrantCounts(tp=2, fp=1, fn=1, tn=1, unused=0, disputed=1)
 
 
 def test_a_repeated_shard_changes_nothing() -> None:
@@ -113,7 +113,7 @@ def test_a_withdrawn_report_and_a_verdict_move_rows_from_their_round_on() -> Non
             for number in (1, 2)
         ]
     )
-    assert held.counts(p0=0.95) == QuadrantCounts(tp=2, fp=1, fn=0, tn=0, unused=1)
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=2, fp=1, fn=0, tn=0, unused=1, disputed=1)
     assert held.update_labels(update(UpdateSource.LABEL, (1, np.nan)))
     assert held.update_labels(update(UpdateSource.VERDICT, (2, 0.0), (4, 1.0), (99, 1.0)))  # 99 is not of the round
     assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=2, fn=0, tn=0, unused=1)
@@ -140,13 +140,65 @@ def test_a_verdict_does_not_count_for_the_pool_that_its_image_was_in() -> None:
     held = pools(shard(0, (1, 0.99, True), (2, 0.99, True), (3, 0.01, True)), shard(1, (4, 0.99, False)))
     held.update_labels(update(UpdateSource.VERDICT, (1, 0.0), (4, 0.0), round_number=1))
     held.update_labels(update(UpdateSource.LABEL, (2, np.nan), round_number=1))
-    keys, quadrant = held.known(np.array([1, 2, 4, 99]), p0=0.95)
+    keys, quadrant, _ = held.known(np.array([1, 2, 4, 99]), p0=0.95)
     assert dict(zip(keys.tolist(), quadrant.tolist(), strict=True)) == {
         1: Quadrant.TP,
         2: Quadrant.UNUSED,
         4: Quadrant.FN,
     }
     assert held.counts(p0=0.95).tp == 0
+
+
+def disputed_keys(held: Pools, *, p0: float = 0.95) -> list[int]:
+    parts = [(part, part.quadrants(p0=p0)) for _, part in held.parts()]
+    marks = held.disputed(parts)
+    return [key for (part, _), mark in zip(parts, marks, strict=True) for key in part.keys[mark].tolist()]
+
+
+def test_an_fp_is_disputed_by_the_median_of_all_tp_of_the_round_not_of_its_shard() -> None:
+    """The score is key / 100: TP score .10, .20, .60; alone, the second shard's median would be .60."""
+    held = pools(
+        shard(0, (10, 0.99, True), (20, 0.99, True), (15, 0.01, True), (99, 0.99, False)),
+        shard(1, (60, 0.99, True), (21, 0.01, True), (30, 0.01, True), (98, 0.5, True)),
+        shard(2, (25, 0.01, True)),  # without any TP
+    )
+    assert disputed_keys(held) == [21, 30, 25]
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=3, fp=4, fn=1, tn=0, unused=1, disputed=3)
+
+
+def test_the_median_follows_p0() -> None:
+    held = pools(shard(0, (10, 0.99, True), (50, 0.9, True), (70, 0.9, True), (30, 0.01, True)))
+    assert (disputed_keys(held, p0=0.95), disputed_keys(held, p0=0.85)) == ([30], [])
+
+
+def test_an_fp_as_sure_as_the_median_tp_is_not_disputed() -> None:
+    same = Columns(
+        np.array([1, 2], np.int64), np.array([0.99, 0.01], np.float32), np.full(2, 0.7, np.float32), np.ones(2, bool)
+    )
+    assert pools(Shard(1, 0, 1, "part_0.parquet", same)).counts(p0=0.95).disputed == 0
+
+
+def test_where_no_report_agrees_with_a_map_no_fp_is_disputed() -> None:
+    assert pools(shard(0, (90, 0.01, True), (91, 0.99, False))).counts(p0=0.95).disputed == 0
+
+
+def test_an_fp_that_a_radiologist_has_judged_is_disputed_no_more() -> None:
+    held = pools(shard(0, (10, 0.99, True), (20, 0.01, True), (30, 0.01, True)))
+    assert disputed_keys(held) == [20, 30]
+    held.update_labels(update(UpdateSource.VERDICT, (20, 0.0), round_number=1))
+    assert disputed_keys(held) == [30]
+    assert held.counts(p0=0.95) == QuadrantCounts(tp=1, fp=2, fn=0, tn=0, unused=0, disputed=1)
+
+
+def test_for_the_purity_an_image_is_disputed_without_regard_to_verdicts() -> None:
+    """20 is disputed although a radiologist agrees with its report; 10 counts as TP although one overrules it."""
+    held = pools(shard(0, (10, 0.99, True), (20, 0.01, True)), shard(1, (5, 0.01, True)))
+    held.update_labels(update(UpdateSource.VERDICT, (10, 0.0), (20, 0.0), round_number=1))
+    keys, quadrant, marked = held.known(np.array([5, 20]), p0=0.95)
+    assert sorted(zip(keys.tolist(), quadrant.tolist(), marked.tolist(), strict=True)) == [
+        (5, Quadrant.FP, False),
+        (20, Quadrant.FP, True),
+    ]
 
 
 def test_moves_have_their_reasons() -> None:
@@ -239,6 +291,6 @@ def test_any_order_and_any_repeats_give_the_same_pools(repeats: list[Shard], ord
 
 
 def test_counts_in_words() -> None:
-    found = QuadrantCounts(tp=1, fp=2, fn=3, tn=4, unused=5)
-    assert found.line() == "1 TP, 2 FP, 3 FN, 4 TN, 5 unused"
+    found = QuadrantCounts(tp=1, fp=2, fn=3, tn=4, unused=5, disputed=1)
+    assert found.line() == "1 TP, 2 FP (1 disputed), 3 FN, 4 TN, 5 unused"
     assert (found.num_pooled, found.num_images) == (6, 15)

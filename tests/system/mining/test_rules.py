@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from system.mining.rules import P0Schedule, distance_to_bound, quadrants
+from system.mining.rules import P0Schedule, disputed, distance_to_bound, quadrants, sure_score
 from system.records import Quadrant
 
 TP, FP, FN, TN, UNUSED = Quadrant.TP, Quadrant.FP, Quadrant.FN, Quadrant.TN, Quadrant.UNUSED
@@ -97,3 +97,25 @@ def test_a_minimum_above_the_start_is_refused() -> None:
 def test_the_nearer_of_both_bounds_counts() -> None:
     found = distance_to_bound(np.array([0.9, 0.5, 0.1, 0.0, np.nan], np.float32), p0=0.8)
     np.testing.assert_allclose(found, [0.1, 0.3, 0.1, 0.2, np.nan], atol=1e-6)
+
+
+@pytest.mark.parametrize(("agreed", "expected"), [([0.2, 0.9, 0.6], 0.6), ([0.25, 0.75], 0.5), ([0.4], 0.4)])
+def test_half_of_tp_exceed_the_sure_score_whatever_the_others_score(agreed: list[float], expected: float) -> None:
+    score = np.array([*agreed, 0.99, 0.98, 0.0], np.float32)
+    quadrant = np.array([TP] * len(agreed) + [FP, UNUSED, FN], np.uint8)
+    assert sure_score(score, quadrant) == pytest.approx(expected)
+
+
+def test_an_fp_is_disputed_when_its_map_is_surer_than_the_limit_and_nobody_has_judged_it() -> None:
+    score = np.array([0.5, 0.50001, 0.9, 0.9, 0.9, 0.9], np.float32)
+    quadrant = np.array([FP, FP, FP, TP, UNUSED, FN], np.uint8)
+    judged = np.array([False, False, True, False, False, False])
+    found = disputed(score, quadrant, limit=0.5, judged=judged)
+    assert found.tolist() == [False, True, False, False, False, False]
+
+
+def test_without_tp_nothing_is_disputed() -> None:
+    score, quadrant = np.ones(2, np.float32), np.array([FP, FP], np.uint8)
+    limit = sure_score(score, quadrant)
+    assert limit == np.inf
+    assert not disputed(score, quadrant, limit=limit, judged=np.zeros(2, bool)).any()

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from system.mining.label_updates import LabelUpdate, UpdateSource
 from system.mining.pools import Columns, Pools, Shard
 from system.mining.snapshot import read_pool, write_pool
 from system.records import Quadrant
@@ -42,6 +43,17 @@ def offered(run: Path, *, with_map: bool = True) -> Pools:
     return pools
 
 
+def offer(run: Path, members: list[list[tuple[int, float, float]]]) -> Pools:
+    """Offer images with a mask, by shard: key, p_mass, score."""
+    pools = Pools()
+    for number, rows in enumerate(members):
+        source = write_predictions(run, f"part_{number}.parquet", [(key, p_mass, True) for key, p_mass, _ in rows])
+        keys = np.array([row[0] for row in rows], np.int64)
+        p_mass, score = (np.array([row[place] for row in rows], np.float32) for place in (1, 2))
+        pools.accept(Shard(1, number, 1, source, Columns(keys, p_mass, score, np.ones(len(rows), bool))))
+    return pools
+
+
 def test_the_pool_holds_its_members_and_the_maps_of_tp_only(tmp_path: Path) -> None:
     table = read_pool(write_pool(offered(tmp_path), tmp_path / "pools", run=tmp_path, p0=0.95))
     assert table.schema == POOL
@@ -51,9 +63,31 @@ def test_the_pool_holds_its_members_and_the_maps_of_tp_only(tmp_path: Path) -> N
         "quadrant": [Quadrant.FP, Quadrant.FN, Quadrant.TP, Quadrant.TP],
         "p_mass": pytest.approx([0.01, 0.99, 0.99, 0.99]),
         "score": pytest.approx([0.005, 0.495, 0.495, 0.495]),
+        "disputed": [False, False, False, False],
         "map_png": [None, None, b"map 7", b"map 4"],
         "mask_png": [None, None, b"mask 7", b"mask 4"],
     }
+
+
+def test_an_fp_whose_map_is_surer_than_half_of_tp_is_marked_in_the_pool(tmp_path: Path) -> None:
+    """Of several shards: TP score .3 and .5, FP .39 and .41, the last in a shard without TP."""
+    members = [[(7, 0.99, 0.3), (3, 0.01, 0.39)], [(4, 0.99, 0.5)], [(8, 0.01, 0.41)]]
+    pools = offer(tmp_path, members)
+    table = read_pool(write_pool(pools, tmp_path / "pools", run=tmp_path, p0=0.95))
+    marks = dict(zip(table["image_key"].to_pylist(), table["disputed"].to_pylist(), strict=True))
+    assert marks == {3: False, 7: False, 4: False, 8: True}
+
+
+def test_a_verdict_that_agrees_with_the_report_makes_another_pool(tmp_path: Path) -> None:
+    """The report says 0 as the radiologist does, so that nothing but the mark changes."""
+    pools = offer(tmp_path, [[(7, 0.99, 0.3), (3, 0.0, 0.9)]])
+    before = write_pool(pools, tmp_path / "pools", run=tmp_path, p0=0.95)
+    verdict = LabelUpdate(
+        UpdateSource.VERDICT, 1, np.array([3]), np.zeros(1, np.float32), np.array([1]), np.array([False])
+    )
+    assert pools.update_labels(verdict)
+    after = write_pool(pools, tmp_path / "pools", run=tmp_path, p0=0.95)
+    assert [read_pool(path)["disputed"].to_pylist() for path in (before, after)] == [[True, False], [False, False]]
 
 
 def test_the_pool_grows_as_p0_falls(tmp_path: Path) -> None:

@@ -118,3 +118,32 @@ def test_a_report_is_read_alike_whether_or_not_another_of_its_batch_is_too_long(
         tokens_of(tmp_path / "with", short, Sections("左" * 50, "右"), max_tokens=12)[0]
         == tokens_of(tmp_path / "alone", short, max_tokens=12)[0]
     )
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 10, 11, 12, 13, 40])
+def test_at_the_least_length_there_is_room_for_both_sections_of_any_report(length: int, tmp_path: Path) -> None:
+    (found,) = tokens_of(tmp_path, Sections("左" * 50, "乳" * length), max_tokens=16)
+    assert len(found) == 16
+    assert found[1] == "左"
+    assert found.count("[SEP]") == 2
+    assert found.count("乳") >= min(length, 6)
+
+
+def test_an_encoder_in_an_installed_package_is_found_without_running_the_packages_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "some_encoder"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('its code was run')")
+    (package / "model" / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UserError, match=r"^reports\.encoder: package some_encoder has 0 folders with config\.json"):
+        find_encoder("package:some_encoder")
+    (package / "model" / "model.safetensors").write_bytes(b"")
+    assert find_encoder("package:some_encoder") == str(package / "model")
+
+
+@pytest.mark.parametrize("name", ["no_such_package", "no/such", ""])
+def test_a_package_that_is_not_installed_is_named(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^reports\.encoder: no package {name} is installed here; install it"):
+        find_encoder(f"package:{name}")

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from system.reports.measures import Tenth, measure, measure_side, reliability
+from system.reports.measures import SideMeasures, Tenth, compare_sources, measure, measure_side, reliability
+from system.reports.rule_rates import LabelSource
 
 
 def test_the_measures_of_table_2_are_as_worked_by_hand() -> None:
@@ -51,14 +52,42 @@ def test_a_probability_of_1_falls_into_the_last_tenth() -> None:
 def test_a_side_has_the_measures_of_the_rules_and_of_each_language_beside_the_models() -> None:
     columns = {
         "truth": [1, 0, 1, 0],
-        "p_mass": [0.9, 0.1, 0.4, 0.2],
+        "p_models": [0.9, 0.1, 0.4, 0.2],
         "p_raw": [1.0, 0.0, 0.4, 0.2],
-        "p_rules": [1.0, 0.0, math.nan, 0.0],
+        "rules": [1.0, 0.0, math.nan, 0.0],
+        "p_rules": [0.9, 0.1, 0.5, 0.1],
     }
     found = measure_side(pa.table(columns | {"language": ["zh", "zh", "en", "en"]}))
     assert found.models.accuracy == 3 / 4
     assert found.by_language["zh"].accuracy == 1
     assert found.by_language["en"].accuracy == 1 / 2
-    assert found.rules.accuracy == 3 / 4  # a report in which the rules find nothing counts as no mass
+    assert found.rules.accuracy == 3 / 4
     assert found.num_silent == 1
+    assert found.mean.brier == pytest.approx((0.1**2 + 0.1**2 + 0.55**2 + 0.15**2) / 4)
     assert found.uncalibrated.ece == pytest.approx((0 + 0.6 + 0.2 + 0) / 4)
+
+
+def side_of(num_breasts: int, *, models: float, rules: float) -> SideMeasures:
+    """Return the measures of breasts with a mass that get these probabilities."""
+    columns = {"p_models": models, "p_raw": models, "p_rules": rules, "rules": 1.0, "truth": 1, "language": "en"}
+    return measure_side(pa.table({name: [value] * num_breasts for name, value in columns.items()}))
+
+
+def test_models_rules_and_mean_are_compared_by_the_brier_score_over_the_breasts_of_both_sides() -> None:
+    sides = {"left": side_of(1, models=0.5, rules=1.0), "right": side_of(3, models=0.7, rules=0.9)}
+    found = compare_sources(sides, labels="models")
+    assert found.brier == pytest.approx(
+        {"models": (0.25 + 3 * 0.09) / 4, "rules": 3 * 0.01 / 4, "mean": (0.0625 + 3 * 0.04) / 4}
+    )
+    assert found.best == "rules"
+    assert found.line() == (
+        "The loop gets the labels of reports.labels=models. Brier score over 4 annotated breasts, held out: models "
+        "0.1300, rules 0.0075, mean 0.0456; reports.labels=rules would fit better"
+    )
+
+
+@pytest.mark.parametrize("labels", ["models", "rules", "mean"])
+def test_where_all_fit_alike_none_is_better_than_the_one_in_use(labels: LabelSource) -> None:
+    found = compare_sources({"left": side_of(2, models=0.9, rules=0.9)}, labels=labels)
+    assert found.best == labels
+    assert found.line().endswith("no other fits better")

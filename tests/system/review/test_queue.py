@@ -10,10 +10,18 @@ from system.review import QueueConfig, Why, acquire
 
 
 def choose(
-    p_mass: ArrayLike, score: ArrayLike, entropy: ArrayLike, *, p0: float = 0.9, **settings: Any
+    p_mass: ArrayLike,
+    score: ArrayLike,
+    entropy: ArrayLike,
+    *,
+    p0: float = 0.9,
+    disputed: tuple[int, ...] = (),
+    **settings: Any,
 ) -> list[tuple[int, Why]]:
+    """disputed: places."""
     columns = (np.array(column, np.float32) for column in (p_mass, score, entropy))
-    places, why = acquire(*columns, p0=p0, config=QueueConfig(**settings))
+    marked = np.isin(np.arange(np.size(p_mass)), disputed)
+    places, why = acquire(*columns, marked, p0=p0, config=QueueConfig(**settings))
     return list(zip(places.tolist(), why, strict=True))
 
 
@@ -21,6 +29,22 @@ def test_each_criterion_chooses_its_own_image() -> None:
     p_mass, score, entropy = [0.99, 0.5, 0.9, 0.99, 0.01], [0.05, 0.5, 0.88, 0.95, 0.02], [0.1, 0.9, 0.2, 0.1, 0.1]
     found = choose(p_mass, score, entropy, size=3, random_share=0)
     assert dict(found) == {0: Why.DISAGREEMENT, 1: Why.ENTROPY, 2: Why.NEAR_P0}
+
+
+def test_disputed_images_come_before_all_others_by_falling_score() -> None:
+    p_mass, score, entropy = [0.99, 0.01, 0.01, 0.01, 0.5], [0.0, 0.3, 0.7, 0.5, 0.5], [0.1, 0.2, 0.1, 0.0, 0.9]
+    found = choose(p_mass, score, entropy, size=4, random_share=0, disputed=(1, 2, 3))
+    assert found[:3] == [(2, Why.DISPUTED), (3, Why.DISPUTED), (1, Why.DISPUTED)]
+    assert found[3] == (0, Why.DISAGREEMENT)
+    undisputed = choose(p_mass, score, entropy, size=5, random_share=0)
+    assert Why.DISPUTED not in dict(undisputed).values()
+
+
+def test_a_disputed_image_that_was_drawn_at_random_is_shown_once_as_such() -> None:
+    everything = ([0.01] * 6, [0.9] * 6, [0.5] * 6)
+    found = choose(*everything, size=6, random_share=0.5, disputed=(0, 1, 2, 3, 4, 5))
+    assert sorted(place for place, _ in found) == list(range(6))
+    assert [why for _, why in found] == [Why.DISPUTED] * 3 + [Why.RANDOM] * 3
 
 
 def test_a_report_that_is_nearly_sure_of_no_mass_is_near_p0_too() -> None:

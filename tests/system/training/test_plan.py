@@ -12,10 +12,10 @@ from system.errors import UserError
 from system.losses import LossConfig
 from system.records import Quadrant, Split, image_key
 from system.schemas import OUTLINED, POOL
-from system.training.config import TrainConfig
+from system.training.config import StrongInBatch, TrainConfig
 from system.training.job import EpochPool, TrainJob
-from system.training.plan import epoch_index, plan_epoch
-from system.training.samples import SampleIndex, SampleRole
+from system.training.plan import epoch_index, mean_places, plan_epoch
+from system.training.samples import POSITIVE, SampleIndex, SampleRole
 
 MakeJob = Callable[..., TrainJob]
 SPLITS = dict.fromkeys("abcdef", Split.STRONG) | dict.fromkeys("uvwx", Split.WEAK)  # patient -> split
@@ -39,10 +39,11 @@ def tables() -> dict[str, pa.Table]:
     }
 
 
-def write_pool(path: Path, **members: tuple[Quadrant, float]) -> str:
+def write_pool(path: Path, *, disputed: tuple[str, ...] = (), **members: tuple[Quadrant, float]) -> str:
     """Write a pool as mining does: image -> quadrant and p_mass. Return the file."""
     rows: list[dict[str, Any]] = [
         {"image_key": image_key(name), "image_id": name, "quadrant": int(quadrant), "p_mass": p_mass, "score": 0.5}
+        | {"disputed": name in disputed}
         | dict.fromkeys(("map_png", "mask_png"))
         for name, (quadrant, p_mass) in members.items()
     ]
@@ -89,7 +90,6 @@ def test_an_outlined_weak_image_trains_like_an_annotated_one(
     assert len(index) == len(without) + 1
     row = place(index, "vL")
     assert (index.role[row], index.p_mass[row], index.mask_sha[row]) == (SampleRole.STRONG_MASS, 1.0, "mask-outlined")
-    assert row in index.positives()
 
 
 def test_each_epoch_trains_on_the_pool_of_its_own_p0(
@@ -145,9 +145,99 @@ def test_an_epochs_batches_have_the_size_and_the_ratio_of_the_job(
     index = epoch_index(job, 0, **tables)
     batches = plan_epoch(job, index, 0).batches()
     assert batches.shape == (2, 6)  # 2 positives a batch show all 3 positives in 2 steps
-    assert [int(np.isin(batch, index.positives()).sum()) for batch in batches] == [2, 2]
+    assert [int(np.isin(index.role[batch], POSITIVE).sum()) for batch in batches] == [2, 2]
     longer = make_job(train=TrainConfig(batch_size=6, negatives_per_positive=2, steps_per_epoch=7))
     assert plan_epoch(longer, index, 0).batches().shape == (7, 6)
+
+
+def weak_members(num_tp: int = 0, *, num_fp: int = 0, num_fn: int = 0) -> dict[str, tuple[Quadrant, float]]:
+    """Return members for a pool: of the weak patients' images, as many as wanted of each quadrant."""
+    quadrants = [Quadrant.TP] * num_tp + [Quadrant.FP] * num_fp + [Quadrant.FN] * num_fn
+    names = [f"{patient}{side}" for patient in "uvwx" for side in "LR"]
+    return {
+        name: (quadrant, 0.02 if quadrant is Quadrant.FP else 0.98)
+        for name, quadrant in zip(names, quadrants, strict=False)
+    }
+
+
+LONG = TrainConfig(batch_size=12, negatives_per_positive=2, steps_per_epoch=200)  # 4 positives a batch
+
+
+def places_in(job: TrainJob, tables: dict[str, pa.Table], epoch: int = 0) -> dict[str, float]:
+    index = epoch_index(job, epoch, **tables)
+    return mean_places(index, plan_epoch(job, index, epoch).batches())
+
+
+def test_without_quotas_each_role_holds_as_many_places_as_it_has_samples(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}), tables)
+    expected = {"STRONG_MASS": 4 * 3 / 8, "TP": 4 * 3 / 8, "FN": 4 * 2 / 8, "STRONG_FREE": 8 * 9 / 12, "FP": 8 * 3 / 12}
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_annotated_images_and_fn_hold_the_places_that_the_job_gives_them(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    quotas = {"strong_in_batch": StrongInBatch(positives=0.5, negatives=0.25), "fn_in_batch": 0.125}
+    found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
+    assert found == {"STRONG_MASS": 2, "TP": pytest.approx(1.5, abs=0.01), "FN": pytest.approx(0.5, abs=0.01)} | {
+        "STRONG_FREE": 2,
+        "FP": 6,
+    }
+
+
+def test_a_quota_for_positives_leaves_the_negatives_drawn_together(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    quotas = {"strong_in_batch": StrongInBatch(positives=0.75)}
+    found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
+    expected = {"STRONG_MASS": 3, "TP": 0.6, "FN": 0.4, "STRONG_FREE": 6, "FP": 2}
+    assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_a_quota_of_0_leaves_fn_out_and_gives_their_places_to_the_other_positives(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fn=5))
+    found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, fn_in_batch=0.0), tables)
+    assert (found["FN"], found["STRONG_MASS"], found["TP"]) == (0, 2, 2)
+
+
+def test_an_epoch_whose_pool_lacks_a_role_gives_its_places_to_the_others(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "1.arrow", **weak_members(num_fp=2))
+    quotas = {"strong_in_batch": StrongInBatch(positives=0.5, negatives=0.5), "fn_in_batch": 0.25}
+    found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
+    assert found == {"STRONG_MASS": 4, "TP": 0, "FN": 0, "STRONG_FREE": 4, "FP": 4}
+
+
+def test_quotas_are_of_epochs_with_a_pool_alone(make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path) -> None:
+    """Even a share of 0 leaves the annotated images of such an epoch where they are."""
+    pools = {1: EpochPool(file=write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3)), p0=0.95)}
+    plain = make_job(train=LONG, pools=pools)
+    job = plain.changed(strong_in_batch=StrongInBatch(positives=0.0, negatives=0.0), fn_in_batch=0.0)
+    index = epoch_index(job, 0, **tables)
+    np.testing.assert_array_equal(plan_epoch(job, index, 0).batches(), plan_epoch(plain, index, 0).batches())
+    assert places_in(job, tables, 0) == {"STRONG_MASS": 4, "STRONG_FREE": 8, "TP": 0, "FP": 0, "FN": 0}
+    assert places_in(job, tables, 1) == {"STRONG_MASS": 0, "STRONG_FREE": 0, "TP": 4, "FP": 8, "FN": 0}
+
+
+def test_disputed_fp_are_no_samples_where_the_job_leaves_them_out(
+    make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
+) -> None:
+    file = write_pool(
+        tmp_path / "1.arrow", disputed=("vL",), uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FP, 0.1)
+    )
+    job = make_job(pools={0: EpochPool(file=file, p0=0.85)})
+    taught, left_out = (
+        epoch_index(job.changed(disputed=disputed), 0, **tables).image_key.tolist() for disputed in (True, False)
+    )
+    assert set(taught) - set(left_out) == {image_key("vL")}
 
 
 def test_batches_follow_from_the_jobs_seed_and_the_epoch(make_job: MakeJob, tables: dict[str, pa.Table]) -> None:

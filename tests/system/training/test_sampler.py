@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 
 from system.errors import UserError
-from system.training.sampler import BatchPlan, sample_seeds, share_of
+from system.training.sampler import BatchPlan, Group, sample_seeds, share_of
 
-POSITIVES, NEGATIVES = np.arange(40), np.arange(100, 340)
-PLAN = BatchPlan(POSITIVES, NEGATIVES, batch_size=24, negatives_per_positive=5, num_steps=0, seed=(3, 1))
+POSITIVES, NEGATIVES, NOTHING = np.arange(40), np.arange(100, 340), np.empty(0, np.int64)
+PLAN = BatchPlan(
+    (Group("positive", POSITIVES),),
+    (Group("negative", NEGATIVES),),
+    batch_size=24,
+    negatives_per_positive=5,
+    num_steps=0,
+    seed=(3, 1),
+)
 
 
 def num_positive(rows: np.ndarray) -> int:
@@ -57,7 +64,7 @@ def test_an_epoch_shows_every_positive_once_and_no_negative_twice() -> None:
 
 
 def test_a_class_that_runs_short_starts_again_only_after_all_of_it_was_used() -> None:
-    rows = replace(PLAN, negatives=np.arange(100, 106)).batches().reshape(-1)
+    rows = replace(PLAN, negatives=(Group("negative", np.arange(100, 106)),)).batches().reshape(-1)
     negatives = rows[rows >= 100]
     for first in range(0, 198, 6):
         assert sorted(negatives[first : first + 6]) == list(range(100, 106))
@@ -80,7 +87,7 @@ def test_a_batch_has_at_least_one_positive(batch_size: int, negatives_per_positi
 
 
 def test_an_absent_class_leaves_its_place_to_the_other_and_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    nothing = np.empty(0, np.int64)
+    nothing = (Group("any", NOTHING),)
     assert num_positive(replace(PLAN, negatives=nothing).batches()) == 48  # 40 positives in batches of 24: two
     assert "no negative samples" in caplog.text
     only_negative = replace(PLAN, positives=nothing, num_steps=2).batches()
@@ -90,9 +97,100 @@ def test_an_absent_class_leaves_its_place_to_the_other_and_it_is_logged(caplog: 
 
 
 def test_nothing_to_train_on_is_refused() -> None:
-    nothing = np.empty(0, np.int64)
-    with pytest.raises(UserError, match=r"nothing to train on: .*check the splits and masks"):
-        replace(PLAN, positives=nothing, negatives=nothing).batches()
+    for nothing in ((), (Group("any", NOTHING),)):
+        with pytest.raises(UserError, match=r"nothing to train on: .*check the splits and masks"):
+            replace(PLAN, positives=nothing, negatives=nothing).batches()
+
+
+def test_a_single_group_is_drawn_in_the_order_of_whole_permutations() -> None:
+    """What the sampler drew before there were groups, so that old trainings can be repeated."""
+    batches, rng = replace(PLAN, num_steps=23).batches(), np.random.default_rng((3, 1))
+    for rows, places in ((POSITIVES, batches[:, :4]), (NEGATIVES, batches[:, 4:])):
+        orders = [rng.permutation(rows) for _ in range(-(-places.size // len(rows)))]
+        assert places.reshape(-1).tolist() == np.concatenate(orders)[: places.size].tolist()
+
+
+STRONG, MINED, UNSURE = np.arange(6), np.arange(10, 45), np.arange(50, 70)
+"""Rows of three groups of positives."""
+
+
+def quotas(*groups: tuple[np.ndarray, float | None], num_steps: int = 12, positives: int = 8) -> BatchPlan:
+    """Return a plan with groups of positives, each with its share, and as many negatives as positives."""
+    named = tuple(Group(f"group {number}", rows, share) for number, (rows, share) in enumerate(groups))
+    return replace(PLAN, positives=named, batch_size=2 * positives, negatives_per_positive=1, num_steps=num_steps)
+
+
+def places_of(rows: np.ndarray, plan: BatchPlan) -> list[int]:
+    """Return how many places the rows hold, batch by batch."""
+    return np.isin(plan.batches(), rows).sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 4), (0.25, 2), (1.0, 8), (0.0, 0)])
+def test_a_share_that_is_a_whole_number_of_places_holds_in_every_batch(share: float, expected: int) -> None:
+    plan = quotas((STRONG, share), (MINED, None))
+    assert places_of(STRONG, plan) == [expected] * 12
+    assert places_of(MINED, plan) == [8 - expected] * 12
+    assert places_of(NEGATIVES, plan) == [8] * 12
+
+
+@pytest.mark.parametrize("positives", [10, 30, 100])
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.3, 0.6, 0.7, 0.9])
+def test_a_whole_number_of_places_is_not_missed_by_the_rounding_of_a_float(share: float, positives: int) -> None:
+    plan = quotas((STRONG, share), (MINED, None), positives=positives, num_steps=200)
+    assert set(places_of(STRONG, plan)) == {round(share * positives)}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.55, 0.9])
+@pytest.mark.parametrize("num_steps", [40, 400])
+def test_a_share_that_is_none_holds_on_average_and_no_batch_is_a_place_off(share: float, num_steps: int) -> None:
+    plan = quotas((STRONG, share), (MINED, None), num_steps=num_steps)
+    held = places_of(STRONG, plan)
+    assert np.mean(held) == pytest.approx(8 * share, abs=2 / num_steps)
+    assert set(held) == {int(8 * share), int(8 * share) + 1}
+
+
+def test_each_of_three_groups_has_its_share_and_the_open_one_the_rest() -> None:
+    plan = quotas((STRONG, 0.45), (UNSURE, 0.2), (MINED, None), num_steps=400)
+    for rows, share in ((STRONG, 0.45), (UNSURE, 0.2), (MINED, 0.35)):
+        held = places_of(rows, plan)
+        assert np.mean(held) == pytest.approx(8 * share, abs=0.02)
+        assert max(held) - min(held) == 1
+
+
+def test_an_empty_group_gives_its_places_to_the_open_one() -> None:
+    plan = quotas((STRONG, 0.25), (NOTHING, 0.5), (MINED, None))
+    assert (places_of(STRONG, plan), places_of(MINED, plan)) == ([2] * 12, [6] * 12)
+
+
+def test_without_an_open_group_the_others_divide_all_places_by_their_shares() -> None:
+    plan = quotas((STRONG, 0.5), (UNSURE, 0.125), (MINED, 0.125), (NOTHING, None), num_steps=300)
+    for rows, places in ((STRONG, 16 / 3), (UNSURE, 4 / 3), (MINED, 4 / 3)):
+        assert np.mean(places_of(rows, plan)) == pytest.approx(places, abs=0.02)
+    assert places_of(STRONG, quotas((STRONG, 0.25), (NOTHING, None))) == [8] * 12
+
+
+def test_a_group_is_used_up_before_any_of_it_comes_again() -> None:
+    batches = quotas((STRONG, 0.375), (MINED, None)).batches()
+    strong = batches[np.isin(batches, STRONG)]
+    assert len(strong) == 36
+    for first in range(0, 36, 6):
+        assert sorted(strong[first : first + 6]) == STRONG.tolist()
+
+
+def test_batches_with_shares_are_a_pure_function_of_the_plan() -> None:
+    plan = quotas((STRONG, 0.3), (UNSURE, 0.15), (MINED, None))
+    np.testing.assert_array_equal(plan.batches(), replace(plan).batches())
+    assert not np.array_equal(plan.batches(), replace(plan, seed=(3, 2)).batches())
+
+
+@pytest.mark.parametrize("num_workers", [2, 4, 5])
+def test_the_groups_of_a_batch_are_spread_over_the_workers(num_workers: int) -> None:
+    for batch in quotas((STRONG, 0.3), (UNSURE, 0.15), (MINED, None)).batches():
+        shares = [share_of(batch, rank=rank, num_workers=num_workers) for rank in range(num_workers)]
+        for rows in (STRONG, UNSURE, MINED):
+            held = [np.isin(share, rows).sum() for share in shares]
+            assert max(held) - min(held) <= 1
+        assert sorted(np.concatenate(shares)) == sorted(batch)
 
 
 def test_a_batch_is_shared_as_evenly_as_it_can() -> None:

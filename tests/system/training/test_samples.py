@@ -9,7 +9,7 @@ from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.records import Quadrant, image_key
 from system.schemas import POOL
-from system.training.samples import SampleRole, keep_share, make_index, pool_rows, strong_rows
+from system.training.samples import NEGATIVE, POSITIVE, SampleRole, keep_share, make_index, pool_rows, strong_rows
 
 
 def image(
@@ -38,8 +38,8 @@ def masks_of(**lesions: int) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCHEMAS["masks"])
 
 
-def pool_of(*rows: tuple[str, Quadrant, float]) -> pa.Table:
-    """Return a pool. rows: image, quadrant, p_mass."""
+def pool_of(*rows: tuple[str, Quadrant, float], disputed: tuple[str, ...] = ()) -> pa.Table:
+    """Return a pool. rows: image, quadrant, p_mass; disputed: images."""
     return pa.Table.from_pylist(
         [
             {
@@ -48,6 +48,7 @@ def pool_of(*rows: tuple[str, Quadrant, float]) -> pa.Table:
                 "quadrant": int(quadrant),
                 "p_mass": p_mass,
                 "score": 0.5,
+                "disputed": name in disputed,
                 "map_png": b"map" if quadrant is Quadrant.TP else None,
                 "mask_png": b"mask" if quadrant is Quadrant.TP else None,
             }
@@ -138,6 +139,15 @@ def test_soft_and_hard_labels_of_a_pool(
     assert rows["mask_sha"].to_pylist() == ["", "", ""]
 
 
+def test_disputed_fp_are_left_out_where_they_are_not_to_train() -> None:
+    pool = pool_of(*MINED, ("d", Quadrant.FP, 0.03), disputed=("d",))
+    left = {
+        disputed: pool_rows(pool, mask_labels="soft", report_labels="soft", disputed=disputed)["image_key"].to_pylist()
+        for disputed in (True, False)
+    }
+    assert left == {True: [image_key(name) for name in "abcd"], False: [image_key(name) for name in "abc"]}
+
+
 def test_a_weak_image_is_never_read_with_its_true_mask(archive: tuple[pa.Table, pa.Table]) -> None:
     images, masks = archive
     mined = pool_rows(pool_of(("weak0", Quadrant.FN, 0.99)), mask_labels="soft", report_labels="soft")
@@ -152,13 +162,14 @@ def test_positives_are_mass_tp_and_fn_and_negatives_the_rest() -> None:
         [strong_rows(images, masks_of(s=1)), pool_rows(pool_of(*MINED), mask_labels="soft", report_labels="soft")]
     )
     index = make_index(rows, images)
-    assert {SampleRole(index.role[row]) for row in index.positives()} == {
+    positives, negatives = index.rows_of(*POSITIVE), index.rows_of(*NEGATIVE)
+    assert {SampleRole(index.role[row]) for row in positives} == {
         SampleRole.STRONG_MASS,
         SampleRole.TP,
         SampleRole.FN,
     }
-    assert {SampleRole(index.role[row]) for row in index.negatives()} == {SampleRole.STRONG_FREE, SampleRole.FP}
-    assert len(index) == len(index.positives()) + len(index.negatives()) == 5
+    assert {SampleRole(index.role[row]) for row in negatives} == {SampleRole.STRONG_FREE, SampleRole.FP}
+    assert sorted([*positives, *negatives]) == list(range(len(index))) == list(range(5))
     assert index.counts() == dict.fromkeys(("STRONG_MASS", "STRONG_FREE", "TP", "FP", "FN"), 1)
 
 
