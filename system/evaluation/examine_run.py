@@ -21,7 +21,7 @@ from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.imaging import to_network
 from system.metrics import OUTCOMES, FrocConfig, froc_curve, match, rules
-from system.metrics.bootstrap import count_by_patient
+from system.metrics.bootstrap import PatientCounts, count_by_patient
 from system.metrics.classification import ImageMeasures, corloc, dice, image_level
 from system.metrics.examination import Examination, examine
 from system.metrics.matching import Detections, Match, Outcome, gather
@@ -32,7 +32,7 @@ from system.records import Split
 from system.refine import RefineConfig, refine_masks
 from system.run.results import EvaluationCounts, FrocReport, FrocResult, InferResult
 from system.run.stage import Stage
-from system.schemas import CANDIDATES, IMAGES, LESIONS
+from system.schemas import CANDIDATES, CUTS, IMAGES, LESIONS
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +88,14 @@ class Examined:
         """The patient of each image."""
         return [image.patient_id for image in self.images]
 
+    def cuts_by_patient(self) -> PatientCounts:
+        """Return the counts of the second mode."""
+        return cuts_by_patient(
+            [image.cuts for image in self.examinations],
+            image_patient=self.patients,
+            image_lesions=[image.num_lesions for image in self.examinations],
+        )
+
     def add(self, image: HeldOutImage, *, masks: MaskRule, archive: Archive, config: FrocConfig) -> None:
         """Examine one image and keep the result."""
         mask = masks.mask_of(image, archive=archive) if config.regions == "mask" else None
@@ -115,7 +123,7 @@ def examine_run(
     split: Split,
     masks: MaskRule,
 ) -> tuple[FrocResult, list[Path]]:
-    """Write froc.json, candidates.parquet, images.parquet and lesions.parquet; return the result and the files.
+    """Write froc.json and the tables of candidates, images, lesions and cuts; return the result and the files.
 
     predictions: finished, every map kept; images of other splits are left out
     archive: pinned to the run's versions
@@ -125,11 +133,13 @@ def examine_run(
     detections = gather([(image.scores, image.iou) for image in examined.examinations])
     matched = match(detections, iou=config.iou)
     report = _report(examined, detections, matched, config=config, split=split, mask_threshold=masks.threshold)
-    files = [folder / name for name in ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet")]
+    names = ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet", "cuts.parquet")
+    files = [folder / name for name in names]
     write_text(files[0], as_json(report))
     pq.write_table(_candidate_table(examined, detections, matched), files[1])
     pq.write_table(_image_table(examined.images), files[2])
     pq.write_table(_lesion_table(examined), files[3])
+    pq.write_table(_cut_table(examined), files[4])
     result = report.result
     log.info(
         "%d images, %d lesions: mean sensitivity %.3f",
@@ -166,17 +176,16 @@ def _report(
     mask_threshold: float,
 ) -> FrocReport:
     cuts = [image.cuts for image in examined.examinations]
-    lesions = [image.num_lesions for image in examined.examinations]
     sweep = froc_curve(detections, matched, config=config)
-    recut = cut_curve(cuts, levels=examined.levels, num_lesions=sum(lesions))
+    num_lesions = sum(image.num_lesions for image in examined.examinations)
+    recut = cut_curve(cuts, levels=examined.levels, num_lesions=num_lesions)
     by_patient = count_by_patient(detections, matched, image_patient=examined.patients, config=config)
-    cut_by_patient = cuts_by_patient(cuts, image_patient=examined.patients, image_lesions=lesions)
     result = FrocResult(
         split=str(split),
         rules=config,
         mask_threshold=mask_threshold,
         sweep=summarise(sweep, by_patient, config=config),
-        rethreshold=summarise(recut, cut_by_patient, config=config),
+        rethreshold=summarise(recut, examined.cuts_by_patient(), config=config),
         counts=_counts(examined, matched),
         corloc=corloc(detections),
         dice=_mean([image.dice for image in examined.images]),
@@ -238,6 +247,20 @@ def _lesion_table(examined: Examined) -> pa.Table:
         "diameter_mm": diameter_mm(area, np.repeat(np.array(examined.spacing_mm), per_image)),
     }
     return pa.table(columns, schema=LESIONS)
+
+
+def _cut_table(examined: Examined) -> pa.Table:
+    """Return one row of CUTS for each level and patient where something changes."""
+    counts = examined.cuts_by_patient()
+    found, false = counts.found.toarray(), counts.false.toarray()
+    level, patient = np.nonzero((found != 0) | (false != 0))
+    columns = {
+        "patient_id": [counts.patients[place] for place in patient],
+        "level": examined.levels[level],
+        "found": found[level, patient].astype(np.int64),
+        "false": false[level, patient].astype(np.int64),
+    }
+    return pa.table(columns, schema=CUTS)
 
 
 def _candidate_table(examined: Examined, detections: Detections, matched: Match) -> pa.Table:

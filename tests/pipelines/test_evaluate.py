@@ -17,10 +17,11 @@ from pipelines.workers.infer_summary import summarise
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.evaluation.examine_run import MaskRule
-from system.evaluation.read_back import patient_counts
+from system.evaluation.read_back import cut_counts, patient_counts
 from system.imaging import ImagingConfig, encode_png
 from system.methods import Method
 from system.metrics import FrocConfig, compare_systems
+from system.metrics.bootstrap import intervals, resampled_sensitivity
 from system.records import Split, image_key
 from system.refine import CrfParams, RefineConfig
 from system.run.results import FrocResult, InferResult
@@ -210,6 +211,30 @@ def test_what_training_measures_on_validation_is_what_the_evaluation_of_the_same
     mean = validation.mean(method, nn.Identity(), device=torch.device("cpu"), dtype=torch.float32)
     assert mean == pytest.approx(found.sweep.mean)
     assert 0 < mean < 1
+
+
+def test_the_second_mode_is_read_back_as_it_was_measured(
+    four_images: tuple[Archive, Stage[InferResult]], tmp_path: Path
+) -> None:
+    archive, predictions = four_images
+    stage = evaluation(tmp_path / "run")
+    found = measure(predictions, archive=archive, stage=stage)
+    counts = cut_counts(stage)
+    assert (counts.patients, counts.images.tolist(), counts.lesions.tolist()) == (("p0", "p1"), [2, 2], [2, 1])
+    once = np.ones((1, 2))
+    assert resampled_sensitivity(counts, weights=once, fppi=CONFIG.fppi)[0].tolist() == list(
+        found.rethreshold.sensitivity.values()
+    )
+    _, interval = intervals(counts, config=CONFIG, rng=np.random.default_rng(CONFIG.seed))
+    assert interval.pair() == found.rethreshold.interval
+
+
+def test_a_lesion_that_a_lower_cut_loses_again_is_lost_when_it_is_read_back(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "archive", [block(16, 16)])
+    halo = np.maximum(block(0, 0, size=64, value=0.3, scale=4), block(16, 16, value=0.9, scale=4))
+    stage = evaluation(tmp_path)
+    measure(predicted(tmp_path, [prediction(0, halo)]), archive=archive, stage=stage)
+    assert cut_counts(stage).found.toarray().ravel().tolist()[-1] == -1
 
 
 def test_without_lesions_the_measures_are_nan(tmp_path: Path) -> None:
