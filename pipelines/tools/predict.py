@@ -133,6 +133,8 @@ def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: flo
             rules = evaluation.result().rules
             chosen, min_px = rules.candidate_threshold, rules.min_candidate_px
             reason = f"as run {part.parent.name} evaluated it"
+            if not rules.needs_threshold:
+                reason = f"froc.candidate_threshold of run {part.parent.name}, whose evaluation needs none"
             break
     if candidate_threshold:
         chosen, reason = candidate_threshold, "as given"
