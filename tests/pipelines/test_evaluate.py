@@ -203,7 +203,7 @@ def test_what_training_measures_on_validation_is_what_the_evaluation_of_the_same
         archive=archive,
         config=config,
         split=Split.VALIDATION,
-        mask_threshold=MASK_THRESHOLD,
+        masks=MASKS,
         stage=evaluation(tmp_path / "run"),
     )
     validation = validation_of(archive, froc=CONFIG, rank=0, num_workers=1)

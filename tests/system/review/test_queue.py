@@ -19,9 +19,9 @@ def choose(
     **settings: Any,
 ) -> list[tuple[int, Why]]:
     """disputed: places."""
-    columns = (np.array(column, np.float32) for column in (p_mass, score, entropy))
+    first, second, third = (np.array(column, np.float32) for column in (p_mass, score, entropy))
     marked = np.isin(np.arange(np.size(p_mass)), disputed)
-    places, why = acquire(*columns, marked, p0=p0, config=QueueConfig(**settings))
+    places, why = acquire(first, second, third, marked, p0=p0, config=QueueConfig(**settings))
     return list(zip(places.tolist(), why, strict=True))
 
 

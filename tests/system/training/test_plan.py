@@ -39,7 +39,7 @@ def tables() -> dict[str, pa.Table]:
     }
 
 
-def write_pool(path: Path, *, disputed: tuple[str, ...] = (), **members: tuple[Quadrant, float]) -> str:
+def write_pool(path: Path, disputed: tuple[str, ...] = (), /, **members: tuple[Quadrant, float]) -> str:
     """Write a pool as mining does: image -> quadrant and p_mass. Return the file."""
     rows: list[dict[str, Any]] = [
         {"image_key": image_key(name), "image_id": name, "quadrant": int(quadrant), "p_mass": p_mass, "score": 0.5}
@@ -231,7 +231,7 @@ def test_disputed_fp_are_no_samples_where_the_job_leaves_them_out(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
     file = write_pool(
-        tmp_path / "1.arrow", disputed=("vL",), uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FP, 0.1)
+        tmp_path / "1.arrow", ("vL",), uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FP, 0.1)
     )
     job = make_job(pools={0: EpochPool(file=file, p0=0.85)})
     taught, left_out = (
