@@ -96,7 +96,7 @@ def prepare(
         model.compile()
     optimizer = torch.optim.AdamW(groups, weight_decay=train.weight_decay)
     learner = Learner(method, model, optimizer, None, train, job.loss, device)
-    precision = resolve_precision(train.precision, device)
+    precision = resolve_precision(train.precision, device, trained=model)
     print(
         f"{args.backbone}, {size[0]}x{size[1]}, batch {args.batch}, {precision}, {device}, "
         f"{args.loader_workers} loader processes"
@@ -183,7 +183,7 @@ def read(job: TrainJob, worker: Worker, steps: int) -> Iterator[Batch]:
 
 def bare_step(learner: Learner, batch: Batch) -> None:
     """Take a step with nothing but PyTorch."""
-    dtype = resolve_precision(learner.config.precision, learner.device)
+    dtype = resolve_precision(learner.config.precision, learner.device, trained=learner.model)
     learner.optimizer.zero_grad(set_to_none=True)
     with torch.autocast(learner.device.type, dtype=dtype, enabled=dtype is not torch.float32):
         loss = learner.method.losses(learner.model, batch, config=learner.loss, classify=False).total

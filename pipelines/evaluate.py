@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from system.archive import Archive
-from system.evaluation.examine_run import examine_run
+from system.evaluation.examine_run import MaskRule, examine_run
 from system.metrics import FrocConfig
 from system.records import Split
+from system.refine import RefineConfig
 from system.run.folder import System
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
@@ -17,31 +18,32 @@ def run(
     archive: Archive,
     config: FrocConfig,
     split: Split,
-    mask_threshold: float,
+    masks: MaskRule,
     stage: Stage[FrocResult],
 ) -> FrocResult:
     """Write froc.json, candidates.parquet, lesions.parquet and images.parquet (system/schemas.py).
 
     predictions: finished, every map kept; images of other splits are passed over
     archive: pinned to the run's versions
-    mask_threshold: of the masks whose Dice is taken
+    masks: as of system.evaluation.examine_run
     """
 
     def evaluate(attempt: Path) -> Written[FrocResult]:
-        result, files = examine_run(
-            predictions, attempt, archive=archive, config=config, split=split, mask_threshold=mask_threshold
-        )
+        result, files = examine_run(predictions, attempt, archive=archive, config=config, split=split, masks=masks)
         parents, versions = [predictions.name], archive.versions()
         return Written(result, files=files, settings=config, archive_versions=versions, parents=parents)
 
     return stage.once(evaluate)
 
 
-def by_other_rules(system: System, split: Split, *, archive: Archive, config: FrocConfig) -> Stage[FrocResult]:
+def by_other_rules(
+    system: System, split: Split, *, archive: Archive, config: FrocConfig, refine: RefineConfig
+) -> Stage[FrocResult]:
     """Return the evaluation of a measured system by rules that its run did not use; each set of rules is done once.
 
     archive: pinned to the run's versions
     config: the rules, their candidate threshold taken as it is
+    refine: of the run
 
     Raises NotFinished for a system that was not measured.
     """
@@ -51,7 +53,7 @@ def by_other_rules(system: System, split: Split, *, archive: Archive, config: Fr
         archive=archive,
         config=config,
         split=split,
-        mask_threshold=system.thresholds.result().mask_threshold,
+        masks=MaskRule(system.thresholds.result().mask_threshold, refine),
         stage=stage,
     )
     return stage

@@ -14,6 +14,7 @@ from pipelines import evaluate, infer, label, mine, retrain, train
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
+from system.evaluation.examine_run import MaskRule
 from system.evaluation.read_back import patient_counts
 from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
@@ -213,13 +214,13 @@ class Loop:
 
     def _validated(self, system: System) -> PatientCounts:
         """Return what a model finds in each validation patient, without a chosen threshold."""
-        config = self.config.froc.changed(candidates="own_peak")
+        config = self.config.froc.changed(candidates="own_peak", regions="map")
         evaluate.run(
             system.held_out,
             archive=self.archive,
             config=config,
             split=Split.VALIDATION,
-            mask_threshold=system.thresholds.result().mask_threshold,
+            masks=MaskRule(system.thresholds.result().mask_threshold, self.config.infer.refine),
             stage=system.validated,
         )
         return patient_counts(system.validated, config=config)
@@ -283,6 +284,6 @@ def evaluate_on(system: System, split: Split, *, archive: Archive, config: RunCo
         archive=archive,
         config=config.froc.changed(candidate_threshold=thresholds.candidate_threshold),
         split=split,
-        mask_threshold=thresholds.mask_threshold,
+        masks=MaskRule(thresholds.mask_threshold, config.infer.refine),
         stage=system.froc(split),
     )

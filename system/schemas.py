@@ -105,3 +105,13 @@ CANDIDATES = pa.schema(
         ("iou", pa.float64()),  # with `lesion`, of an FP with `nearest_lesion`
     ]
 )
+
+# SYSTEM/froc, cuts.parquet: the second mode by patient. Rows are left out where nothing changes.
+CUTS = pa.schema(
+    [
+        ("patient_id", pa.string()),
+        ("level", pa.float64()),  # at which the maps are cut, 0 to 1
+        ("found", pa.int64()),  # lesions found more than at the level above; negative where one is lost again
+        ("false", pa.int64()),  # false positives, likewise
+    ]
+)

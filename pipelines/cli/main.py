@@ -22,6 +22,7 @@ from pipelines.cli import (
     review,
     selftrain,
     sweep,
+    weights,
 )
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(config.config)
+app.add_typer(weights.app, name="weights")
 app.command()(phantom.phantom)
 app.command()(ingest.ingest)
 app.command()(reports.reports)

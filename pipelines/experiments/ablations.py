@@ -127,10 +127,10 @@ def _rows(grid: Mapping[Ablation, Sequence[Cell]], *, config: RunConfig) -> Iter
     configured = next(cells for ablation, cells in grid.items() if not ablation.settings)
     for ablation, cells in grid.items():
         beside = cells if ablation.new_stage1 else configured
-        control = [counts_of(cell.run.control(len(cell.run.rounds())), cell) for cell in beside]
-        stage1 = [counts_of(cell.run.stage1, cell) for cell in cells]
+        control = [counts_of(cell.run.control(len(cell.run.rounds())), cell).sweep for cell in beside]
+        stage1 = [counts_of(cell.run.stage1, cell).sweep for cell in cells]
         rounds = [
-            [counts_of(cell.run.round(number), cell) for cell in cells]
+            [counts_of(cell.run.round(number), cell).sweep for cell in cells]
             for number in range(1, min(len(cell.run.rounds()) for cell in cells) + 1)
         ]
         gain, interval = gain_over_seeds(control, rounds[-1], config=config.froc)

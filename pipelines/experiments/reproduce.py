@@ -22,14 +22,14 @@ from pipelines.experiments.claim import claim
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, resolve
 from system.errors import UserError
-from system.evaluation.read_back import patient_counts
+from system.evaluation.read_back import cut_counts, patient_counts
 from system.figures.console import console
 from system.figures.curves import froc_figure
 from system.figures.rows import FrocSeries, ReproducedRow
 from system.figures.tables import label_comparison, reproduction_table
 from system.files.atomic import write_text
 from system.files.json_out import as_json
-from system.metrics import PatientCounts, gain_over_seeds, over_seeds
+from system.metrics import PatientCounts, gain_over_seeds, over_seeds, rules
 from system.metrics.bootstrap import resampled_sensitivity
 from system.published import FPPI, NAN, TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
@@ -43,6 +43,7 @@ _VARIED = (
     "loss.mask_labels",
     "loss.report_labels",
 )  # by all tables together: they name a cell
+MODES = {"sweep": "by the candidates' scores", "cut_anew": "second mode, the map cut anew at each operating point"}
 _LOOK_S = 20.0  # between two lines of progress
 _LOG = "log.txt"
 
@@ -63,6 +64,14 @@ class Cell:
     def run(self) -> RunFolder:
         """The cell's run."""
         return RunFolder(self.folder)
+
+
+@dataclass(frozen=True)
+class Modes:
+    """What a system counts in both modes of the evaluation; the paper does not say which of them is its own."""
+
+    sweep: PatientCounts  # by the candidates' scores
+    cut_anew: PatientCounts  # the map cut anew at each operating point
 
 
 def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -> None:
@@ -190,22 +199,23 @@ def _last_line(path: Path) -> str:
     return lines[-1] if lines else "starting"
 
 
-def _counts(cell: Cell, *, split: Split) -> PatientCounts:
+def _counts(cell: Cell, *, split: Split) -> Modes:
     """Return what the model of a cell counts: of the last round promoted, of Stage 1 where there is none."""
     return counts_of(cell.run.before(len(cell.run.rounds()) + 1), cell, split=split)
 
 
-def _control(cell: Cell, *, split: Split) -> PatientCounts | None:
+def _control(cell: Cell, *, split: Split) -> Modes | None:
     """Return what as many more supervised steps brought, where the cell trained that beside its rounds."""
     rounds = cell.run.rounds()
     control = cell.run.control(len(rounds))
     return counts_of(control, cell, split=split) if rounds and control.measured else None
 
 
-def counts_of(system: System, cell: Cell, *, split: Split = Split.TEST) -> PatientCounts:
+def counts_of(system: System, cell: Cell, *, split: Split = Split.TEST) -> Modes:
     """Return what one of a cell's systems counts in each patient of a split; evaluated where it was not yet."""
     selftrain.evaluate_on(system, split, archive=cell.run.archive(), config=cell.config)
-    return patient_counts(system.froc(split), config=cell.config.froc)
+    stage = system.froc(split)
+    return Modes(sweep=patient_counts(stage, config=cell.config.froc), cut_anew=cut_counts(stage))
 
 
 def _show(  # noqa: PLR0913 - a table, and what fills it
@@ -213,31 +223,51 @@ def _show(  # noqa: PLR0913 - a table, and what fills it
     table: SensitivityTable,
     out: Path,
     *,
-    counts: list[list[PatientCounts]],
-    control: list[list[PatientCounts | None]],
+    counts: list[list[Modes]],
+    control: list[list[Modes | None]],
     config: RunConfig,
     seeds: list[int],
 ) -> None:
-    """Print the table; write it, and the curves of a figure."""
-    rows = [
-        _row(row, counts[place], supervised=_without_weak(table, counts, row), control=control[place], config=config)
-        for place, row in enumerate(table.rows)
+    """Print the table in both modes; write it, and the curves of a figure."""
+    rows: dict[str, list[ReproducedRow]] = {}
+    captions = {mode: _caption(table, mode, counts[0][0].sweep, config=config, seeds=seeds) for mode in MODES}
+    for mode, title in MODES.items():
+        of_mode = [[getattr(modes, mode) for modes in row] for row in counts]
+        longer = [[getattr(modes, mode) for modes in row if modes] for row in control]
+        rows[mode] = [
+            _row(
+                row, of_mode[place], supervised=_without_weak(table, of_mode, row), control=longer[place], config=config
+            )
+            for place, row in enumerate(table.rows)
+        ]
+        heading = f"{table.title}; {title}"
+        console().print(
+            reproduction_table(heading, table.headings, rows[mode], fppi=config.froc.fppi, caption=captions[mode])
+        )
+        if name.startswith("figure"):
+            series = [_series(row, seeds_of, config=config) for row, seeds_of in zip(table.rows, of_mode, strict=True)]
+            figure = out / f"{name}.svg" if mode == "sweep" else out / f"{name}_{mode}.svg"
+            write_text(figure, froc_figure(series, fppi=config.froc.fppi))
+            console().print(f"curves: {figure}")
+    facts = {"title": table.title, "captions": captions, "seeds": seeds, "rules": rules(config.froc)}
+    write_text(out / f"{name}.json", as_json(facts | {"rows": rows["sweep"], "rows_cut_anew": rows["cut_anew"]}))
+
+
+def _caption(table: SensitivityTable, mode: str, counts: PatientCounts, *, config: RunConfig, seeds: list[int]) -> str:
+    """Return how the numbers of a table came about."""
+    counted = f"{len(counts.patients)} patients, {counts.lesions.sum()} lesions in {counts.images.sum()} images"
+    sentences = [
+        f"Ours, with the paper's in brackets. Mean over seeds {', '.join(map(str, seeds))}; {counted}.",
+        f"95 % intervals resample patients {config.froc.bootstrap} times.",
+        "Gain: over the row without weak data, paired.",
+        "More steps: the model without weak data, trained for as many more steps as the rounds took.",
     ]
-    caption = (
-        f"Ours, with the paper's in brackets. Mean over seeds {', '.join(map(str, seeds))}; "
-        f"{len(counts[0][0].patients)} patients, {counts[0][0].lesions.sum()} lesions "
-        f"in {counts[0][0].images.sum()} images. "
-        f"95 % intervals resample patients {config.froc.bootstrap} times. "
-        "Gain: over the row without weak data, paired. "
-        "More steps: the model without weak data, trained for as many more steps as the rounds took."
-    )
-    console().print(reproduction_table(table.title, table.headings, rows, fppi=config.froc.fppi, caption=caption))
-    facts = {"title": table.title, "caption": caption, "seeds": seeds, "rows": rows}
-    write_text(out / f"{name}.json", as_json(facts))
-    if name.startswith("figure"):
-        series = [_series(row, seeds_of, config=config) for row, seeds_of in zip(table.rows, counts, strict=True)]
-        write_text(out / f"{name}.svg", froc_figure(series, fppi=config.froc.fppi))
-        console().print(f"curves: {out / name}.svg")
+    if mode == "cut_anew":
+        sentences.append("The paper does not say which mode its numbers are of, so they stand in both tables.")
+    if table.split is Split.VALIDATION:
+        chosen = "mask and candidate threshold are" if config.froc.needs_threshold else "mask threshold is"
+        sentences.append(f"Every model's {chosen} chosen on these very images, unless set to a number.")
+    return " ".join(sentences)
 
 
 def _without_weak(table: SensitivityTable, counts: list[list[PatientCounts]], row: Row) -> list[PatientCounts] | None:
@@ -257,7 +287,7 @@ def _row(
     seeds: list[PatientCounts],
     *,
     supervised: list[PatientCounts] | None,
-    control: list[PatientCounts | None],
+    control: list[PatientCounts],
     config: RunConfig,
 ) -> ReproducedRow:
     ours = over_seeds(seeds, config=config.froc)
@@ -265,9 +295,8 @@ def _row(
     if supervised:
         gain, interval = gain_over_seeds(supervised, seeds, config=config.froc)
         compared = {"gain": gain, "gain_interval": interval.pair()}
-    longer = [counts for counts in control if counts is not None]
-    if longer:
-        compared["more_steps"] = over_seeds(longer, config=config.froc).mean
+    if control:
+        compared["more_steps"] = over_seeds(control, config=config.froc).mean
     return ReproducedRow(
         labels=row.labels,
         sensitivity=tuple(ours.sensitivity.values()),

@@ -239,6 +239,6 @@ def _thresholds(systems: list[System], config: RunConfig) -> dict[str, float]:
     for system in systems:
         chosen = system.thresholds.result()
         found[f"{system.title}: mask threshold"] = chosen.mask_threshold
-        if config.froc.candidates == "threshold":
+        if config.froc.needs_threshold:
             found[f"{system.title}: candidate threshold"] = chosen.candidate_threshold
     return found

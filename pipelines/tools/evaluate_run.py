@@ -118,14 +118,14 @@ def _by_rules(
     A candidate threshold is taken as it is if it was changed; else it is the one chosen for the system on validation,
     now where its run chose none because its candidates needed none.
     """
-    if rules.candidates == "threshold" and rules.candidate_threshold == kept.froc.candidate_threshold:
+    if rules.needs_threshold and rules.candidate_threshold == kept.froc.candidate_threshold:
         chosen = system.thresholds
-        if kept.froc.candidates != "threshold":
+        if not kept.froc.needs_threshold:
             chosen = system.thresholds_by(rules)
             wanted = kept.changed(froc=rules, choose_candidate_threshold=True)
             choose_thresholds(system.held_out, archive=archive, config=wanted, stage=chosen)
         rules = rules.changed(candidate_threshold=chosen.result().candidate_threshold)
-    return by_other_rules(system, split, archive=archive, config=rules)
+    return by_other_rules(system, split, archive=archive, config=rules, refine=kept.infer.refine)
 
 
 def _show(measured: Mapping[str, SystemMeasures], *, rules: Sequence[str]) -> None:

@@ -21,7 +21,6 @@ from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
 from system.files.atomic import write_bytes, write_text
 from system.files.json_out import as_json
-from system.own_peak import NEGLIGIBLE, SHARE
 from system.records import Split, p0_text
 from system.run.folder import RunFolder
 
@@ -113,10 +112,8 @@ def _image_table(image: ImageFacts) -> Table:
 
 
 def _system_table(system: SystemAnswer) -> Table:
-    own_peak = np.isnan(system.candidate_threshold)
-    begin = f"{SHARE:g} of their own peak" if own_peak else f"{system.candidate_threshold:.3g}"
     title = (
-        f"{system.title}: candidates from {begin} on, "
+        f"{system.title}: candidates from {system.begin} on, "
         f"of at least {system.min_candidate_px} px; "
         f"masks from {system.mask_threshold:.3g} on"
     )
@@ -127,8 +124,7 @@ def _system_table(system: SystemAnswer) -> Table:
         box = " ".join(map(str, found.box_px))
         table.add_row(f"{found.score:.3f}", found.outcome, found.why, box, str(found.area_px))
     if not system.candidates:
-        lowest = NEGLIGIBLE if own_peak else system.candidate_threshold
-        reason = f"the map stays below {lowest:.3g}, or its components are too small"
+        reason = "the map stays below where candidates begin, or its components are too small"
         table.add_row("–", "none", "the image could not be read" if system.error else reason, "", "")
     return table
 

@@ -134,6 +134,8 @@ def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: flo
             flip_average = system.held_out.result().flip_average
             chosen, min_px = rules.candidate_threshold, rules.min_candidate_px
             reason = f"as run {part.parent.name} evaluated it"
+            if not rules.needs_threshold:
+                reason = f"froc.candidate_threshold of run {part.parent.name}, whose evaluation needs none"
             break
     if candidate_threshold:
         chosen, reason = candidate_threshold, "as given"

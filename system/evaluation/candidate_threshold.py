@@ -5,44 +5,34 @@ If it is too low, masses merge with their surroundings; if it is too high, they 
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
-from system.maps import components, peaks
+from system.evaluation.threshold_grid import ThresholdGrid
 from system.metrics.config import FrocConfig
 from system.metrics.froc import froc_curve, mean_sensitivity
-from system.metrics.matching import gather, match, overlaps
+from system.metrics.matching import match
 
 GRID = (0.02, 0.05, 0.08, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 
 
-def choose_candidate_threshold(
-    maps: Sequence[NDArray[np.floating]],
-    masks: Sequence[NDArray[np.bool_]],
-    *,
-    config: FrocConfig,
-    grid: Sequence[float] = GRID,
-) -> tuple[float, str]:
+def candidate_grid(config: FrocConfig, *, grid: Sequence[float] = GRID) -> ThresholdGrid:
+    """Return an empty grid, to which the validation images are added one by one."""
+    return ThresholdGrid(grid, min_lesion_px=config.min_lesion_px, min_candidate_px=config.min_candidate_px)
+
+
+def choose_candidate_threshold(found: ThresholdGrid, *, config: FrocConfig) -> tuple[float, str]:
     """Return the threshold of the grid with the best mean sensitivity, the lowest of equals, and the reason in words.
 
     Without a lesion the configured threshold is kept.
 
-    maps: n of [H, W], 0 to 1
-    masks: n of [H, W]
+    found: of the validation images
     """
-    lesions = [components(mask, min_px=config.min_lesion_px) for mask in masks]
-    num_lesions = sum(len(found.area_px) for found in lesions)
-    if not num_lesions:
-        reason = f"no lesion in {len(masks)} validation images: the configured threshold is kept"
+    if not found.num_lesions:
+        reason = f"no lesion in {found.num_images} validation images: the configured threshold is kept"
         return config.candidate_threshold, reason
     means: dict[float, float] = {}
-    for threshold in sorted(grid):
-        images: list[tuple[NDArray[np.float32], NDArray[np.float64]]] = []
-        for probability, truth in zip(maps, lesions, strict=True):
-            candidates = components(probability >= threshold, min_px=config.min_candidate_px)
-            images.append((peaks(probability, candidates), overlaps(candidates, truth)))
-        detections = gather(images)
+    for threshold in found.thresholds:
+        detections = found.detections(threshold)
         curve = froc_curve(detections, match(detections, iou=config.iou), config=config)
         means[threshold] = mean_sensitivity(curve, fppi=config.fppi)
     best = max(means, key=lambda threshold: (means[threshold], -threshold))
-    return best, f"best mean sensitivity {means[best]:.3f} over {num_lesions} lesions in {len(masks)} validation images"
+    counts = f"{found.num_lesions} lesions in {found.num_images} validation images"
+    return best, f"best mean sensitivity {means[best]:.3f} over {counts}"

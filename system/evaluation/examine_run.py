@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 
 from system.archive import Archive
@@ -18,8 +19,9 @@ from system.errors import UserError
 from system.evaluation.maps_of_run import HeldOutImage, held_out_images, peaks_of
 from system.files.atomic import write_text
 from system.files.json_out import as_json
+from system.imaging import to_network
 from system.metrics import OUTCOMES, FrocConfig, froc_curve, match, rules
-from system.metrics.bootstrap import count_by_patient
+from system.metrics.bootstrap import PatientCounts, count_by_patient
 from system.metrics.classification import ImageMeasures, corloc, dice, image_level
 from system.metrics.examination import Examination, examine
 from system.metrics.matching import Detections, Match, Outcome, gather
@@ -27,13 +29,33 @@ from system.metrics.rethreshold import cut_curve, cut_levels, cuts_by_patient
 from system.metrics.subgroups import diameter_mm
 from system.metrics.summary import points, summarise
 from system.records import Split
+from system.refine import RefineConfig, refine_masks
 from system.run.results import EvaluationCounts, FrocReport, FrocResult, InferResult
 from system.run.stage import Stage
-from system.schemas import CANDIDATES, IMAGES, LESIONS
+from system.schemas import CANDIDATES, CUTS, IMAGES, LESIONS
 
 log = logging.getLogger(__name__)
 
 SCORES = ("peak", "p_image")  # of a whole image
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRule:
+    """How the maps of a system become masks M_b, as in its mining."""
+
+    threshold: float  # the probability that counts as even odds, 0 to 1
+    refine: RefineConfig
+
+    def mask_of(self, image: HeldOutImage, *, archive: Archive) -> NDArray[np.bool_]:
+        """Return M_b of one image (Tang et al. 2021, sections 3.3 and 4.2): [H, W]; empty where it could not be read.
+
+        archive: where its pixels are
+        """
+        if image.error or image.peak == 0:
+            return np.zeros(image.probability.shape, dtype=bool)
+        gray = torch.from_numpy(to_network(archive.pixels(image.pixel_sha)) * np.float32(255))
+        probability = torch.from_numpy(image.probability.copy())
+        return refine_masks(probability[None], gray[None], mask_threshold=self.threshold, config=self.refine).mask[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +88,23 @@ class Examined:
         """The patient of each image."""
         return [image.patient_id for image in self.images]
 
-    def add(self, image: HeldOutImage, *, mask_threshold: float, config: FrocConfig) -> None:
+    def cuts_by_patient(self) -> PatientCounts:
+        """Return the counts of the second mode."""
+        return cuts_by_patient(
+            [image.cuts for image in self.examinations],
+            image_patient=self.patients,
+            image_lesions=[image.num_lesions for image in self.examinations],
+        )
+
+    def add(self, image: HeldOutImage, *, masks: MaskRule, archive: Archive, config: FrocConfig) -> None:
         """Examine one image and keep the result."""
-        found = examine(image.probability, image.truth, levels=self.levels, config=config)
+        mask = masks.mask_of(image, archive=archive) if config.regions == "mask" else None
+        found = examine(image.probability, image.truth, levels=self.levels, config=config, mask=mask)
         self.images.append(
             _Image(
                 **{name: getattr(image, name) for name in ("image_id", "patient_id", "view", "density", "source")},
                 num_lesions=found.num_lesions,
-                dice=dice(image.probability >= mask_threshold, image.truth),
+                dice=dice(image.probability >= masks.threshold, image.truth),
                 p_image=image.p_image,
                 peak=image.peak,
                 error=image.error,
@@ -90,23 +121,25 @@ def examine_run(
     archive: Archive,
     config: FrocConfig,
     split: Split,
-    mask_threshold: float,
+    masks: MaskRule,
 ) -> tuple[FrocResult, list[Path]]:
-    """Write froc.json, candidates.parquet, images.parquet and lesions.parquet; return the result and the files.
+    """Write froc.json and the tables of candidates, images, lesions and cuts; return the result and the files.
 
     predictions: finished, every map kept; images of other splits are left out
     archive: pinned to the run's versions
-    mask_threshold: of the masks whose Dice is computed
+    masks: Dice is of the map at or above their threshold; M_b gives the candidates where config.regions is "mask"
     """
-    examined = _examine_all(predictions, archive=archive, config=config, split=split, mask_threshold=mask_threshold)
+    examined = _examine_all(predictions, archive=archive, config=config, split=split, masks=masks)
     detections = gather([(image.scores, image.iou) for image in examined.examinations])
     matched = match(detections, iou=config.iou)
-    report = _report(examined, detections, matched, config=config, split=split, mask_threshold=mask_threshold)
-    files = [folder / name for name in ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet")]
+    report = _report(examined, detections, matched, config=config, split=split, mask_threshold=masks.threshold)
+    names = ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet", "cuts.parquet")
+    files = [folder / name for name in names]
     write_text(files[0], as_json(report))
     pq.write_table(_candidate_table(examined, detections, matched), files[1])
     pq.write_table(_image_table(examined.images), files[2])
     pq.write_table(_lesion_table(examined), files[3])
+    pq.write_table(_cut_table(examined), files[4])
     result = report.result
     log.info(
         "%d images, %d lesions: mean sensitivity %.3f",
@@ -118,12 +151,12 @@ def examine_run(
 
 
 def _examine_all(
-    predictions: Stage[InferResult], *, archive: Archive, config: FrocConfig, split: Split, mask_threshold: float
+    predictions: Stage[InferResult], *, archive: Archive, config: FrocConfig, split: Split, masks: MaskRule
 ) -> Examined:
     """Compare every predicted map with its truth, a few in memory at a time."""
     examined = Examined(cut_levels(peaks_of(predictions, archive=archive, split=split), config=config))
     for image in held_out_images(predictions, archive=archive, split=split):
-        examined.add(image, mask_threshold=mask_threshold, config=config)
+        examined.add(image, masks=masks, archive=archive, config=config)
     repeated = len(examined.images) - len({image.image_id for image in examined.images})
     if repeated:
         raise UserError(
@@ -143,17 +176,16 @@ def _report(
     mask_threshold: float,
 ) -> FrocReport:
     cuts = [image.cuts for image in examined.examinations]
-    lesions = [image.num_lesions for image in examined.examinations]
     sweep = froc_curve(detections, matched, config=config)
-    recut = cut_curve(cuts, levels=examined.levels, num_lesions=sum(lesions))
+    num_lesions = sum(image.num_lesions for image in examined.examinations)
+    recut = cut_curve(cuts, levels=examined.levels, num_lesions=num_lesions)
     by_patient = count_by_patient(detections, matched, image_patient=examined.patients, config=config)
-    cut_by_patient = cuts_by_patient(cuts, image_patient=examined.patients, image_lesions=lesions)
     result = FrocResult(
         split=str(split),
         rules=config,
         mask_threshold=mask_threshold,
         sweep=summarise(sweep, by_patient, config=config),
-        rethreshold=summarise(recut, cut_by_patient, config=config),
+        rethreshold=summarise(recut, examined.cuts_by_patient(), config=config),
         counts=_counts(examined, matched),
         corloc=corloc(detections),
         dice=_mean([image.dice for image in examined.images]),
@@ -215,6 +247,20 @@ def _lesion_table(examined: Examined) -> pa.Table:
         "diameter_mm": diameter_mm(area, np.repeat(np.array(examined.spacing_mm), per_image)),
     }
     return pa.table(columns, schema=LESIONS)
+
+
+def _cut_table(examined: Examined) -> pa.Table:
+    """Return one row of CUTS for each level and patient where something changes."""
+    counts = examined.cuts_by_patient()
+    found, false = counts.found.toarray(), counts.false.toarray()
+    level, patient = np.nonzero((found != 0) | (false != 0))
+    columns = {
+        "patient_id": [counts.patients[place] for place in patient],
+        "level": examined.levels[level],
+        "found": found[level, patient].astype(np.int64),
+        "false": false[level, patient].astype(np.int64),
+    }
+    return pa.table(columns, schema=CUTS)
 
 
 def _candidate_table(examined: Examined, detections: Detections, matched: Match) -> pa.Table:

@@ -16,8 +16,10 @@ from system.errors import UserError
 from system.evaluation.read_back import read_back
 from system.files.json_out import Measured
 from system.files.parquet import read_table
+from system.metrics import FrocConfig
 from system.mining import quadrants, read_pool
 from system.mining.pools import POOLED
+from system.own_peak import SHARE
 from system.records import P0, Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
 from system.reports.rules import sentence_on
@@ -83,7 +85,8 @@ class SystemAnswer:
     """What one system makes of a held-out image."""
 
     title: str
-    candidate_threshold: Measured  # where a candidate begins; NaN where each begins at half of its own peak
+    candidate_threshold: Measured  # where a candidate begins; NaN where no threshold decides it
+    begin: str  # where a candidate begins, in words
     mask_threshold: float
     min_iou: float  # a hit overlaps its lesion by more
     min_candidate_px: int
@@ -187,7 +190,8 @@ def _system_answer(system: System, image: ImageFacts) -> SystemAnswer:
     found_at = {found.nearest_lesion: found.score for found in candidates if found.outcome == "TP"}
     return SystemAnswer(
         title=system.title,
-        candidate_threshold=float("nan") if result.rules.candidates == "own_peak" else result.rules.candidate_threshold,
+        candidate_threshold=result.rules.candidate_threshold if result.rules.needs_threshold else float("nan"),
+        begin=_begin(result.rules),
         mask_threshold=result.mask_threshold,
         min_iou=result.rules.iou,
         min_candidate_px=result.rules.min_candidate_px,
@@ -198,6 +202,13 @@ def _system_answer(system: System, image: ImageFacts) -> SystemAnswer:
             LesionOutcome(row["lesion"], row["area_px"], found_at.get(row["lesion"], float("nan"))) for row in lesions
         ),
     )
+
+
+def _begin(rules: FrocConfig) -> str:
+    """Return where a candidate begins, in words."""
+    if rules.regions == "mask":
+        return "the edge of the mask"
+    return f"{SHARE:g} of their own peak" if rules.candidates == "own_peak" else f"{rules.candidate_threshold:.3g}"
 
 
 def _candidate(row: dict[str, float | int | str], *, rules: FrocResult) -> CandidateOutcome:

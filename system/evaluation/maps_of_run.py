@@ -20,7 +20,7 @@ from system.run.results import InferResult
 from system.run.stage import Stage
 
 _PREDICTED = ["image_id", "peak", "p_image", "map_png", "error"]
-_KNOWN = ["image_id", "patient_id", "view", "density", "source", "spacing_mm", "rows", "cols", "split"]
+_KNOWN = ["image_id", "patient_id", "view", "density", "source", "spacing_mm", "rows", "cols", "split", "pixel_sha"]
 _ROWS_AT_ONCE = 64  # maps held in memory
 
 _Columns = dict[str, Any]  # one row of a table
@@ -42,6 +42,7 @@ class HeldOutImage:
     # Classification branch, 0 to 1; 0 for an image that could not be read, NaN where it was never trained.
     p_image: float
     error: bool  # it could not be read
+    pixel_sha: str  # of its pixels in the archive
 
 
 def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split: Split) -> Iterator[HeldOutImage]:
@@ -93,6 +94,7 @@ def _held_out(row: _Columns, image: _Columns, *, archive: Archive, mask_sha: str
         peak=_score(row["peak"], failed=failed),
         p_image=_score(row["p_image"], failed=failed),
         error=failed,
+        pixel_sha=image["pixel_sha"] or "",
     )
 
 

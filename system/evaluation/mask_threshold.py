@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from system.maps import Components, components, peaks
-from system.metrics.matching import Outcome, gather, match, overlaps
+from system.evaluation.threshold_grid import ThresholdGrid
+from system.metrics.matching import Outcome, match
 
 log = logging.getLogger(__name__)
 
@@ -36,55 +35,41 @@ class ThresholdChoice:
     reason: str  # in words, for the log and the run's page
 
 
-def choose_mask_threshold(
-    maps: Sequence[NDArray[np.floating]],
-    masks: Sequence[NDArray[np.bool_]],
-    *,
-    grid: Sequence[float] = GRID,
-    min_px: int = 4,
-    default: float = 0.5,
-) -> ThresholdChoice:
+def mask_grid(*, min_px: int, grid: Sequence[float] = GRID) -> ThresholdGrid:
+    """Return an empty grid, to which the validation images are added one by one; every component is a lesion.
+
+    min_px: smaller components of a map are no candidates
+    """
+    return ThresholdGrid(grid, min_lesion_px=1, min_candidate_px=min_px)
+
+
+def choose_mask_threshold(found: ThresholdGrid, *, default: float = 0.5) -> ThresholdChoice:
     """Return the threshold of the grid with the best lesion F1, of equals the highest.
 
     Where none finds a lesion, `default` is returned.
 
-    maps: n of [h, w], 0 to 1
-    masks: n of [h, w], the lesions at the same size; every component is a lesion
-    min_px: smaller components of a map are no candidates
+    found: of the validation images
     """
-    if len(maps) != len(masks) or not grid:
-        raise ValueError(
-            "need one mask per map and a grid to choose from, "
-            f"got {len(maps)} maps, {len(masks)} masks, {len(grid)} values"
-        )
-    lesions = [components(mask, min_px=1) for mask in masks]
-    num_lesions = sum(len(found.area_px) for found in lesions)
-    if num_lesions == 0:
-        reason = f"no lesion in {len(masks)} validation images: default {default} taken"
+    if found.num_lesions == 0:
+        reason = f"no lesion in {found.num_images} validation images: default {default} taken"
         return ThresholdChoice(default, math.nan, math.nan, math.nan, 0, reason)
-    choices = [_score(maps, lesions, threshold=threshold, min_px=min_px) for threshold in sorted(grid)]
+    choices = [_score(found, threshold=threshold) for threshold in found.thresholds]
     best = max(choices, key=lambda choice: (choice.f1, choice.threshold))
     if best.f1 == 0:
-        span = f"from {min(grid)} to {max(grid)}"
-        reason = f"no threshold {span} finds one of {num_lesions} lesions: default {default} taken"
-        best = ThresholdChoice(default, 0.0, 0.0, 0.0, num_lesions, reason)
+        span = f"from {found.thresholds[0]} to {found.thresholds[-1]}"
+        reason = f"no threshold {span} finds one of {found.num_lesions} lesions: default {default} taken"
+        best = ThresholdChoice(default, 0.0, 0.0, 0.0, found.num_lesions, reason)
     return best
 
 
-def _score(
-    maps: Sequence[NDArray[np.floating]], lesions: Sequence[Components], *, threshold: float, min_px: int
-) -> ThresholdChoice:
+def _score(found: ThresholdGrid, *, threshold: float) -> ThresholdChoice:
     """Return how well lesions are found with one threshold; further candidates on a found lesion count neither way."""
-    images: list[tuple[NDArray[np.floating], NDArray[np.floating]]] = []
-    for probability, truth in zip(maps, lesions, strict=True):
-        found = components(probability >= threshold, min_px=min_px)
-        images.append((peaks(probability, found), overlaps(found, truth)))
-    outcome = match(gather(images), iou=MIN_IOU).outcome
+    outcome = match(found.detections(threshold), iou=MIN_IOU).outcome
     hits = int(np.count_nonzero(outcome == Outcome.TRUE_POSITIVE))
     false = int(np.count_nonzero(outcome == Outcome.FALSE_POSITIVE))
-    num_lesions = sum(len(truth.area_px) for truth in lesions)
+    num_lesions = found.num_lesions
     precision = hits / (hits + false) if hits else 0.0
     f1 = 2 * hits / (hits + false + num_lesions)
-    counts = f"{hits} of {num_lesions} lesions found, {false} false, in {len(maps)} validation images"
+    counts = f"{hits} of {num_lesions} lesions found, {false} false, in {found.num_images} validation images"
     reason = f"best lesion F1 {f1:.3f}: {counts}"
     return ThresholdChoice(threshold, precision, hits / num_lesions, f1, num_lesions, reason)

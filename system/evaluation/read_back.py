@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
+from scipy import sparse
 
 from system.files.parquet import read_table
 from system.metrics import OUTCOMES, FrocConfig, PatientCounts
@@ -69,6 +70,28 @@ def patient_counts(stage: Stage[FrocResult], *, config: FrocConfig) -> PatientCo
     kept = read_back(stage)
     patients = kept.images.column("patient_id").to_pylist()
     return count_by_patient(kept.detections, kept.matched, image_patient=patients, config=config)
+
+
+def cut_counts(stage: Stage[FrocResult]) -> PatientCounts:
+    """Return a finished evaluation's counts per patient in the second mode, to compare systems on the same patients."""
+    images, cuts = (read_table(stage.path(name)) for name in ("images.parquet", "cuts.parquet"))
+    patients, patient = np.unique(images["patient_id"].to_pylist(), return_inverse=True)
+    levels, level = np.unique(-cuts["level"].to_numpy(), return_inverse=True)
+    place = (level, np.searchsorted(patients, np.array(cuts["patient_id"].to_pylist(), dtype=str)))
+
+    def tally(column: str) -> sparse.csr_array:
+        counts = cuts[column].to_numpy().astype(np.float64)
+        return sparse.csr_array((counts, place), shape=(len(levels), len(patients)))
+
+    return PatientCounts(
+        patients=tuple(patients.tolist()),
+        images=np.bincount(patient, minlength=len(patients)),
+        lesions=np.bincount(patient, weights=images["num_lesions"].to_numpy(), minlength=len(patients)).astype(
+            np.int64
+        ),
+        found=tally("found"),
+        false=tally("false"),
+    )
 
 
 def by_group(stage: Stage[FrocResult], *, config: FrocConfig) -> list[GroupRow]:

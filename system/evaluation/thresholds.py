@@ -4,9 +4,9 @@ import logging
 
 from system.archive import Archive
 from system.config import RunConfig
-from system.evaluation.candidate_threshold import choose_candidate_threshold
+from system.evaluation.candidate_threshold import candidate_grid, choose_candidate_threshold
 from system.evaluation.maps_of_run import held_out_images
-from system.evaluation.mask_threshold import choose_mask_threshold
+from system.evaluation.mask_threshold import choose_mask_threshold, mask_grid
 from system.evaluation.report_negatives import threshold_of_negatives
 from system.records import Split
 from system.run.results import InferResult, Thresholds
@@ -29,23 +29,27 @@ def choose_thresholds(
     refine, froc = config.infer.refine, config.froc
 
     def decide(_: object) -> Written[Thresholds]:
-        images = [
-            (image.probability, image.truth)
-            for image in held_out_images(held_out, archive=archive, split=Split.VALIDATION)
-        ]
-        maps, masks = [pair[0] for pair in images], [pair[1] for pair in images]
-        if refine.mask_threshold == "validation":
-            choice = choose_mask_threshold(maps, masks, min_px=refine.min_candidate_px)
+        masks, candidates = mask_grid(min_px=refine.min_candidate_px), candidate_grid(froc)
+        choose_mask = refine.mask_threshold == "validation"
+        choose_candidate = config.choose_candidate_threshold and froc.needs_threshold
+        grids = [grid for grid, wanted in ((masks, choose_mask), (candidates, choose_candidate)) if wanted]
+        if grids:
+            for image in held_out_images(held_out, archive=archive, split=Split.VALIDATION):
+                for grid in grids:
+                    grid.add(image.probability, image.truth)
+        mask, mask_reason = refine.mask_threshold, "set in infer.refine.mask_threshold"
+        if mask == "validation":
+            choice = choose_mask_threshold(masks)
             mask, mask_reason = choice.threshold, choice.reason
-        elif refine.mask_threshold == "report_negatives":
+        elif mask == "report_negatives":
             mask, mask_reason = threshold_of_negatives(held_out, archive=archive, p0=config.rounds.p0.start)
-        else:
-            mask, mask_reason = float(refine.mask_threshold), "set in infer.refine.mask_threshold"
         candidate, candidate_reason = froc.candidate_threshold, "set in froc.candidate_threshold"
-        if froc.candidates == "own_peak":
-            candidate_reason = "set in froc.candidate_threshold, not used: each candidate ends at half of its own peak"
-        elif config.choose_candidate_threshold:
-            candidate, candidate_reason = choose_candidate_threshold(maps, masks, config=froc)
+        if choose_candidate:
+            candidate, candidate_reason = choose_candidate_threshold(candidates, config=froc)
+        elif froc.regions == "mask":
+            candidate_reason += ", not used: the components of the mask are the candidates"
+        elif froc.candidates == "own_peak":
+            candidate_reason += ", not used: each candidate ends at half of its own peak"
         log.info("mask threshold %.3g (%s)", mask, mask_reason)
         log.info("candidate threshold %.3g (%s)", candidate, candidate_reason)
         return Written(Thresholds(mask, mask_reason, candidate, candidate_reason), parents=[held_out.name])

@@ -1,8 +1,8 @@
 """The rules of a FROC evaluation: set here, printed with every result."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from system.own_peak import NEGLIGIBLE, SHARE
 from system.settings import Settings
@@ -19,6 +19,11 @@ class FrocConfig(Settings):
     )
     min_candidate_px: int = Field(
         default=20, ge=1, description="smaller components of the map are no candidates; canonical px"
+    )
+    regions: Literal["map", "mask"] = Field(
+        default="map",
+        description="what candidates are parts of: the map, or the mask M_b, which is the map after threshold and CRF "
+        "(seconds an image on a CPU)",
     )
     candidates: Literal["threshold", "own_peak"] = Field(
         default="threshold",
@@ -43,13 +48,28 @@ class FrocConfig(Settings):
     @property
     def lowest_cut(self) -> float:
         """The lowest level at which the second mode cuts the map, a probability."""
-        return NEGLIGIBLE if self.candidates == "own_peak" else self.candidate_threshold
+        return self.candidate_threshold if self.needs_threshold else NEGLIGIBLE
+
+    @property
+    def needs_threshold(self) -> bool:
+        """Whether the candidate threshold decides where a candidate begins."""
+        return self.regions == "map" and self.candidates == "threshold"
+
+    @model_validator(mode="after")
+    def _one_rule_for_candidates(self) -> Self:
+        if self.regions == "mask" and self.candidates == "own_peak":
+            raise ValueError(
+                "regions=mask takes the mask's components as they are, candidates=own_peak cuts the map: "
+                "set candidates=threshold, which regions=mask does not use, or regions=map"
+            )
+        return self
 
 
 def rules(config: FrocConfig) -> list[str]:
     """Return the rules as sentences, to be printed with every result."""
     further = "count neither way" if config.duplicates == "ignore" else "count as false positives"
     also, instead = "those without candidates or without lesions too", "instead of sweeping the candidates' scores"
+    cut = "the map" if config.regions == "map" else "what of the map lies within the mask"
     return [
         f"A lesion is an 8-connected component of the truth of at least {config.min_lesion_px} px.",
         *_of_candidates(config),
@@ -57,13 +77,16 @@ def rules(config: FrocConfig) -> list[str]:
         f"Further hits on a found lesion {further}.",
         f"False positives are counted per image over all evaluated images, {also}.",
         f"Sensitivity is the share of all lesions found; at x {STEP}; equal scores are one operating point.",
-        f"Second mode: the map is cut anew at {config.num_thresholds} levels from {config.lowest_cut:g} on {instead}.",
+        f"Second mode: {cut} is cut anew at {config.num_thresholds} levels from {config.lowest_cut:g} on {instead}.",
         f"95 % intervals resample patients {config.bootstrap} times, seed {config.seed}.",
     ]
 
 
 def _of_candidates(config: FrocConfig) -> list[str]:
     size = f"of at least {config.min_candidate_px} px"
+    if config.regions == "mask":
+        what = "the mask M_b, which is the map after the mask threshold and the dense CRF"
+        return [f"A candidate is an 8-connected component of {what}, {size}; its score is its highest probability."]
     if config.candidates == "threshold":
         above, score = f"at or above {config.candidate_threshold:g}", "its score is its highest probability"
         return [f"A candidate is an 8-connected component of the map {above}, {size}; {score}."]

@@ -37,23 +37,31 @@ def examine(
     *,
     levels: NDArray[np.float64],
     config: FrocConfig,
+    mask: NDArray[np.bool_] | None = None,
 ) -> Examination:
     """Return the candidates and lesions of one image.
 
     probability: [H, W], 0 to 1
     truth: [H, W]
     levels: [T], falling: the cuts of the second mode
+    mask: [H, W] M_b, used by and needed for config.regions = "mask"
     """
     if probability.shape != truth.shape:
         raise ValueError(
             f"the map is {list(probability.shape)} but the truth {list(truth.shape)}: bring both to the canonical view"
         )
     lesions = components(truth, min_px=config.min_lesion_px)
-    above = components(probability >= config.lowest_cut, min_px=config.min_candidate_px)
+    cut = probability
+    if config.regions == "mask":
+        if mask is None:
+            raise ValueError("froc.regions=mask takes candidates from a mask, and none was given")
+        cut = np.where(mask, probability, 0)
+    above = components(cut >= config.lowest_cut, min_px=config.min_candidate_px)
     if config.candidates == "own_peak":
         candidates, scores = own_peak_components(probability, min_px=config.min_candidate_px)
     else:
-        candidates, scores = above, peaks(probability, above)
+        candidates = above if mask is None else components(mask, min_px=config.min_candidate_px)
+        scores = peaks(probability, candidates)
     return Examination(
         scores=scores,
         boxes_px=[(x.start, y.start, x.stop, y.stop) for y, x in find_boxes(candidates.labels)],
@@ -61,5 +69,5 @@ def examine(
         iou=overlaps(candidates, lesions),
         lesion_area_px=lesions.area_px,
         num_specks=len(components(truth & (lesions.labels == 0), min_px=1).area_px),
-        cuts=count_cuts(probability, above, lesions=lesions, levels=levels, config=config),
+        cuts=count_cuts(cut, above, lesions=lesions, levels=levels, config=config),
     )

@@ -1,5 +1,6 @@
 """Networks: timm's backbones for one gray channel, the bilateral two-view network, and its weights on disk."""
 
+from system.nets.backbone import has_depthwise
 from system.nets.btv import BilateralTwoViewNet, NetConfig, NetOutput
 from system.nets.synced_norm import with_synced_norms
 from system.nets.weights import ModelCard, read_card, read_weights, weights_digest, write_model
@@ -9,6 +10,7 @@ __all__ = [
     "ModelCard",
     "NetConfig",
     "NetOutput",
+    "has_depthwise",
     "read_card",
     "read_weights",
     "weights_digest",

@@ -64,6 +64,12 @@ def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Modul
     return model, info.channels(places)
 
 
+def has_depthwise(model: nn.Module) -> bool:
+    """Return whether the network has depthwise convolutions, as EfficientNet, MobileNet and ConvNeXt do."""
+    convolutions = (module for module in model.modules() if isinstance(module, nn.Conv2d))
+    return any(convolution.groups == convolution.in_channels > 1 for convolution in convolutions)
+
+
 def _create(name: str, *, pretrained: bool, weights: str, **options: Any) -> nn.Module:
     """Create timm's model for one gray channel.
 

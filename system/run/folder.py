@@ -70,7 +70,7 @@ class System:
         return Stage(self.run, f"{self.name}/thresholds", Thresholds)
 
     def froc(self, split: Split = Split.TEST, *, other_rules: FrocConfig | None = None) -> Stage[FrocResult]:
-        """The evaluation on a split; files froc.json, and images, lesions, candidates of the schemas of these names.
+        """The evaluation on a split; files froc.json, and images, lesions, candidates, cuts of these schemas.
 
         other_rules: than the run's own; each set of rules has a stage of its own
         """

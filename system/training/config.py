@@ -51,7 +51,7 @@ class TrainConfig(Settings):
     backbone_factor: float = Field(default=1.0, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)  # of AdamW, for all that learns; 0 = AdamW is Adam
     gradient_norm: float = Field(default=0.0, ge=0)  # clipped at this L2 norm; 0 = not clipped
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware multiplies it natively
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto = bf16 where the hardware is faster with it
     ema_decay: float = Field(default=0.0, ge=0, lt=1)  # moving average of the weights; 0 = off
     synced_norms: bool = False  # batch norms over all workers' images instead of each worker's own
     compile: bool = False  # torch.compile the network

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from system.errors import UserError
 from system.losses import LossConfig, LossTerms, cells_with_mass
 from system.methods import Batch, Method
+from system.nets import has_depthwise
 from system.training.augment import augment
 from system.training.config import TrainConfig
 from system.training.epoch_row import EpochResult
@@ -41,11 +42,18 @@ class Learner:
     device: torch.device
 
 
-def resolve_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return bf16 or fp32; `auto` takes bf16 where the hardware multiplies it natively."""
+def resolve_precision(precision: str, device: torch.device, *, trained: nn.Module | None = None) -> torch.dtype:
+    """Return bf16 or fp32; `auto` takes bf16 where the hardware multiplies it natively.
+
+    trained: the network, where it is trained and not only used. On CPUs `auto` leaves one with depthwise convolutions
+        in fp32: their gradients take about twice the time in bf16 (benchmarks/precision.py).
+    """
     if precision == "auto":
-        native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bf16()
-        return torch.bfloat16 if native else torch.float32
+        if device.type == "cuda":
+            faster = torch.cuda.is_bf16_supported()
+        else:
+            faster = _cpu_multiplies_bf16() and not (trained and has_depthwise(trained))
+        return torch.bfloat16 if faster else torch.float32
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
 
 
@@ -170,7 +178,7 @@ def _gradient_norm(learner: Learner) -> float:
 
 def _descend(learner: Learner, batch: Batch) -> dict[str, float]:
     """Sum the gradients of the batch, in passes of `micro_batch_size` images; return the loss terms."""
-    dtype = resolve_precision(learner.config.precision, learner.device)
+    dtype = resolve_precision(learner.config.precision, learner.device, trained=learner.model)
     passes = batch.parts(learner.config.micro_batch_size)
     losses: dict[str, float] = {}
     for number, part in enumerate(passes, start=1):

@@ -16,19 +16,22 @@ from pipelines import evaluate
 from pipelines.workers.infer_summary import summarise
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
-from system.evaluation.read_back import patient_counts
+from system.evaluation.examine_run import MaskRule
+from system.evaluation.read_back import cut_counts, patient_counts
 from system.imaging import ImagingConfig, encode_png
 from system.methods import Method
 from system.metrics import FrocConfig, compare_systems
+from system.metrics.bootstrap import intervals, resampled_sensitivity
 from system.records import Split, image_key
+from system.refine import CrfParams, RefineConfig
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
 from system.schemas import PREDICTIONS
 from system.training.validation import validation_of
 
-ROWS, COLS = 64, 48
+ROWS, COLS = 64, 64
 CONFIG = FrocConfig(min_lesion_px=20, min_candidate_px=20, candidate_threshold=0.1, bootstrap=50, num_thresholds=8)
-MASK_THRESHOLD = 0.5
+MASKS = MaskRule(0.5, RefineConfig())
 
 
 def block(y: int, x: int, *, size: int = 16, value: float = 1.0, scale: int = 1) -> np.ndarray:
@@ -80,9 +83,7 @@ def evaluation(run: Path) -> Stage[FrocResult]:
 
 
 def measure(predictions: Stage[InferResult], *, archive: Archive, stage: Stage[FrocResult]) -> FrocResult:
-    return evaluate.run(
-        predictions, archive=archive, config=CONFIG, split=Split.TEST, mask_threshold=MASK_THRESHOLD, stage=stage
-    )
+    return evaluate.run(predictions, archive=archive, config=CONFIG, split=Split.TEST, masks=MASKS, stage=stage)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_an_evaluation_counts_every_image_and_every_lesion(
     assert found.sweep.ends_before == ("0.5", "1")
     assert found.rethreshold.mean == pytest.approx(1 / 3)
     assert 0 <= found.sweep.interval[0] <= found.sweep.interval[1] <= 1
-    assert (found.split, found.rules, found.mask_threshold) == ("test", CONFIG, MASK_THRESHOLD)
+    assert (found.split, found.rules, found.mask_threshold) == ("test", CONFIG, 0.5)
 
 
 def test_the_files_hold_the_rules_and_the_outcome_of_each_candidate(
@@ -202,7 +203,7 @@ def test_what_training_measures_on_validation_is_what_the_evaluation_of_the_same
         archive=archive,
         config=config,
         split=Split.VALIDATION,
-        mask_threshold=MASK_THRESHOLD,
+        masks=MASKS,
         stage=evaluation(tmp_path / "run"),
     )
     validation = validation_of(archive, froc=CONFIG, rank=0, num_workers=1)
@@ -210,6 +211,30 @@ def test_what_training_measures_on_validation_is_what_the_evaluation_of_the_same
     mean = validation.mean(method, nn.Identity(), device=torch.device("cpu"), dtype=torch.float32)
     assert mean == pytest.approx(found.sweep.mean)
     assert 0 < mean < 1
+
+
+def test_the_second_mode_is_read_back_as_it_was_measured(
+    four_images: tuple[Archive, Stage[InferResult]], tmp_path: Path
+) -> None:
+    archive, predictions = four_images
+    stage = evaluation(tmp_path / "run")
+    found = measure(predictions, archive=archive, stage=stage)
+    counts = cut_counts(stage)
+    assert (counts.patients, counts.images.tolist(), counts.lesions.tolist()) == (("p0", "p1"), [2, 2], [2, 1])
+    once = np.ones((1, 2))
+    assert resampled_sensitivity(counts, weights=once, fppi=CONFIG.fppi)[0].tolist() == list(
+        found.rethreshold.sensitivity.values()
+    )
+    _, interval = intervals(counts, config=CONFIG, rng=np.random.default_rng(CONFIG.seed))
+    assert interval.pair() == found.rethreshold.interval
+
+
+def test_a_lesion_that_a_lower_cut_loses_again_is_lost_when_it_is_read_back(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "archive", [block(16, 16)])
+    halo = np.maximum(block(0, 0, size=64, value=0.3, scale=4), block(16, 16, value=0.9, scale=4))
+    stage = evaluation(tmp_path)
+    measure(predicted(tmp_path, [prediction(0, halo)]), archive=archive, stage=stage)
+    assert cut_counts(stage).found.toarray().ravel().tolist()[-1] == -1
 
 
 def test_without_lesions_the_measures_are_nan(tmp_path: Path) -> None:
@@ -243,6 +268,33 @@ def test_an_image_that_the_archive_does_not_know_is_refused(tmp_path: Path) -> N
     predictions = predicted(tmp_path, [prediction(5, np.zeros((ROWS // 4, COLS // 4)))])
     with pytest.raises(ValueError, match="not in the archive's pinned version"):
         measure(predictions, archive=archive, stage=evaluation(tmp_path))
+
+
+def test_candidates_of_the_mask_follow_the_edges_of_the_image(tmp_path: Path) -> None:
+    archive = archive_of(tmp_path / "archive", [block(16, 16, size=24)])
+    writable = Archive.open(archive.uri)
+    pixels = (30000 + 30000 * block(16, 16, size=24)).astype(np.uint16)
+    row = {"image_id": "i0", "patient_id": "p0", "rows": ROWS, "cols": COLS, "split": "test"}
+    row["pixel_sha"] = writable.put_pixels(pixels)
+    writable.upsert("images", pa.Table.from_pylist([row], schema=SCHEMAS["images"]))
+    smeared = np.maximum(block(12, 12, size=36, value=0.55, scale=4), block(20, 20, size=16, value=0.9, scale=4))
+    predictions = predicted(tmp_path / "run", [prediction(0, smeared)])
+
+    def iou(*, config: FrocConfig, masks: MaskRule, name: str) -> float:
+        stage = Stage(tmp_path / "run", name, FrocResult)
+        evaluate.run(predictions, archive=writable, config=config, split=Split.TEST, masks=masks, stage=stage)
+        (value,) = pq.ParquetFile(stage.path("candidates.parquet")).read()["iou"].to_pylist()
+        return value
+
+    of_map = iou(config=CONFIG, masks=MASKS, name="map")
+    refined = MaskRule(0.5, RefineConfig(params=CrfParams(appearance_weight=20.0, smoothness_weight=1.0)))
+    of_mask = iou(config=CONFIG.changed(regions="mask"), masks=refined, name="mask")
+    without_crf = iou(
+        config=CONFIG.changed(regions="mask"), masks=MaskRule(0.5, RefineConfig(backend="none")), name="none"
+    )
+    assert of_map < 0.5
+    assert without_crf < 0.6
+    assert of_mask > 0.9
 
 
 def test_images_of_another_split_are_passed_over(

@@ -266,6 +266,13 @@ def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_
     assert manifest.settings["mask_threshold"] == threshold
 
 
+def test_the_predictors_average_flips_as_the_config_says(archive: Archive, checkpoint: Path) -> None:
+    for flips in ("none", "vertical"):
+        config = CONFIG.changed(flip_average=flips)
+        job = infer._Job(archive.uri, checkpoint, config, RESOURCES, 0.5, keep_maps="all")
+        assert infer._predictor_config(archive, job).flip_average == flips
+
+
 def images_of(pairs: pa.Table) -> set[str]:
     return {*pairs["left_id"].to_pylist(), *pairs["right_id"].to_pylist()} - {""}
 

@@ -13,7 +13,7 @@ from system.phantom import PhantomConfig, write_phantom
 pytestmark = pytest.mark.ray
 
 CONFIG = IngestConfig(
-    imaging=ImagingConfig(height_px=80, width_px=64),
+    imaging=ImagingConfig(height_px=96, width_px=64),
     split=SplitConfig(strong=0.25, weak=0.25, validation=0.25, test=0.25, draw="by_count"),
     fixed_key="test",
     files_per_task=16,
@@ -60,7 +60,7 @@ def test_the_archive_holds_images_truth_reports_and_pixels_that_fit_together(
     assert set(masks["image_id"].to_pylist()) == set(images["image_id"].to_pylist())
     assert set(archive.table("reports")["study_id"].to_pylist()) == set(images["study_id"].to_pylist())
     assert all(
-        archive.pixels(sha).shape == (80, 64)
+        archive.pixels(sha).shape == (96, 64)
         for sha in [*images["pixel_sha"].to_pylist(), *masks["mask_sha"].to_pylist()]
     )
 

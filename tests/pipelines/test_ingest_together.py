@@ -22,7 +22,7 @@ PATIENCE_S = 300
 TABLES = ("images", "masks", "reports", "files", "quarantine")
 SETTINGS = """
 ingest:
-  imaging: {height_px: 80, width_px: 64}
+  imaging: {height_px: 96, width_px: 64}
   fixed_key: together
   files_per_task: 2
   files_per_commit: 4

@@ -6,12 +6,15 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import sparse
 
 from pipelines.experiments import reproduce
 from system.archive import Archive
 from system.config import RunConfig, resolve
 from system.errors import UserError
+from system.metrics import PatientCounts
 from system.presets import demo
 from system.published import NO_NUMBERS, TABLE_3, TABLES, Data
 from system.records import Split
@@ -94,6 +97,58 @@ def test_the_papers_means_are_those_of_its_sensitivities():
             if row.paper not in (NO_NUMBERS, MISPRINT):
                 assert mean == pytest.approx(sum(points) / len(points), abs=0.0011)
     assert [row.paper[-1] for row in TABLE_3.rows if row.data is Data.WEAK] == [0.725, 0.753, 0.780, 0.794]
+
+
+def modes(*, found: int, found_anew: int) -> reproduce.Modes:
+    """Return the counts of ten patients with a lesion each, of which so many are found in either mode."""
+
+    def counts(num_found: int) -> PatientCounts:
+        hits = np.zeros((1, 10))
+        hits[0, :num_found] = 1
+        nothing = sparse.csr_array((1, 10))
+        one = np.ones(10, dtype=np.int64)
+        return PatientCounts(tuple(f"p{n}" for n in range(10)), one, one, found=sparse.csr_array(hits), false=nothing)
+
+    return reproduce.Modes(counts(found), counts(found_anew))
+
+
+def show(name: str, out: Path, *, config: RunConfig) -> None:
+    """Show a table whose rows without weak data find 3 of 10, in the second mode 2, and the others 6, and 7."""
+    table = TABLES[name]
+    without, others = modes(found=3, found_anew=2), modes(found=6, found_anew=7)
+    counts = [[without if row.data is Data.STRONG else others] for row in table.rows]
+    control = [[modes(found=5, found_anew=4) if row.data is Data.WEAK else None] for row in table.rows]
+    reproduce._show(name, table, out, counts=counts, control=control, config=config, seeds=[0])
+
+
+def test_a_table_is_printed_and_written_in_both_modes_with_paired_gains(
+    config: RunConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show("table3", tmp_path, config=config)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "test set; by the candidates' scores" in printed
+    assert "test set; second mode, the map cut anew at each operating point" in printed
+    found = json.loads((tmp_path / "table3.json").read_text())
+    for rows, mean, gain, more in (("rows", 0.6, 0.3, 0.5), ("rows_cut_anew", 0.7, 0.5, 0.4)):
+        last = found[rows][-1]
+        assert (last["mean"], last["gain"], last["more_steps"]) == tuple(map(pytest.approx, (mean, gain, more)))
+        assert last["gain_interval"][0] <= last["gain"] <= last["gain_interval"][1]
+        assert last["gain_interval"][0] > 0
+        assert found[rows][0]["gain"] is None
+
+
+def test_table_4_says_which_thresholds_were_chosen_on_the_images_that_it_reports_on(
+    config: RunConfig, tmp_path: Path
+) -> None:
+    def caption(name: str, *settings: str) -> str:
+        show(name, tmp_path, config=resolve(config, settings=settings))
+        return json.loads((tmp_path / f"{name}.json").read_text())["captions"]["sweep"]
+
+    assert "Every model's mask and candidate threshold are chosen on these very images" in caption("table4")
+    assert "Every model's mask threshold is chosen on these very images" in caption(
+        "table4", "froc.candidates=own_peak"
+    )
+    assert "on these very images" not in caption("table3")
 
 
 class Begun(Exception):

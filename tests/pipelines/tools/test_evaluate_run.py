@@ -50,13 +50,22 @@ def run(tmp_path: Path) -> RunFolder:
             "source": "made",
         }
         | {"rows": ROWS, "cols": COLS, "spacing_mm": SPACING_MM}
-        for name, (view, density, split, _, _) in IMAGES.items()
+        | {"pixel_sha": archive.put_pixels(square(size).astype(np.uint16) * 30000 + 10000)}
+        for name, (view, density, split, size, _) in IMAGES.items()
     ]
     masks = [{"image_id": name, "mask_sha": archive.put_pixels(square(size))} for name, (*_, size, _) in IMAGES.items()]
     fill(archive, images=images, masks=masks)
     folder = RunFolder(tmp_path / "run")
     with folder.claimed(
-        resolve(demo(), settings=["froc.bootstrap=20", "froc.min_lesion_px=4", "froc.min_candidate_px=4"])
+        resolve(
+            demo(),
+            settings=[
+                "froc.bootstrap=20",
+                "froc.candidates=threshold",
+                "froc.min_lesion_px=4",
+                "froc.min_candidate_px=4",
+            ],
+        )
     ):
         folder.pin(archive.uri)
     rows = [
@@ -134,6 +143,11 @@ def test_a_finished_run_is_evaluated_by_other_rules_beside_its_own(
     assert (rules.candidates, rules.iou) == ("own_peak", 0.1)
     assert measured.stage1.froc().path("froc.json").read_bytes() == own
     assert breakdown.run(measured.path, split="test").systems["supervised"].result.rules.candidates == "threshold"
+
+
+def test_a_finished_run_is_evaluated_by_the_masks_of_its_maps(measured: RunFolder) -> None:
+    found = breakdown.run(measured.path, split="test", settings=["froc.regions=mask"]).systems["supervised"]
+    assert (found.result.rules.regions, found.result.counts.num_tp, found.result.sweep.mean) == ("mask", 1, 0.5)
 
 
 def test_other_rules_keep_the_threshold_that_was_chosen_for_the_system_unless_it_is_given(measured: RunFolder) -> None:

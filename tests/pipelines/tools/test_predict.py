@@ -20,7 +20,7 @@ from system.imaging import encode_png
 from system.metrics import FrocConfig
 from system.phantom import PhantomConfig, make_exam, write_exam
 from system.presets import demo
-from system.run.folder import RunFolder
+from system.run.folder import RunFolder, System
 from system.run.results import TrainResult
 from system.run.stage import Written
 from tests.pipelines.tools.by_hand import froc_result, infer_result, train_result
@@ -179,8 +179,9 @@ def test_a_folder_of_results_among_the_images_is_refused(folder: Path, detector:
         look(folder, folder / "found", detector=detector)
 
 
-def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path, tmp_path: Path) -> None:
-    system = RunFolder(tmp_path / "run").round(2)
+def evaluated_by(rules: FrocConfig, *, checkpoint: Path, run: Path) -> System:
+    """Return a system of a run, with the network of a checkpoint, that was evaluated by these rules."""
+    system = RunFolder(run).round(2)
 
     def train(attempt: Path) -> Written[TrainResult]:
         copies = [attempt / path.name for path in checkpoint.iterdir()]
@@ -189,14 +190,31 @@ def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path,
         return Written(train_result(), files=copies)
 
     system.checkpoint.once(train)
-    rules = FrocConfig(candidate_threshold=0.15, min_candidate_px=8)
     system.held_out.once(lambda _: Written(replace(infer_result([]), flip_average="vertical")))
     system.froc().once(lambda _: Written(froc_result(rules)))
+    return system
+
+
+def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path, tmp_path: Path) -> None:
+    rules = FrocConfig(candidate_threshold=0.15, min_candidate_px=8)
+    system = evaluated_by(rules, checkpoint=checkpoint, run=tmp_path / "run")
     trained = system.checkpoint.folder
     expected = Detector(system.model, 0.15, 8, "as run run evaluated it", "vertical")
     assert predict.detector_of(trained, config=CONFIG) == expected
     assert predict.detector_of(expected.model, config=CONFIG) == expected
     assert predict.detector_of(trained, config=CONFIG, candidate_threshold=0.3).candidate_threshold == 0.3
+
+
+def test_the_threshold_of_a_run_that_evaluates_without_one_is_called_a_setting(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    rules = FrocConfig(candidates="own_peak", candidate_threshold=0.15)
+    system = evaluated_by(rules, checkpoint=checkpoint, run=tmp_path / "run")
+    found = predict.detector_of(system.checkpoint.folder, config=CONFIG)
+    assert (found.candidate_threshold, found.reason) == (
+        0.15,
+        "froc.candidate_threshold of run run, whose evaluation needs none",
+    )
 
 
 def test_a_checkpoint_without_a_run_takes_the_configurations_threshold_and_a_folder_without_a_model_is_refused(

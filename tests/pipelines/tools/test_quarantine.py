@@ -16,7 +16,7 @@ from system.imaging import ImagingConfig
 
 @pytest.fixture
 def archive(tmp_path: Path) -> str:
-    archive = Archive.create(str(tmp_path), imaging=ImagingConfig(height_px=64, width_px=48))
+    archive = Archive.create(str(tmp_path), imaging=ImagingConfig(height_px=64, width_px=32))
     rows = [("a", "view", "XCCL"), ("b", "view", "XCCL"), ("c", "view", "FB"), ("d", "truncated", "")]
     archive.upsert(
         "quarantine", pa.Table.from_pylist([dict(zip(("source", "code", "detail"), row, strict=True)) for row in rows])

@@ -32,7 +32,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fence(source: Path, tmp_path: Path) -> Iterator[Fence]:
-    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
+    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=96, width_px=64), site_key=bytes(32))
     made = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=60))
     yield made
     made.close()
@@ -46,7 +46,7 @@ def test_a_good_file_is_taken_and_its_pixels_are_stored(fence: Fence, source: Pa
     intake = fence.take(good(source))
 
     assert intake.code == ""
-    assert Archive.open(fence.job.archive_uri).pixels(intake.pixel_sha).shape == (80, 64)
+    assert Archive.open(fence.job.archive_uri).pixels(intake.pixel_sha).shape == (96, 64)
 
 
 def test_a_file_that_needs_too_much_memory_is_one_row_and_the_child_goes_on(fence: Fence, source: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_child_that_dies_is_one_row_and_the_next_file_gets_a_new_one(fence: Fe
 
 
 def test_a_child_that_never_returns_is_one_row_and_the_next_file_gets_a_new_one(source: Path, tmp_path: Path) -> None:
-    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=80, width_px=64), site_key=bytes(32))
+    archive = Archive.create(tmp_path, imaging=ImagingConfig(height_px=96, width_px=64), site_key=bytes(32))
     fence = Fence(ReadJob(archive.uri, "phantom", str(source), DicomConfig(), memory_mib=200, timeout_s=15))
     fence.take(good(source))
     os.kill(fence.pid, signal.SIGSTOP)

@@ -42,7 +42,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 def test_every_mutated_file_is_one_row_and_memory_stays_bounded(originals: list[bytes], tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
-    archive = Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=48), site_key=bytes(32))
+    archive = Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=32), site_key=bytes(32))
     fence = Fence(ReadJob(archive.uri, "dicom", str(source), DicomConfig(), memory_mib=MEMORY_MIB, timeout_s=30))
     rng, codes, most_mib = np.random.default_rng(1), Counter(), 0
     for number in range(NUM_FILES):

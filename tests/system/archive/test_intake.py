@@ -47,22 +47,22 @@ class DrawnLayout:
 
 
 def breast(image: str = "i", *, patient: str = "P1", study: str = "s", seed: int = 0) -> SourceImage:
-    y, x = np.mgrid[:100, :80]
-    tissue = (x / 60) ** 2 + ((y - 50) / 45) ** 2 < 1
-    noise = np.random.default_rng(seed).normal(0, 5, (100, 80))
+    y, x = np.mgrid[:128, :64]
+    tissue = (x / 52) ** 2 + ((y - 64) / 58) ** 2 < 1
+    noise = np.random.default_rng(seed).normal(0, 5, (128, 64))
     pixels = (np.where(tissue, 500 - 3 * x, 10) + noise).astype(np.float32)
     return SourceImage(pixels, Side.LEFT, ViewPosition.CC, 0.2, patient, study, image)
 
 
 def square() -> np.ndarray:
-    mask = np.zeros((100, 80), bool)
+    mask = np.zeros((128, 64), bool)
     mask[40:50, 20:30] = True
     return mask
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    return Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=50, width_px=40), site_key=bytes(32))
+    return Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=32), site_key=bytes(32))
 
 
 def read_items(archive: Archive, layout: DrawnLayout, *items: SourceItem) -> list[Intake]:
@@ -76,7 +76,7 @@ def ingest(archive: Archive, layout: DrawnLayout, *items: SourceItem, overwrite:
 def test_a_row_names_stored_pixels_and_hashed_ids(archive: Archive) -> None:
     (intake,) = read_items(archive, DrawnLayout({"a": breast()}), SourceItem("a"))
 
-    assert archive.pixels(intake.pixel_sha).shape == (50, 40)
+    assert archive.pixels(intake.pixel_sha).shape == (64, 32)
     assert intake.patient_id == archive.identifier("patient", "P1")
     assert intake.spacing_mm == pytest.approx(0.4)  # half the resolution
     assert intake.mask_sha == ""

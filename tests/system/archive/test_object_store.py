@@ -12,7 +12,7 @@ from system.archive.store import SITE_KEY_VARIABLE
 from system.errors import UserError
 from system.imaging import ImagingConfig
 
-SMALL = ImagingConfig(height_px=64, width_px=48)
+SMALL = ImagingConfig(height_px=64, width_px=32)
 
 
 def label(study: str) -> pa.Table:

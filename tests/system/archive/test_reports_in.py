@@ -16,7 +16,7 @@ from system.imaging import ImagingConfig
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Archive:
-    return Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=48), site_key=bytes(32))
+    return Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=32), site_key=bytes(32))
 
 
 def report(study: str = "1.2.3", *, version: int = 1, description: str = "", impression: str = "") -> SourceReport:

@@ -14,7 +14,7 @@ from system.archive import Archive
 from system.errors import UserError
 from system.imaging import ImagingConfig
 
-SMALL = ImagingConfig(height_px=64, width_px=48)
+SMALL = ImagingConfig(height_px=64, width_px=32)
 KEY = bytes(range(32))
 
 

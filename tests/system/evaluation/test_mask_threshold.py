@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from system.evaluation.mask_threshold import choose_mask_threshold
+from system.evaluation.mask_threshold import ThresholdChoice, choose_mask_threshold, mask_grid
 
 
 def image(*blobs: tuple[int, int, int, float], size: int = 32) -> np.ndarray:
@@ -14,13 +14,22 @@ def image(*blobs: tuple[int, int, int, float], size: int = 32) -> np.ndarray:
     return canvas
 
 
+def choose(
+    maps: list[np.ndarray], masks: list[np.ndarray], *, grid: list[float], min_px: int = 4, default: float = 0.5
+) -> ThresholdChoice:
+    found = mask_grid(min_px=min_px, grid=grid)
+    for probability, mask in zip(maps, masks, strict=True):
+        found.add(probability, mask)
+    return choose_mask_threshold(found, default=default)
+
+
 LESION = image((4, 4, 8, 1.0)) > 0
 EMPTY = np.zeros((32, 32), bool)
 
 
 def test_an_under_confident_net_gets_a_low_threshold() -> None:
     maps = [image((4, 4, 8, 0.22), (20, 20, 5, 0.11)), image((20, 20, 5, 0.11))]
-    choice = choose_mask_threshold(maps, [LESION, EMPTY], grid=[0.05, 0.1, 0.2, 0.5], min_px=4)
+    choice = choose(maps, [LESION, EMPTY], grid=[0.05, 0.1, 0.2, 0.5], min_px=4)
     assert choice.threshold == 0.2
     assert (choice.precision, choice.recall, choice.f1) == (1.0, 1.0, 1.0)
     assert choice.reason == "best lesion F1 1.000: 1 of 1 lesions found, 0 false, in 2 validation images"
@@ -32,14 +41,14 @@ def test_precision_recall_and_f1_are_as_by_hand() -> None:
         image((20, 20, 5, 0.5)),
         image(),
     ]  # one hit, two false, one lesion missed
-    choice = choose_mask_threshold(maps, [LESION, EMPTY, LESION], grid=[0.3], min_px=4)
+    choice = choose(maps, [LESION, EMPTY, LESION], grid=[0.3], min_px=4)
     assert (choice.precision, choice.recall) == (pytest.approx(1 / 3), pytest.approx(1 / 2))
     assert choice.f1 == pytest.approx(2 / 5)
     assert choice.num_lesions == 2
 
 
 def test_of_equally_good_thresholds_the_highest_is_taken() -> None:
-    assert choose_mask_threshold([image((4, 4, 8, 0.6))], [LESION], grid=[0.5, 0.1, 0.3, 0.7]).threshold == 0.5
+    assert choose([image((4, 4, 8, 0.6))], [LESION], grid=[0.5, 0.1, 0.3, 0.7]).threshold == 0.5
 
 
 def test_an_iou_of_exactly_a_fifth_is_a_false_finding() -> None:
@@ -48,55 +57,55 @@ def test_an_iou_of_exactly_a_fifth_is_a_false_finding() -> None:
     overlapping = np.zeros((32, 32), np.float32)
     overlapping[0:1, 2:5] = 0.5  # shares 1 of 5 pixels
     maps, masks = [overlapping, image((4, 4, 8, 0.5))], [lesion, LESION]
-    choice = choose_mask_threshold(maps, masks, grid=[0.3], min_px=1)
+    choice = choose(maps, masks, grid=[0.3], min_px=1)
     assert (choice.precision, choice.recall) == (0.5, 0.5)
     overlapping[0:1, 1:2] = 0.5  # shares 2 of 5
-    choice = choose_mask_threshold(maps, masks, grid=[0.3], min_px=1)
+    choice = choose(maps, masks, grid=[0.3], min_px=1)
     assert (choice.precision, choice.recall) == (1.0, 1.0)
 
 
 def test_components_smaller_than_the_least_size_are_no_finding() -> None:
     maps = [image((4, 4, 8, 0.5), (20, 20, 2, 0.5))]
-    assert choose_mask_threshold(maps, [LESION], grid=[0.3], min_px=5).precision == 1.0
-    assert choose_mask_threshold(maps, [LESION], grid=[0.3], min_px=4).precision == 0.5
+    assert choose(maps, [LESION], grid=[0.3], min_px=5).precision == 1.0
+    assert choose(maps, [LESION], grid=[0.3], min_px=4).precision == 0.5
 
 
 def test_pixels_that_touch_at_a_corner_are_one_component() -> None:
     diagonal = image((4, 4, 4, 0.5), (8, 8, 4, 0.5))
-    choice = choose_mask_threshold([diagonal], [diagonal > 0], grid=[0.3])
+    choice = choose([diagonal], [diagonal > 0], grid=[0.3])
     assert (choice.num_lesions, choice.precision, choice.recall) == (1, 1.0, 1.0)
 
 
 def test_two_components_on_one_lesion_count_as_one_hit_and_no_false_one() -> None:
     halves = image((4, 4, 8, 0.5))
     halves[4:12, 7:9] = 0.0
-    choice = choose_mask_threshold([halves], [LESION], grid=[0.3])
+    choice = choose([halves], [LESION], grid=[0.3])
     assert (choice.precision, choice.recall) == (1.0, 1.0)
 
 
 def test_one_component_over_two_lesions_finds_only_one() -> None:
     two = image((4, 4, 8, 1.0), (4, 13, 8, 1.0)) > 0
     bridged = image((4, 4, 8, 0.5), (4, 12, 9, 0.5))
-    choice = choose_mask_threshold([bridged], [two], grid=[0.3])
+    choice = choose([bridged], [two], grid=[0.3])
     assert (choice.precision, choice.recall) == (1.0, 0.5)
 
 
 def test_without_a_lesion_the_default_is_taken_and_said() -> None:
-    choice = choose_mask_threshold([image((4, 4, 8, 0.5))], [EMPTY], grid=[0.3], default=0.15)
+    choice = choose([image((4, 4, 8, 0.5))], [EMPTY], grid=[0.3], default=0.15)
     assert choice.threshold == 0.15
     assert math.isnan(choice.f1)
     assert choice.reason == "no lesion in 1 validation images: default 0.15 taken"
 
 
 def test_where_no_threshold_finds_a_lesion_the_default_is_taken_and_said() -> None:
-    choice = choose_mask_threshold([image((20, 20, 5, 0.9))], [LESION], grid=[0.3, 0.5], default=0.25)
+    choice = choose([image((20, 20, 5, 0.9))], [LESION], grid=[0.3, 0.5], default=0.25)
     assert (choice.threshold, choice.f1) == (0.25, 0.0)
     assert choice.reason == "no threshold from 0.3 to 0.5 finds one of 1 lesions: default 0.25 taken"
 
 
-def test_maps_without_masks_are_refused() -> None:
-    with pytest.raises(ValueError, match="one mask per map and a grid to choose from, got 1 maps, 0 masks"):
-        choose_mask_threshold([image()], [], grid=[0.3])
+def test_an_empty_grid_is_refused() -> None:
+    with pytest.raises(ValueError, match="need a grid of thresholds to choose from, found none"):
+        mask_grid(min_px=4, grid=[])
 
 
 def test_the_choice_agrees_with_a_plain_reference_on_noisy_maps() -> None:
@@ -108,7 +117,7 @@ def test_the_choice_agrees_with_a_plain_reference_on_noisy_maps() -> None:
         maps.append(np.clip(0.35 * mask * rng.random() + 0.15 * rng.random((32, 32)) ** 2, 0, 1))
     grid = [0.05, 0.1, 0.15, 0.2, 0.3]
     expected = max((plain_f1(maps, masks, threshold=threshold, min_px=3), threshold) for threshold in grid)
-    choice = choose_mask_threshold(maps, masks, grid=grid, min_px=3)
+    choice = choose(maps, masks, grid=grid, min_px=3)
     assert (choice.f1, choice.threshold) == (pytest.approx(expected[0]), expected[1])
 
 

@@ -105,7 +105,7 @@ def test_one_pixel_of_the_source_is_found_again_within_half_a_pixel() -> None:
     rows=st.integers(200, 400),
     cols=st.integers(150, 400),
     chest_wall=st.sampled_from(["left", "right"]),
-    size=st.sampled_from([(160, 128), (97, 61), (512, 400)]),
+    size=st.sampled_from([(160, 128), (96, 64), (512, 416)]),
     place=st.tuples(st.floats(0.05, 0.5), st.floats(0.35, 0.6)),
 )
 def test_a_bright_dot_anywhere_is_found_again_within_half_a_source_pixel(
@@ -254,3 +254,10 @@ def test_a_strip_too_thin_for_the_view_is_refused() -> None:
 
 def test_network_input_runs_from_zero_to_one() -> None:
     assert to_network(np.array([[0, 65535]], np.uint16)).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("size", [{"height_px": 1000}, {"width_px": 810}])
+def test_a_size_that_no_network_can_take_is_refused_with_the_nearest_ones(size: dict[str, int]) -> None:
+    nearest = "take 992 or 1024" if "height_px" in size else "take 800 or 832"
+    with pytest.raises(ValueError, match=f"no network can take it: it is no multiple of 32; {nearest}"):
+        ImagingConfig(**size)

@@ -76,6 +76,22 @@ def test_own_peak_candidates_find_a_faint_mass_that_a_threshold_melts_into_its_s
     assert found.cuts.found.tolist() == [0, 1, 0]
 
 
+def test_the_masks_components_are_the_candidates_whatever_the_map_is_beside_it() -> None:
+    truth = square(4, at=(4, 4)) > 0
+    halo = np.maximum(square(14, at=(2, 2), value=0.2), square(4, at=(4, 4), value=0.8))
+    mask = square(5, at=(4, 4)) > 0
+    found = examine(halo, truth, levels=LEVELS, config=CONFIG.changed(regions="mask"), mask=mask)
+    assert (found.scores.tolist(), found.boxes_px, found.area_px.tolist()) == (
+        [pytest.approx(0.8)],
+        [(4, 4, 9, 9)],
+        [25],
+    )
+    assert found.iou.tolist() == [[16 / 25]]
+    assert found.cuts.found.tolist() == [0, 1, 1]  # at .1 the map's 14 x 14 would miss it, the mask's 5 x 5 does not
+    with pytest.raises(ValueError, match="takes candidates from a mask, and none was given"):
+        examine(halo, truth, levels=LEVELS, config=CONFIG.changed(regions="mask"))
+
+
 def test_under_own_peak_the_second_mode_cuts_below_the_candidate_threshold() -> None:
     config = CONFIG.changed(candidates="own_peak", candidate_threshold=0.5)
     levels = cut_levels(np.array([0.3]), config=config)

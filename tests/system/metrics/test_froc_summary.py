@@ -45,6 +45,21 @@ def test_the_rules_say_that_no_threshold_was_chosen_for_own_peak_candidates() ->
     assert "levels from 0.123 on" in " ".join(rules(FrocConfig(candidate_threshold=0.123)))
 
 
+def test_the_rules_say_that_candidates_are_parts_of_the_mask() -> None:
+    printed = " ".join(rules(FrocConfig(regions="mask", candidate_threshold=0.123)))
+    for words in (
+        "component of the mask M_b",
+        "what of the map lies within the mask is cut anew at 32 levels from 0.02",
+    ):
+        assert words in printed
+    assert "0.123" not in printed
+
+
+def test_own_peak_candidates_of_a_mask_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"set candidates=threshold, which regions=mask does not use, or regions=map"):
+        FrocConfig(regions="mask", candidates="own_peak")
+
+
 def test_auroc_counts_a_tie_as_half() -> None:
     assert auroc(np.array([True, True, False]), np.array([0.9, 0.5, 0.5])) == 0.75
 

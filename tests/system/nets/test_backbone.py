@@ -6,7 +6,7 @@ import timm
 import torch
 
 from system.errors import UserError
-from system.nets.backbone import make_hrnet, make_pyramid
+from system.nets.backbone import has_depthwise, make_hrnet, make_pyramid
 
 NAME = "hrnet_w18_small"
 
@@ -131,3 +131,8 @@ def test_a_model_without_a_pyramid_is_refused() -> None:
         match=r"net\.backbone: vit_tiny_patch16_224 has no maps at strides \(4, 8, 16, 32\); choose a ResNet",
     ):
         make_pyramid("vit_tiny_patch16_224", pretrained=False, weights="")
+
+
+@pytest.mark.parametrize(("name", "expected"), [("tf_efficientnet_lite0", True), ("resnet18", False)])
+def test_depthwise_convolutions_are_recognised(name: str, expected: bool) -> None:
+    assert has_depthwise(make_pyramid(name, pretrained=False, weights="")[0]) is expected

@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from system.losses import LossConfig
 from system.methods import Batch
@@ -220,8 +221,23 @@ def test_bf16_steps_are_finite_and_keep_the_weights_in_float32(
     assert {parameter.dtype for parameter in learner.model.parameters()} == {torch.float32}
 
 
+def conv(*, groups: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(8, 8, 3, groups=groups), nn.BatchNorm2d(8))
+
+
 def test_precision_is_taken_by_name() -> None:
+    cpu, depthwise = torch.device("cpu"), conv(groups=8)
+    assert resolve_precision("fp32", cpu, trained=depthwise) is torch.float32
+    assert resolve_precision("bf16", cpu, trained=depthwise) is torch.bfloat16
+
+
+@pytest.mark.parametrize("capability", ["amx_bf16", "avx512_bf16"])
+def test_auto_takes_bf16_on_cpus_that_multiply_it_but_not_to_train_depthwise_convolutions(
+    capability: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cpu = torch.device("cpu")
-    assert resolve_precision("fp32", cpu) is torch.float32
-    assert resolve_precision("bf16", cpu) is torch.bfloat16
-    assert resolve_precision("auto", cpu) in (torch.float32, torch.bfloat16)
+    for able, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr("torch.cpu.get_capabilities", lambda able=able: {capability: able})
+        assert [resolve_precision("auto", cpu, trained=conv(groups=count)) for count in (1, 2)] == [expected] * 2
+        assert resolve_precision("auto", cpu, trained=conv(groups=8)) is torch.float32
+        assert resolve_precision("auto", cpu) is expected
