@@ -55,18 +55,29 @@ def job(archive: Archive, settings: Mapping[str, Any]) -> TrainJob:
 
 
 def scalars(events: Path) -> dict[tuple[str, int], float]:
-    """Return what TensorBoard would draw.
+    """Return what TensorBoard would draw."""
+    found = {}
+    for path in events_of(events):
+        found |= scalars_of(path)
+    return found
+
+
+def events_of(events: Path) -> list[Path]:
+    """Return the files of events, one of each process that trained, by the time of their beginning."""
+    return sorted(events.glob("events.*"))
+
+
+def scalars_of(path: Path) -> dict[tuple[str, int], float]:
+    """Return the scalars of one file.
 
     A record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum.
     """
-    found = {}
-    for path in events.glob("events.*"):
-        content, start = path.read_bytes(), 0
-        while start < len(content):
-            (length,) = struct.unpack_from("<Q", content, start)
-            event = Event.FromString(content[start + 12 : start + 12 + length])
-            found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
-            start += 16 + length
+    found, content, start = {}, path.read_bytes(), 0
+    while start < len(content):
+        (length,) = struct.unpack_from("<Q", content, start)
+        event = Event.FromString(content[start + 12 : start + 12 + length])
+        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
+        start += 16 + length
     return found
 
 
@@ -185,8 +196,8 @@ def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_n
     with killing("RayTrainWorker", into=killed, when=best_kept, after_s=REGISTERED_S):
         result = train.run(wanted, resources=often, stage=disturbed)
         assert killed, "no worker was killed while it trained"
-    published = [json.loads(line)["epoch"] for line in (storage / "epochs.jsonl").read_text().splitlines()]
-    assert published.count(1) == 1, "it began anew, so this shows nothing about a resume"
+    last = scalars_of(events_of(tmp_path / "disturbed/tensorboard/stage1/checkpoint")[-1])
+    assert [("epoch/validation", epoch) in last for epoch in (1, 4)] == [False, True], "it did not go on after epoch 1"
     assert (result.num_epochs, result.kept_epoch) == (4, 1)
     assert weights(disturbed) == weights(calm)
     assert [lasting(row) for row in train.epoch_rows(disturbed)] == [lasting(row) for row in train.epoch_rows(calm)]
