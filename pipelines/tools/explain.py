@@ -137,5 +137,6 @@ def _round_table(this: RoundAnswer) -> Table:
         table.add_column(heading)
     for pool in this.pools:
         trains = "yes" if pool.trains else "no"
-        table.add_row(p0_text(pool.p0), text.share(pool.p_mass), str(pool.report), pool.quadrant, trains)
+        quadrant = f"{pool.quadrant}, disputed" if pool.disputed else pool.quadrant
+        table.add_row(p0_text(pool.p0), text.share(pool.p_mass), str(pool.report), quadrant, trains)
     return table

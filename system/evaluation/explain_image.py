@@ -23,6 +23,7 @@ from system.own_peak import SHARE
 from system.records import P0, Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
 from system.reports.rules import sentence_on
+from system.rounds import RoundsConfig
 from system.run.folder import Round, RunFolder, System
 from system.run.predictions import read_predictions
 from system.run.results import FrocResult, Pool
@@ -115,7 +116,8 @@ class PoolAnswer:
     p_mass: Measured
     report: ReportReading
     quadrant: str  # TP, FP, FN, TN, UNUSED; "TN or UNUSED" where the label that counted is not known
-    trains: bool  # it is in the pool
+    trains: bool  # it is in the pool, and the round's settings do not leave such images out
+    disputed: bool  # FP of which the map is surer than of half of TP
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def explain_image(run: RunFolder, image_id: str, *, archive: Archive, config: Ru
     held_out = image.split in (Split.VALIDATION, Split.TEST)
     systems = tuple(_system_answer(system, image) for system in run.systems()) if held_out else ()
     weak = image.split == Split.WEAK
-    rounds = tuple(_round_answer(run, this, image) for this in run.rounds()) if weak else ()
+    rounds = tuple(_round_answer(run, this, image, config=config.rounds) for this in run.rounds()) if weak else ()
     return Explanation(image, systems, rounds)
 
 
@@ -234,10 +236,11 @@ def why(outcome: str, *, nearest_lesion: int, iou: float, min_iou: float) -> str
     return f"IoU {iou:.3f} with lesion {nearest_lesion}: a hit needs more than {min_iou:g}"
 
 
-def _round_answer(run: RunFolder, this: Round, image: ImageFacts) -> RoundAnswer:
+def _round_answer(run: RunFolder, this: Round, image: ImageFacts, *, config: RoundsConfig) -> RoundAnswer:
     model, mined = run.before(this.number), this.pools.result()
     outlined = read_table(this.pools.path(mined.outlined), columns=["image_key"])["image_key"].to_pylist()
     seen = next(read_predictions(this.predictions, [image.image_key]), None)
+    found = seen and not seen.error and _pool_answers(this, mined.pools, image, has_mask=seen.has_mask, config=config)
     return RoundAnswer(
         number=this.number,
         model=model.title,
@@ -246,20 +249,40 @@ def _round_answer(run: RunFolder, this: Round, image: ImageFacts) -> RoundAnswer
         has_mask=seen.has_mask if seen else False,
         error=seen.error if seen else "it was not among the weak images of this run",
         outlined=image.image_key in outlined,
-        pools=tuple(_pool_answers(this, mined.pools, image, has_mask=seen.has_mask)) if seen and not seen.error else (),
+        pools=tuple(found or ()),
     )
 
 
-def _pool_answers(this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool) -> Iterator[PoolAnswer]:
+def _pool_answers(
+    this: Round, pools: tuple[Pool, ...], image: ImageFacts, *, has_mask: bool, config: RoundsConfig
+) -> Iterator[PoolAnswer]:
     for pool in pools:
-        member = _member(this.pools.path(pool.file), image.image_key)
-        quadrant, p_mass = member or (_quadrant(image.p_mass, has_mask=has_mask, p0=pool.p0), image.p_mass)
-        if member is None and quadrant in POOLED:  # with this label it would be in the pool: another one counted
-            nothing = float("nan")
-            yield PoolAnswer(pool.step, pool.p0, nothing, ReportReading.REPLACED, "TN or UNUSED", trains=False)
-        else:
-            report = _report_reading(p_mass, p0=pool.p0)
-            yield PoolAnswer(pool.step, pool.p0, p_mass, report, quadrant.name, trains=member is not None)
+        if member := _member(this.pools.path(pool.file), image.image_key):
+            report, trains = _report_reading(member.p_mass, p0=pool.p0), member.trains(config)
+            yield PoolAnswer(
+                pool.step, pool.p0, member.p_mass, report, member.quadrant.name, trains, disputed=member.disputed
+            )
+            continue
+        quadrant, p_mass = _quadrant(image.p_mass, has_mask=has_mask, p0=pool.p0), image.p_mass
+        report, name = _report_reading(p_mass, p0=pool.p0), quadrant.name
+        if quadrant in POOLED:  # with this label it would be in the pool: another one counted
+            p_mass, report, name = float("nan"), ReportReading.REPLACED, "TN or UNUSED"
+        yield PoolAnswer(pool.step, pool.p0, p_mass, report, name, trains=False, disputed=False)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """An image in a pool."""
+
+    quadrant: Quadrant
+    p_mass: float
+    disputed: bool
+
+    def trains(self, config: RoundsConfig) -> bool:
+        """Return whether the round's batches can hold it."""
+        if self.disputed:
+            return config.disputed == "train"
+        return self.quadrant is not Quadrant.FN or config.fn_in_batch != 0
 
 
 def _report_reading(p_mass: float, *, p0: P0) -> ReportReading:
@@ -278,11 +301,12 @@ def _quadrant(p_mass: float, *, has_mask: bool, p0: P0) -> Quadrant:
     return Quadrant(int(quadrants(np.array([p_mass], np.float32), np.array([has_mask]), p0=p0)[0]))
 
 
-def _member(path: Path, key: int) -> tuple[Quadrant, float] | None:
-    """Return the quadrant and the p_mass of an image in a pool, None where it is not in it."""
+def _member(path: Path, key: int) -> _Member | None:
+    """Return an image of a pool, None where it is not in it."""
     pool = read_pool(path)
     rows: NDArray[np.int64] = np.flatnonzero(pool["image_key"].to_numpy() == key)
     if not len(rows):
         return None
     row = pool.slice(int(rows[0]), 1)
-    return Quadrant(row["quadrant"][0].as_py()), float(row["p_mass"][0].as_py())
+    quadrant, p_mass, disputed = (row[name][0].as_py() for name in ("quadrant", "p_mass", "disputed"))
+    return _Member(Quadrant(quadrant), float(p_mass), disputed)

@@ -34,9 +34,11 @@ SPLITS = {
     "damaged": Split.TEST,
     "to choose by": Split.VALIDATION,
     "strong": Split.STRONG,
-} | dict.fromkeys(("agreed", "left out", "overruled", "outlined", "unlabelled", "unreadable"), Split.WEAK)
-P_MASS = {"agreed": 0.85, "overruled": 0.97, "outlined": 0.97, "unlabelled": None}
-MASKED = {"agreed": True, "overruled": False, "outlined": True, "unlabelled": True}
+} | dict.fromkeys(
+    ("agreed", "left out", "overruled", "outlined", "unlabelled", "unreadable", "disputed", "missed"), Split.WEAK
+)
+P_MASS = {"agreed": 0.85, "overruled": 0.97, "outlined": 0.97, "unlabelled": None, "disputed": 0.04, "missed": 0.97}
+MASKED = {"agreed": True, "overruled": False, "outlined": True, "unlabelled": True, "disputed": True, "missed": False}
 
 
 def lesions() -> np.ndarray:
@@ -116,7 +118,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
         ],
     )
     run = RunFolder(folder / "run")
-    config = resolve(demo(), settings=["froc={bootstrap: 10, min_lesion_px: 4, min_candidate_px: 4}"])
+    rules = "froc={bootstrap: 10, min_lesion_px: 4, min_candidate_px: 4, candidates: threshold}"
+    config = resolve(demo(), settings=[rules])
     with run.claimed(config):
         run.pin(archive.uri)
     infer_by_hand(run.stage1.held_out, held_out_rows())
@@ -125,9 +128,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     evaluate_on(run.stage1, Split.TEST, archive=run.archive(), config=run.config())
     infer_by_hand(run.round(1).predictions, weak_rows())
     agreed = {"image_key": image_key("agreed"), "image_id": "agreed", "p_mass": 0.85, "score": 0.8, "disputed": False}
+    disputed, missed = (
+        {"image_key": image_key(name), "image_id": name, "p_mass": P_MASS[name], "quadrant": quadrant, "score": score}
+        | {"disputed": name == "disputed"}
+        for name, quadrant, score in (("disputed", Quadrant.FP, 0.9), ("missed", Quadrant.FN, 0.0))
+    )
     mine_by_hand(
         run.round(1).pools,
-        {0.85: [], 0.75: [agreed | {"quadrant": Quadrant.TP}]},
+        {0.85: [], 0.75: [agreed | {"quadrant": Quadrant.TP}, disputed, missed]},
         outlined=[{"image_key": image_key("outlined"), "mask_sha": drawn["mask_sha"]}],
     )
     # After the run was pinned.
@@ -251,6 +259,24 @@ def test_a_weak_image_is_followed_through_the_steps_of_a_round(
     assert not any(holds(picture, colour) for colour in (TRUTH_COLOUR, OUTCOME_COLOURS["TP"], OUTCOME_COLOURS["FP"]))
 
 
+@pytest.mark.parametrize(("disputed", "fn_in_batch"), [("train", None), ("review", 0.0), ("review", 0.25)])
+def test_an_image_in_the_pool_that_the_rounds_settings_leave_out_does_not_train(
+    run: RunFolder, disputed: str, fn_in_batch: float | None
+) -> None:
+    config = resolve(run.config(), text=f"rounds: {{disputed: {disputed}, fn_in_batch: {json.dumps(fn_in_batch)}}}")
+    found = {
+        name: explain_image(run, name, archive=run.archive(), config=config).rounds[0].pools[1]
+        for name in ("agreed", "disputed", "missed")
+    }
+    assert [(pool.quadrant, pool.disputed) for pool in found.values()] == [("TP", False), ("FP", True), ("FN", False)]
+    assert [pool.trains for pool in found.values()] == [True, disputed == "train", fn_in_batch != 0]
+
+
+def test_a_disputed_image_is_shown_as_such(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    explain.run(run.path, "disputed")
+    assert "0.75 0.040 no mass FP, disputed" in shown(capsys)
+
+
 def test_a_weak_image_that_the_run_left_out_is_named_so(run: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     (this,) = explain.run(run.path, "left out").rounds
     assert this.pools == ()
@@ -330,8 +356,11 @@ def test_the_images_of_a_whole_run_add_up_to_its_pools(finished_run: FinishedRun
     explained = [explain_image(folder, name, archive=archive, config=finished_run.config) for name in weak]
     for place, this in enumerate(folder.rounds()):
         for pool in this.pools.result().pools:
-            found = Counter(each.rounds[place].pools[pool.step - 1].quadrant for each in explained)
-            assert found == +Counter({name.upper(): count for name, count in asdict(pool.counts).items()})
+            counts = asdict(pool.counts)
+            answers = [each.rounds[place].pools[pool.step - 1] for each in explained]
+            assert sum(answer.disputed for answer in answers) == counts.pop("disputed")
+            found = Counter(answer.quadrant for answer in answers)
+            assert found == +Counter({name.upper(): count for name, count in counts.items()})
 
 
 @pytest.mark.ray

@@ -19,9 +19,9 @@ def choose(
     **settings: Any,
 ) -> list[tuple[int, Why]]:
     """disputed: places."""
-    first, second, third = (np.array(column, np.float32) for column in (p_mass, score, entropy))
-    marked = np.isin(np.arange(np.size(p_mass)), disputed)
-    places, why = acquire(first, second, third, marked, p0=p0, config=QueueConfig(**settings))
+    columns = [np.array(column, np.float32) for column in (p_mass, score, entropy)]
+    marked = np.isin(np.arange(len(columns[0])), disputed)
+    places, why = acquire(columns[0], columns[1], columns[2], marked, p0=p0, config=QueueConfig(**settings))
     return list(zip(places.tolist(), why, strict=True))
 
 

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def tables() -> dict[str, pa.Table]:
     }
 
 
-def write_pool(path: Path, disputed: tuple[str, ...] = (), /, **members: tuple[Quadrant, float]) -> str:
-    """Write a pool as mining does: image -> quadrant and p_mass. Return the file."""
+def write_pool(path: Path, members: Mapping[str, tuple[Quadrant, float]], *, disputed: tuple[str, ...] = ()) -> str:
+    """Write a pool as mining does. Return the file. members: image -> quadrant and p_mass; disputed: images."""
     rows: list[dict[str, Any]] = [
         {"image_key": image_key(name), "image_id": name, "quadrant": int(quadrant), "p_mass": p_mass, "score": 0.5}
         | {"disputed": name in disputed}
@@ -95,8 +95,10 @@ def test_an_outlined_weak_image_trains_like_an_annotated_one(
 def test_each_epoch_trains_on_the_pool_of_its_own_p0(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    first = write_pool(tmp_path / "1.arrow", uL=(Quadrant.TP, 0.97))
-    second = write_pool(tmp_path / "2.arrow", uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FN, 0.9))
+    first = write_pool(tmp_path / "1.arrow", {"uL": (Quadrant.TP, 0.97)})
+    second = write_pool(
+        tmp_path / "2.arrow", {"uL": (Quadrant.TP, 0.97), "vL": (Quadrant.FP, 0.1), "wL": (Quadrant.FN, 0.9)}
+    )
     job = make_job(pools={1: EpochPool(file=first, p0=0.95), 2: EpochPool(file=second, p0=0.85)})
     epochs = [epoch_index(job, epoch, **tables) for epoch in range(3)]
     assert [num_weak(index) for index in epochs] == [0, 1, 3]
@@ -123,7 +125,7 @@ def test_the_losses_settings_choose_the_labels_of_the_pool(
     masks: tuple[bytes, bool],
 ) -> None:
     """masks: what a TP's mask is read from, and whether an FP trains an empty one."""
-    pool = write_pool(tmp_path / "1.arrow", uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1))
+    pool = write_pool(tmp_path / "1.arrow", {"uL": (Quadrant.TP, 0.97), "vL": (Quadrant.FP, 0.1)})
     job = make_job(loss=loss, pools={0: EpochPool(file=pool, p0=0.75)})
     index = epoch_index(job, 0, **tables)
     rows = [place(index, name) for name in ("uL", "vL")]
@@ -133,7 +135,7 @@ def test_the_losses_settings_choose_the_labels_of_the_pool(
 
 
 def test_a_pool_with_a_strong_image_is_refused(make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "1.arrow", aL=(Quadrant.TP, 0.97))
+    pool = write_pool(tmp_path / "1.arrow", {"aL": (Quadrant.TP, 0.97)})
     with pytest.raises(UserError, match="1 images are strong and mined at once"):
         epoch_index(make_job(pools={0: EpochPool(file=pool, p0=0.95)}), 0, **tables)
 
@@ -171,7 +173,7 @@ def places_in(job: TrainJob, tables: dict[str, pa.Table], epoch: int = 0) -> dic
 def test_without_quotas_each_role_holds_as_many_places_as_it_has_samples(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    pool = write_pool(tmp_path / "1.arrow", weak_members(3, num_fp=3, num_fn=2))
     found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}), tables)
     expected = {"STRONG_MASS": 4 * 3 / 8, "TP": 4 * 3 / 8, "FN": 4 * 2 / 8, "STRONG_FREE": 8 * 9 / 12, "FP": 8 * 3 / 12}
     assert found == pytest.approx(expected, abs=0.02)
@@ -180,7 +182,7 @@ def test_without_quotas_each_role_holds_as_many_places_as_it_has_samples(
 def test_annotated_images_and_fn_hold_the_places_that_the_job_gives_them(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    pool = write_pool(tmp_path / "1.arrow", weak_members(3, num_fp=3, num_fn=2))
     quotas = {"strong_in_batch": StrongInBatch(positives=0.5, negatives=0.25), "fn_in_batch": 0.125}
     found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
     assert found == {"STRONG_MASS": 2, "TP": pytest.approx(1.5, abs=0.01), "FN": pytest.approx(0.5, abs=0.01)} | {
@@ -192,7 +194,7 @@ def test_annotated_images_and_fn_hold_the_places_that_the_job_gives_them(
 def test_a_quota_for_positives_leaves_the_negatives_drawn_together(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3, num_fn=2))
+    pool = write_pool(tmp_path / "1.arrow", weak_members(3, num_fp=3, num_fn=2))
     quotas = {"strong_in_batch": StrongInBatch(positives=0.75)}
     found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
     expected = {"STRONG_MASS": 3, "TP": 0.6, "FN": 0.4, "STRONG_FREE": 6, "FP": 2}
@@ -202,7 +204,7 @@ def test_a_quota_for_positives_leaves_the_negatives_drawn_together(
 def test_a_quota_of_0_leaves_fn_out_and_gives_their_places_to_the_other_positives(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "1.arrow", **weak_members(3, num_fn=5))
+    pool = write_pool(tmp_path / "1.arrow", weak_members(3, num_fn=5))
     found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, fn_in_batch=0.0), tables)
     assert (found["FN"], found["STRONG_MASS"], found["TP"]) == (0, 2, 2)
 
@@ -210,7 +212,7 @@ def test_a_quota_of_0_leaves_fn_out_and_gives_their_places_to_the_other_positive
 def test_an_epoch_whose_pool_lacks_a_role_gives_its_places_to_the_others(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
-    pool = write_pool(tmp_path / "1.arrow", **weak_members(num_fp=2))
+    pool = write_pool(tmp_path / "1.arrow", weak_members(num_fp=2))
     quotas = {"strong_in_batch": StrongInBatch(positives=0.5, negatives=0.5), "fn_in_batch": 0.25}
     found = places_in(make_job(train=LONG, pools={0: EpochPool(file=pool, p0=0.95)}, **quotas), tables)
     assert found == {"STRONG_MASS": 4, "TP": 0, "FN": 0, "STRONG_FREE": 4, "FP": 4}
@@ -218,7 +220,7 @@ def test_an_epoch_whose_pool_lacks_a_role_gives_its_places_to_the_others(
 
 def test_quotas_are_of_epochs_with_a_pool_alone(make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path) -> None:
     """Even a share of 0 leaves the annotated images of such an epoch where they are."""
-    pools = {1: EpochPool(file=write_pool(tmp_path / "1.arrow", **weak_members(3, num_fp=3)), p0=0.95)}
+    pools = {1: EpochPool(file=write_pool(tmp_path / "1.arrow", weak_members(3, num_fp=3)), p0=0.95)}
     plain = make_job(train=LONG, pools=pools)
     job = plain.changed(strong_in_batch=StrongInBatch(positives=0.0, negatives=0.0), fn_in_batch=0.0)
     index = epoch_index(job, 0, **tables)
@@ -231,7 +233,9 @@ def test_disputed_fp_are_no_samples_where_the_job_leaves_them_out(
     make_job: MakeJob, tables: dict[str, pa.Table], tmp_path: Path
 ) -> None:
     file = write_pool(
-        tmp_path / "1.arrow", ("vL",), uL=(Quadrant.TP, 0.97), vL=(Quadrant.FP, 0.1), wL=(Quadrant.FP, 0.1)
+        tmp_path / "1.arrow",
+        {"uL": (Quadrant.TP, 0.97), "vL": (Quadrant.FP, 0.1), "wL": (Quadrant.FP, 0.1)},
+        disputed=("vL",),
     )
     job = make_job(pools={0: EpochPool(file=file, p0=0.85)})
     taught, left_out = (
