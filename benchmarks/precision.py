@@ -39,14 +39,14 @@ def main() -> None:
         config = NetConfig(
             backbone=name, pretrained=False, decoder_width=args.decoder_width, frozen_blocks=args.frozen_blocks
         )
-        net = BilateralTwoViewNet(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        net = BilateralTwoViewNet(config).to(memory_format=torch.channels_last)
         forward = ratio(lambda net=net: look(net.eval(), main_views, others), repeats=args.repeats)
         step = ratio(lambda net=net: descend(net.train(), main_views, others), repeats=args.repeats)
         kind = "with depthwise" if has_depthwise(net) else "without depthwise"
         print(f"{name}, {kind}, {args.size}: fp32 / bf16 time: forward {forward:.2f}, step {step:.2f}")
     for channels, edge_px, kernel in DEPTHWISE:
         layer = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
-        layer = layer.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layer = layer.to(memory_format=torch.channels_last)
         maps = torch.rand(2 * args.pairs, channels, edge_px, edge_px).to(memory_format=torch.channels_last)
         maps.requires_grad_()
         forward = ratio(lambda layer=layer, maps=maps: layer(maps), repeats=args.repeats)

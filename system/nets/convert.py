@@ -107,7 +107,9 @@ def classes_in(photo: Path, state: State, *, backbone: str, count: int = 5) -> l
         picture = Image.open(photo).convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"--photo {photo.name} is no picture that can be read: give a JPEG or PNG file") from error
-    pixels = create_transform(**resolve_data_config({}, model=model))(picture)
+    transform = create_transform(**resolve_data_config({}, model=model))
+    assert not isinstance(transform, tuple)  # as where it is asked for in three parts
+    pixels = transform(picture)
     best = torch.softmax(model.eval()(pixels[None])[0], dim=0).topk(count)  # type: ignore[index]
     names = ImageNetInfo()
     return [
