@@ -63,6 +63,7 @@ net: {{prior: 0.3}}
 rounds:
   num_rounds: 2
   control: true
+  promote: always
   p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
   train: {{num_epochs: 2, steps_per_epoch: 1, batch_size: 4, precision: fp32}}
 froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}

@@ -144,7 +144,9 @@ def test_table_4_says_which_thresholds_were_chosen_on_the_images_that_it_reports
         show(name, tmp_path, config=resolve(config, settings=settings))
         return json.loads((tmp_path / f"{name}.json").read_text())["captions"]["sweep"]
 
-    assert "Every model's mask and candidate threshold are chosen on these very images" in caption("table4")
+    assert "Every model's mask and candidate threshold are chosen on these very images" in caption(
+        "table4", "froc.candidates=threshold"
+    )
     assert "Every model's mask threshold is chosen on these very images" in caption(
         "table4", "froc.candidates=own_peak"
     )

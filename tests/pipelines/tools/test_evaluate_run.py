@@ -57,7 +57,15 @@ def run(tmp_path: Path) -> RunFolder:
     fill(archive, images=images, masks=masks)
     folder = RunFolder(tmp_path / "run")
     with folder.claimed(
-        resolve(demo(), settings=["froc.bootstrap=20", "froc.min_lesion_px=4", "froc.min_candidate_px=4"])
+        resolve(
+            demo(),
+            settings=[
+                "froc.bootstrap=20",
+                "froc.candidates=threshold",
+                "froc.min_lesion_px=4",
+                "froc.min_candidate_px=4",
+            ],
+        )
     ):
         folder.pin(archive.uri)
     rows = [

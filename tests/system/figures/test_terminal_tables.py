@@ -46,11 +46,12 @@ def test_the_headline_compares_every_system_but_the_baseline_with_it() -> None:
 
 
 def test_pools_are_counted_per_round_and_p0() -> None:
-    assert line_of(pool_table([PoolRow(2, 0.85, tp=1, fp=2, fn=3, tn=4, unused=5)]), "0.85") == [
+    assert line_of(pool_table([PoolRow(2, 0.85, tp=1, fp=2, fn=3, tn=4, unused=5, disputed=6)]), "0.85") == [
         "2",
         "0.85",
         "1",
         "2",
+        "6",
         "3",
         "4",
         "5",
