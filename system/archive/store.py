@@ -94,7 +94,8 @@ class Archive:
             imaging = ImagingConfig(**described["imaging"])
         except ValidationError as error:
             raise UserError(
-                f"the archive keeps views that no network can take ({error.errors()[0]['msg']}): ingest into another one"
+                f"the archive keeps views that no network can take ({error.errors()[0]['msg']}): "
+                "ingest into another one"
             ) from error
         return cls(uri=uri, imaging=imaging, key_fingerprint=described["site_key_fingerprint"])
 
