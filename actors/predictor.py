@@ -26,7 +26,7 @@ from system.imaging import to_network
 from system.maps import encode_map, encode_mask, reduce_mask
 from system.methods import METHODS
 from system.records import Candidate, Side, encode_candidates
-from system.refine import FlipAverage, RefineConfig, refine_masks, regions
+from system.refine import FlipAverage, RefineConfig, own_peak_regions, refine_masks, regions
 from system.schemas import PREDICTIONS
 from system.settings import Settings
 from system.training.epoch import resolve_precision
@@ -191,7 +191,10 @@ class Predictor:
         refined = refine_masks(full, gray, mask_threshold=self.config.mask_threshold, config=config)
         self._warn_of_removal(refined.removed)
         small, full = maps.cpu().numpy(), full.cpu().numpy()
-        candidates = regions(full, candidate_threshold=config.candidate_threshold, min_px=config.min_candidate_px)
+        if config.candidates == "own_peak":
+            candidates = own_peak_regions(full, min_px=config.min_candidate_px)
+        else:
+            candidates = regions(full, candidate_threshold=config.candidate_threshold, min_px=config.min_candidate_px)
         peaks = full.max(axis=(1, 2))
         return [
             {"peak": float(peaks[i]), "entropy": mean_entropy(small[i]), "crf_removed": float(refined.removed[i])}

@@ -35,7 +35,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
 
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
-    folder = RunFolder(out.resolve())  # workers stand in other folders
+    folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
     with folder.claimed(config):
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
@@ -51,6 +51,11 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
                     break
         loop.choose()
     return folder.systems()
+
+
+def located(config: RunConfig) -> RunConfig:
+    """Return the settings with every file named by its full path. Raises UserError for one that is not there."""
+    return config.changed(net=config.net.located())
 
 
 def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archive:

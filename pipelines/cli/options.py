@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from system.config import RunConfig
 
 # Spelled here because the tables they name are slow to import; a test holds them equal.
-PRESET_NAMES = ("demo", "workstation", "paper", "cluster")
+PRESET_NAMES = ("demo", "films", "workstation", "recommended", "paper", "cluster")
 LAYOUT_NAMES = ("dicom", "phantom", "views", "mini-mias", "cbis-ddsm", "inbreast", "vindr-mammo", "cmmd")
 
 Preset = Annotated[str, typer.Option(help=f"{', '.join(PRESET_NAMES[:-1])} or {PRESET_NAMES[-1]}")]

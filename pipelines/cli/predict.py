@@ -47,5 +47,4 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     with session(config.resources.cluster, quiet=quiet):
         found = run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
     console().print(found.table())
-    begin = f"candidates begin at probability {detector.candidate_threshold:.3g}, {detector.reason}"
-    typer.echo(f"{begin}; results in {out}")
+    typer.echo(f"{detector.in_words()}; results in {out}")

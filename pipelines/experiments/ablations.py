@@ -89,6 +89,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -
     if not config.rounds.num_rounds:
         raise UserError("rounds.num_rounds=0 leaves no round to take parts away from: set at least 1")
     out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
+    config = selftrain.located(config)
     claim(out / "ablations.yaml", f"# on {archive_uri}\n{as_yaml(config)}", what="set of ablations")
     selftrain.prepare(archive_uri, RunFolder(out), config=config)
     followed = resolve(config, settings=["rounds.promote=always", "rounds.patience=0"])

@@ -84,6 +84,7 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
     if name != "table2" and not config.rounds.num_rounds:
         raise UserError("rounds.num_rounds=0 leaves no weak data to reproduce a table with: set at least 1")
     out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
+    config = selftrain.located(config)
     claim(out / "reproduce.yaml", f"# on {archive_uri}\n{as_yaml(config)}", what="reproduction")
     selftrain.prepare(archive_uri, RunFolder(out), config=config)
     if name == "table2":

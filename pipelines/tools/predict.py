@@ -77,7 +77,9 @@ def run(
     # A file that came since a killed start makes it another stage.
     stage = Stage(work, f"predictions_{_digest(pairs, detector)}", InferResult)
     refine = config.infer.refine.changed(
-        candidate_threshold=detector.candidate_threshold, min_candidate_px=detector.min_candidate_px
+        candidates=detector.rules.candidates,
+        candidate_threshold=detector.rules.candidate_threshold,
+        min_candidate_px=detector.rules.min_candidate_px,
     )
     inferred = infer.whole_maps(
         pairs,
@@ -125,21 +127,16 @@ def detector_of(checkpoint: Path, *, config: RunConfig, candidate_threshold: flo
     if (checkpoint / MANIFEST).exists():
         model = Stage(checkpoint.parent, checkpoint.name, TrainResult).path("model.json").parent
     read_card(model)
-    chosen, min_px = config.froc.candidate_threshold, config.froc.min_candidate_px
-    reason, flip_average = "froc.candidate_threshold of the configuration", config.infer.flip_average
+    rules, reason, flip_average = config.froc, "by the configuration's froc", config.infer.flip_average
     for part in model.resolve().parents:
         system = System(part.parent, part.name, part.name)
         if system.froc().finished:
-            rules = system.froc().result().rules
+            rules, reason = system.froc().result().rules, f"as run {part.parent.name} evaluated it"
             flip_average = system.held_out.result().flip_average
-            chosen, min_px = rules.candidate_threshold, rules.min_candidate_px
-            reason = f"as run {part.parent.name} evaluated it"
-            if not rules.needs_threshold:
-                reason = f"froc.candidate_threshold of run {part.parent.name}, whose evaluation needs none"
             break
     if candidate_threshold:
-        chosen, reason = candidate_threshold, "as given"
-    return Detector(model, chosen, min_px, reason, flip_average)
+        rules, reason = rules.changed(candidates="threshold", candidate_threshold=candidate_threshold), "as given"
+    return Detector(model, rules, reason, flip_average)
 
 
 def _take_in(images: Path, archive: Path, *, layout: str, config: RunConfig, detector: Detector) -> Archive:
@@ -174,8 +171,7 @@ def _codes(views: list[SourceView]) -> dict[str, int]:
 
 
 def _digest(pairs: pa.Table, detector: Detector) -> str:
-    reading = detector.candidate_threshold, detector.min_candidate_px, detector.flip_average
-    facts = [pairs.to_pydict(), weights_digest(detector.model), *reading]
+    facts = [pairs.to_pydict(), weights_digest(detector.model), detector.rules.model_dump(), detector.flip_average]
     return sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 

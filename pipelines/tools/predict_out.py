@@ -17,6 +17,7 @@ from system.files.csv_out import write_csv
 from system.files.parquet import read_table
 from system.imaging import Geometry
 from system.maps import decode_map
+from system.metrics import FrocConfig
 from system.records import decode_candidates
 from system.refine import FlipAverage
 from system.run.predictions import Prediction
@@ -38,10 +39,15 @@ class Detector:
     """A checkpoint and how its maps are read."""
 
     model: Path
-    candidate_threshold: float  # probability at which a candidate begins
-    min_candidate_px: int  # canonical px
-    reason: str  # where the two come from
+    rules: FrocConfig  # what a candidate is
+    reason: str  # where these come from
     flip_average: FlipAverage  # as the run's maps were averaged
+
+    def in_words(self) -> str:
+        """Return what a candidate is."""
+        if self.rules.candidates == "own_peak":
+            return f"each candidate ends at half of its own peak, {self.reason}"
+        return f"candidates begin at probability {self.rules.candidate_threshold:.3g}, {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -112,8 +118,7 @@ def write(out: Path, predicted: Predicted, *, detector: Detector, overlays: Over
     """Write the tables; candidates.csv last, which shows that all is there."""
     found = [_in_source(view, predicted) for view in predicted.views if view.key]
     write_csv(out / IMAGES, IMAGE_COLUMNS, [_image_row(view, predicted, overlays=overlays) for view in predicted.views])
-    threshold = f"{detector.candidate_threshold:.3g} and above ({detector.reason})"
-    about = f"mammoloop, candidates at probability {threshold}; no diagnosis"
+    about = f"mammoloop, {detector.in_words()}; no diagnosis"
     write_text(out / COCO, json.dumps(as_coco(found, description=about), ensure_ascii=False))
     rows = [_candidate_row(image, candidate) for image in found for candidate in image.candidates]
     with replacing(out / CANDIDATES) as partial:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import fs
+from pydantic import ValidationError
 
 from system.archive import delta
 from system.archive.pixels import PixelStore
@@ -89,9 +90,14 @@ class Archive:
                 f"the archive has schema {found}, this is schema {SCHEMA_VERSION}: "
                 "read it with the version of mammoloop that wrote it"
             )
-        return cls(
-            uri=uri, imaging=ImagingConfig(**described["imaging"]), key_fingerprint=described["site_key_fingerprint"]
-        )
+        try:
+            imaging = ImagingConfig(**described["imaging"])
+        except ValidationError as error:
+            raise UserError(
+                f"the archive keeps views that no network can take ({error.errors()[0]['msg']}): "
+                "ingest into another one"
+            ) from error
+        return cls(uri=uri, imaging=imaging, key_fingerprint=described["site_key_fingerprint"])
 
     def pinned(self, versions: dict[str, int]) -> "Archive":
         """Return the archive as it was at these versions of its tables.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+HUB = "hf-hub:"  # begins a hub id in net.weights
 STRIDES = (4, 8, 16, 32)
 """Strides of the maps that a pyramid must have."""
 
@@ -102,13 +103,19 @@ def _create(name: str, *, pretrained: bool, weights: str, **options: Any) -> nn.
 
 
 def _source(weights: str) -> dict[str, str]:
-    if weights.startswith("hf-hub:"):
-        return {"hf_hub_id": weights.removeprefix("hf-hub:")}
-    if weights and not Path(weights).is_file():
+    if weights.startswith(HUB):
+        return {"hf_hub_id": weights.removeprefix(HUB)}
+    return {"file": str(local_weights(weights))} if weights else {}
+
+
+def local_weights(name: str) -> Path:
+    """Return the file of net.weights. Raises UserError where there is none."""
+    if not Path(name).is_file():
         raise UserError(
-            f"net.weights: no file at {weights!r}; give an existing file, a hub id, or set net.pretrained to false"
+            f"net.weights: no file at {name!r}; give an existing file (`mammoloop weights convert` writes one), "
+            "a hub id, or set net.pretrained to false"
         )
-    return {"file": weights} if weights else {}
+    return Path(name)
 
 
 def _missing(model: nn.Module, file: str) -> list[str]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from system.errors import UserError
+from system.nets.backbone import HUB, local_weights
 from system.nets.gradient_share import with_gradient_share
 from system.nets.trunks import make_trunk
 from system.settings import Settings
@@ -32,6 +33,15 @@ class NetConfig(Settings):
     # The backbone's stem and this many blocks after it stay as they start, with the statistics of their norms; a block
     # is a stage of HRNet, a layer of ResNet, an entry of `blocks` of EfficientNet. 0 = the whole backbone learns.
     frozen_blocks: int = Field(default=0, ge=0)
+
+    def located(self) -> Self:
+        """Return the config with a local file of weights named by its full path: workers stand in other folders.
+
+        Raises UserError where there is no such file.
+        """
+        if not self.pretrained or not self.weights or self.weights.startswith(HUB):
+            return self
+        return self.changed(weights=str(local_weights(self.weights).resolve()))
 
 
 class NetOutput(NamedTuple):

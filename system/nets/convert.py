@@ -108,7 +108,7 @@ def classes_in(photo: Path, state: State, *, backbone: str, count: int = 5) -> l
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"--photo {photo.name} is no picture that can be read: give a JPEG or PNG file") from error
     transform = create_transform(**resolve_data_config({}, model=model))
-    assert callable(transform)  # a tuple only where it is asked to be separate
+    assert not isinstance(transform, tuple)  # as where it is asked for in three parts
     pixels = transform(picture)
     best = torch.softmax(model.eval()(pixels[None])[0], dim=0).topk(count)  # type: ignore[index]
     names = ImageNetInfo()

@@ -14,7 +14,7 @@ regions.py         map -> candidates
 from system.refine.config import CrfParams, FlipAverage, InferConfig, RefineConfig
 from system.refine.crf import CRF_BACKENDS, dense_crf
 from system.refine.masks import RefinedMasks, refine_masks, shift_threshold
-from system.refine.regions import regions
+from system.refine.regions import own_peak_regions, regions
 
 __all__ = [
     "CRF_BACKENDS",
@@ -24,6 +24,7 @@ __all__ = [
     "RefineConfig",
     "RefinedMasks",
     "dense_crf",
+    "own_peak_regions",
     "refine_masks",
     "regions",
     "shift_threshold",

@@ -48,6 +48,9 @@ class RefineConfig(Settings):
     # A component that reaches mask_threshold extends down to this share of its own peak; 0 = down to mask_threshold,
     # as in the paper.
     mask_extent: float = Field(default=0.0, ge=0, lt=1)
+    # threshold = candidates are components of the map at or above candidate_threshold; own_peak = each ends at half of
+    # its own peak. Of what predictions list; an evaluation has froc.candidates.
+    candidates: Literal["threshold", "own_peak"] = "threshold"
     # t0: candidates are components of the map at or above this probability
     candidate_threshold: float = Field(default=0.05, gt=0, lt=1)
     min_candidate_px: int = Field(default=30, ge=1)  # canonical px; smaller components of mask and map are dropped

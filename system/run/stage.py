@@ -23,7 +23,7 @@ from system.files.json_out import as_json
 from system.run.code import code_digest
 from system.settings import Settings, different_keys
 
-SCHEMA_VERSION = 2  # of manifests; 1 had no typed results and is refused
+SCHEMA_VERSION = 3  # of manifests; 1 had no typed results, 2 one control; both are refused
 MANIFEST = "manifest.json"
 _INPUTS = "inputs.txt"  # in an attempt that may be continued
 

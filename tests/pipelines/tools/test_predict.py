@@ -199,32 +199,29 @@ def test_a_checkpoint_of_a_run_is_read_as_its_run_evaluated_it(checkpoint: Path,
     rules = FrocConfig(candidate_threshold=0.15, min_candidate_px=8)
     system = evaluated_by(rules, checkpoint=checkpoint, run=tmp_path / "run")
     trained = system.checkpoint.folder
-    expected = Detector(system.model, 0.15, 8, "as run run evaluated it", "vertical")
+    expected = Detector(system.model, rules, "as run run evaluated it", "vertical")
     assert predict.detector_of(trained, config=CONFIG) == expected
     assert predict.detector_of(expected.model, config=CONFIG) == expected
-    assert predict.detector_of(trained, config=CONFIG, candidate_threshold=0.3).candidate_threshold == 0.3
+    given = predict.detector_of(trained, config=CONFIG, candidate_threshold=0.3)
+    assert given.rules == rules.changed(candidate_threshold=0.3)
 
 
-def test_the_threshold_of_a_run_that_evaluates_without_one_is_called_a_setting(
+def test_a_run_that_needs_no_threshold_is_read_without_one_unless_one_is_given(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     rules = FrocConfig(candidates="own_peak", candidate_threshold=0.15)
     system = evaluated_by(rules, checkpoint=checkpoint, run=tmp_path / "run")
     found = predict.detector_of(system.checkpoint.folder, config=CONFIG)
-    assert (found.candidate_threshold, found.reason) == (
-        0.15,
-        "froc.candidate_threshold of run run, whose evaluation needs none",
-    )
+    assert found.in_words() == "each candidate ends at half of its own peak, as run run evaluated it"
+    given = predict.detector_of(system.checkpoint.folder, config=CONFIG, candidate_threshold=0.3)
+    assert given.in_words() == "candidates begin at probability 0.3, as given"
 
 
-def test_a_checkpoint_without_a_run_takes_the_configurations_threshold_and_a_folder_without_a_model_is_refused(
+def test_a_checkpoint_without_a_run_takes_the_configurations_rules_and_a_folder_without_a_model_is_refused(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     found = predict.detector_of(checkpoint, config=CONFIG)
-    assert (found.candidate_threshold, found.min_candidate_px) == (
-        CONFIG.froc.candidate_threshold,
-        CONFIG.froc.min_candidate_px,
-    )
+    assert found.rules == CONFIG.froc
     assert found.flip_average == "none"
     mirroring = CONFIG.changed(infer=CONFIG.infer.changed(flip_average="vertical"))
     assert predict.detector_of(checkpoint, config=mirroring).flip_average == "vertical"

@@ -62,6 +62,15 @@ def test_an_archive_of_another_schema_is_refused(tmp_path: Path) -> None:
         Archive.open(tmp_path)
 
 
+def test_an_archive_of_a_size_that_no_network_takes_is_refused(tmp_path: Path) -> None:
+    Archive.create(tmp_path, imaging=SMALL)
+    path = tmp_path / "archive.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"imaging": {"height_px": 1000, "width_px": 800}}))
+
+    with pytest.raises(UserError, match=r"the archive keeps views that no network can take .*992 or 1024"):
+        Archive.open(tmp_path)
+
+
 def test_the_site_key_is_readable_by_its_owner_only_and_two_archives_have_different_ones(tmp_path: Path) -> None:
     one, two = (Archive.create(tmp_path / name, imaging=SMALL) for name in "ab")
 

@@ -3,7 +3,14 @@ import pyarrow as pa
 import pytest
 
 from system.archive.tables import SCHEMAS
-from system.mining import judged_at_random, known_truth, labels_since, outlined_by_radiologists, verdicts_of
+from system.mining import (
+    judged_at_random,
+    known_truth,
+    labels_since,
+    outlined_by_radiologists,
+    true_labels,
+    verdicts_of,
+)
 from system.mining.label_updates import UpdateSource
 
 
@@ -124,3 +131,17 @@ def test_a_mask_beats_a_verdict_and_what_neither_shows_is_not_known() -> None:
     found = known_truth(masks, given, IMAGES).to_pydict()
     assert dict(zip(found["image_key"], found["has_mass"], strict=True)) == {0: False, 4: True, 8: True}
     assert known_truth(table("masks"), table("verdicts"), IMAGES).num_rows == 0
+
+
+def test_a_perfect_report_finds_a_mass_in_any_view_and_is_silent_on_breasts_without_masks() -> None:
+    masks = table(
+        "masks",
+        {"image_id": "aLCC", "num_lesions": 0},
+        {"image_id": "aLMLO", "num_lesions": 2},
+        {"image_id": "bRCC", "num_lesions": 0},
+    )
+    found = true_labels(masks, IMAGES).to_pylist()
+    assert found == [
+        {"study_id": "a", "side": "L", "p_mass": 1.0},
+        {"study_id": "b", "side": "R", "p_mass": 0.0},
+    ]

@@ -6,6 +6,7 @@ import timm
 import torch
 
 from system.errors import UserError
+from system.nets import NetConfig
 from system.nets.backbone import has_depthwise, make_hrnet, make_pyramid
 
 NAME = "hrnet_w18_small"
@@ -136,3 +137,14 @@ def test_a_model_without_a_pyramid_is_refused() -> None:
 @pytest.mark.parametrize(("name", "expected"), [("tf_efficientnet_lite0", True), ("resnet18", False)])
 def test_depthwise_convolutions_are_recognised(name: str, expected: bool) -> None:
     assert has_depthwise(make_pyramid(name, pretrained=False, weights="")[0]) is expected
+
+
+def test_a_local_file_of_weights_is_named_by_its_full_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert NetConfig(weights="weights.safetensors").located().weights == str(tmp_path / "weights.safetensors")
+    for elsewhere in ("", "hf-hub:timm/hrnet_w18.ms_in1k"):
+        assert NetConfig(weights=elsewhere).located().weights == elsewhere
+    assert NetConfig(weights="absent.safetensors", pretrained=False).located().weights == "absent.safetensors"
+    with pytest.raises(UserError, match=r"net\.weights: no file at 'absent\.safetensors'"):
+        NetConfig(weights="absent.safetensors").located()

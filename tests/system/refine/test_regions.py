@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from system.records import Candidate
-from system.refine import regions
+from system.refine import own_peak_regions, regions
 
 
 def test_two_components_worked_by_hand_come_highest_score_first() -> None:
@@ -45,3 +45,13 @@ def test_each_map_of_a_batch_has_its_own_candidates() -> None:
     assert [candidate.box_px for candidate in first] == [(2, 4, 4, 6)]
     assert [candidate.box_px for candidate in second] == [(2, 0, 4, 1)]
     assert third == []
+
+
+def test_own_peak_candidates_end_at_half_of_their_peak_in_every_map_of_a_batch() -> None:
+    bright, faint = np.zeros((2, 8, 8), dtype=np.float32)
+    bright[1:4, 1:4], bright[2, 2] = 0.5, 0.9
+    bright[0, 0] = 0.4  # below half of the peak that it touches
+    faint[5:7, 5:7] = 0.1
+    first, second = own_peak_regions(np.stack([bright, faint]), min_px=2)
+    assert [(candidate.box_px, candidate.area_px) for candidate in first] == [((1, 1, 4, 4), 9)]
+    assert [(candidate.score, candidate.area_px) for candidate in second] == [(pytest.approx(0.1), 4)]

@@ -310,7 +310,7 @@ def test_a_claimed_folder_keeps_its_settings(run: RunFolder) -> None:
     config = CONFIGURED.changed(seed=5)
     with run.claimed(config):
         assert run.config() == config
-    assert (run.path / CONFIG).read_text().startswith("# mammoloop run, schema 2\n")
+    assert (run.path / CONFIG).read_text().startswith("# mammoloop run, schema 3\n")
 
 
 def test_another_recipe_is_refused_with_the_keys_that_differ(run: RunFolder) -> None:

@@ -217,7 +217,7 @@ def test_a_manifest_of_schema_1_is_refused_with_the_way_out(stage: Stage[Outcome
     with pytest.raises(UserError) as caught:
         stage.result()
     assert str(caught.value) == (
-        "stage round_01/pools of run run was written under schema 1, this is schema 2: start a new run, or read it "
+        "stage round_01/pools of run run was written under schema 1, this is schema 3: start a new run, or read it "
         "with the version that wrote it; its models can be used as they are, `mammoloop predict --checkpoint` takes "
         "an attempt's folder"
     )
