@@ -119,6 +119,24 @@ def test_the_queue_holds_pictures_overlays_and_a_line_for_every_readable_weak_im
         export(run, out)
 
 
+def test_maps_that_are_surer_of_a_mass_than_half_of_the_agreeing_ones_come_first_against_their_report(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    """Left breasts have a report of a mass, right ones of none; agreeing maps score .4, .5 and .6."""
+    scores = {"bL": 0.4, "cL": 0.5, "dL": 0.6, "bR": 0.5, "cR": 0.55, "dR": 0.9, "eR": 0.2}
+    png = encode_png(np.full((16, 16), 128, np.uint8))
+    rows = [
+        {"image_id": name, "image_key": image_key(name), "study_id": f"study-{name[0]}", "side": name[1]}
+        | {"view": "MLO", "score": score, "entropy": 0.5, "candidates": "[]", "mask_area_px": 100, "map_png": png}
+        for name, score in scores.items()
+    ]
+    infer_by_hand(run.round(2).predictions, rows)
+    why = review.export(run.path, 2, tmp_path / "review", config=QueueConfig(random_share=0))
+    assert why["disputed"] == 2
+    first = [(line["image_id"], line["why"]) for line in lines_of(tmp_path / "review")][:2]
+    assert first == [("dR", "disputed"), ("cR", "disputed")]
+
+
 def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(
     run: RunFolder, archive: Archive, tmp_path: Path
 ) -> None:
