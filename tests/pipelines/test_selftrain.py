@@ -283,6 +283,8 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
         assert as_json(ours.froc().result()) == as_json(theirs.froc().result())
     assert predictions(killed.round(1).predictions) == predictions(calm.round(1).predictions)
     assert as_json(killed.round(1).pools.result()) == as_json(calm.round(1).pools.result())
+    assert as_json(killed.round(1).promotion.result()) == as_json(calm.round(1).promotion.result())
+    assert as_json(killed.chosen.result()) == as_json(calm.chosen.result())
     assert any(pool.counts.num_pooled for pool in calm.round(1).pools.result().pools), (
         "nothing was mined: this shows little"
     )
