@@ -3,9 +3,9 @@
     python benchmarks/rounds.py --seeds 21 22 23 --shares 0.25 1 --out out/rounds
 
 Each seed is an archive of its own (`demo.seed`), each share a run of the loop on it with that part of the outlines
-(`strong_share`). A killed benchmark goes on where it was. It prints each system's mean sensitivity on test, by the run's
-rules (own-peak candidates) and with a chosen candidate threshold, the gains with 95 % intervals by patient, and the
-pools with their purity.
+(`strong_share`). A killed benchmark goes on where it was. It prints each system's mean sensitivity on test, by the
+run's rules (own-peak candidates) and with a chosen candidate threshold, the gains with 95 % intervals by patient, and
+the pools with their purity.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from rich.table import Table
 from pipelines import selftrain
 from pipelines.cluster import session
 from pipelines.experiments.demo import make_archive
-from pipelines.tools.evaluate_run import by_other_rules
+from pipelines.tools.evaluate_run import by_rules
 from system.config import DemoConfig, resolve
 from system.evaluation.read_back import patient_counts
 from system.figures.console import console
 from system.metrics import FrocConfig, PatientCounts, compare_systems
 from system.presets import demo
 from system.records import Split
-from system.run.folder import SUPERVISED, RunFolder
+from system.run.folder import SUPERVISED, RunFolder, System
 
 
 def main() -> None:
@@ -65,16 +65,13 @@ def one_run(out: Path, *, seed: int, share: float, changes: list[str]) -> None:
 def show(run: RunFolder, config: DemoConfig, *, title: str) -> None:
     """Print the systems and the pools of a finished run."""
     own, chosen = config.froc, config.froc.changed(candidates="threshold")
-    counts, other = (
-        {s.title: counts_of(run, s.title, config, rules) for s in run.systems()} for rules in (own, chosen)
-    )
-    means = {name: mean for name, (_, mean) in other.items()}
+    counts = {system.title: counts_of(system, run, config, own)[0] for system in run.systems()}
+    by_threshold = {system.title: counts_of(system, run, config, chosen)[1] for system in run.systems()}
     control = f"control {len(run.rounds())}"
     table = Table(title=title, title_justify="left")
     for heading in ("system", "test", "95 %", "by threshold", "validation", "vs supervised", f"vs {control}"):
         table.add_column(heading)
-    of_patients = {name: found for name, (found, _) in counts.items()}
-    against = [compare_systems(of_patients, baseline=name, config=own) for name in (SUPERVISED, control)]
+    against = [compare_systems(counts, baseline=name, config=own) for name in (SUPERVISED, control)]
     for system, first, second in zip(run.systems(), *against, strict=True):
         low, high = first.interval.pair()
         gains = [
@@ -86,7 +83,7 @@ def show(run: RunFolder, config: DemoConfig, *, title: str) -> None:
             system.title,
             f"{first.mean:.3f}",
             f"{low:.2f} to {high:.2f}",
-            f"{means[system.title]:.3f}",
+            f"{by_threshold[system.title]:.3f}",
             f"{validation:.3f}",
             *gains,
         )
@@ -94,12 +91,11 @@ def show(run: RunFolder, config: DemoConfig, *, title: str) -> None:
     console().print(table)
 
 
-def counts_of(run: RunFolder, title: str, config: DemoConfig, rules: FrocConfig) -> tuple[PatientCounts, float]:
+def counts_of(system: System, run: RunFolder, config: DemoConfig, rules: FrocConfig) -> tuple[PatientCounts, float]:
     """Return what a system finds in each test patient by some rules, and its mean sensitivity."""
-    (system,) = (system for system in run.systems() if system.title == title)
     stage = system.froc()
     if rules != config.froc:
-        stage = by_other_rules(system, Split.TEST, archive=run.archive(), kept=config, rules=rules)
+        stage = by_rules(system, Split.TEST, archive=run.archive(), kept=config, rules=rules)
     return patient_counts(stage, config=rules), stage.result().sweep.mean
 
 
