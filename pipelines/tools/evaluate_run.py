@@ -80,7 +80,7 @@ def run(
             evaluate_on(system, wanted, archive=archive, config=kept)
             stages[system.title] = system.froc(wanted)
         else:
-            stages[system.title] = _by_rules(system, wanted, archive=archive, kept=kept, rules=config.froc)
+            stages[system.title] = by_rules(system, wanted, archive=archive, kept=kept, rules=config.froc)
     counts = {title: patient_counts(stage, config=config.froc) for title, stage in stages.items()}
     first = stages[systems[0].title]
     measured = {
@@ -110,7 +110,7 @@ def _with_rules(kept: RunConfig, settings: Sequence[str]) -> RunConfig:
     return asked
 
 
-def _by_rules(
+def by_rules(
     system: System, split: Split, *, archive: Archive, kept: RunConfig, rules: FrocConfig
 ) -> Stage[FrocResult]:
     """Return the finished evaluation of a system by other rules than its run's.

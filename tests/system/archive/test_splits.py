@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from dataclasses import replace
+from typing import Literal
 
 import pyarrow as pa
 import pytest
@@ -135,13 +136,13 @@ def test_a_share_of_the_patients_is_part_of_every_larger_share_and_keeps_a_patie
     assert set(kept[0]) < set(kept[1]) < set(kept[2]) < set(kept[3])
 
 
-def who_tests(patients: list[Patient], *, rotate: float, draw: str) -> set[str]:
+def who_tests(patients: list[Patient], *, rotate: float, draw: Literal["by_count", "by_hash"]) -> set[str]:
     config = SplitConfig(strong=0.25, weak=0.15, validation=0.1, test=0.5, draw=draw, rotate=rotate)
     return {patient for patient, split in assign_splits(patients, config=config).items() if split is Split.TEST}
 
 
 @pytest.mark.parametrize("draw", ["by_count", "by_hash"])
-def test_two_draws_half_the_patients_apart_test_every_patient_once(draw: str) -> None:
+def test_two_draws_half_the_patients_apart_test_every_patient_once(draw: Literal["by_count", "by_hash"]) -> None:
     patients = make_patients(60, has_mass=True)
     first, second = (who_tests(patients, rotate=rotate, draw=draw) for rotate in (0.0, 0.5))
     assert first | second == {patient.patient_id for patient in patients}
