@@ -81,7 +81,7 @@ def test_config_lays_the_file_over_the_preset_and_settings_over_both(mammoloop: 
 def test_an_unknown_preset_ends_with_2_and_names_those_there_are(mammoloop: Mammoloop) -> None:
     code, _, err = mammoloop("config", "--preset", "papers")
     assert code == 2
-    assert "'papers' is no preset; choose one of demo, workstation, paper, cluster" in err
+    assert "'papers' is no preset; choose one of demo, films, workstation, recommended, paper, cluster" in err
 
 
 def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop: Mammoloop) -> None:
