@@ -182,6 +182,7 @@ def test_two_rounds_write_their_pools_and_what_moved(tmp_path: Path) -> None:
         "TP": (2, 0.5),
         "FP": (0, pytest.approx(float("nan"), nan_ok=True)),
         "FN": (0, pytest.approx(float("nan"), nan_ok=True)),
+        "FP disputed": (0, pytest.approx(float("nan"), nan_ok=True)),
     }
     stage = pools_of(tmp_path, "round_01/pools")
     pool = read_pool(stage.path("pool_step_2.arrow")).to_pandas().set_index("image_id")
