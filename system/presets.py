@@ -209,7 +209,7 @@ def demo() -> DemoConfig:
         reports=ReportConfig.small_encoder(),
         net=NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.02),
         loss=base.loss.changed(alpha=0.75, gamma=1.0, mask_weak=1.0, mask_labels="hard"),
-        stage1=train.changed(num_epochs=9, patience_epochs=3),
+        stage1=train.changed(num_epochs=6, patience_epochs=2),
         rounds=base.rounds.changed(
             p0=P0Schedule(start=0.85, step=0.05, every_epochs=1),
             train=train.changed(learning_rate=1e-3, class_factor=1.0),
