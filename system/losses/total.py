@@ -30,7 +30,8 @@ class LossConfig(Settings):
     # What the mask terms are divided by; the paper does not say. image = all cells of the term's images (eq. 4 taken
     # at its word); positive = its cells with a mass, as Lin et al. 2017 divide by the anchors on objects.
     pixel_mean: Literal["image", "positive"] = "image"
-    # True: the terms of a weak image weigh as much as its report is sure, max(p_mass, 1 - p_mass). Ours.
+    # True: the terms of a weak image weigh as much as its report is sure, max(p_mass, 1 - p_mass). Ours. Without effect
+    # with hard report labels, which are sure.
     report_weights: bool = False
 
 
