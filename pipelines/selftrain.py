@@ -19,7 +19,7 @@ from system.evaluation.read_back import patient_counts
 from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
-from system.mining import known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
+from system.mining import hard_labels, known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
 from system.records import Split
 from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
 from system.run.folder import Round, RunFolder, System
@@ -118,11 +118,11 @@ class Loop:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
         now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
-        labels, masks, verdicts = self.archive.table("labels"), self.archive.table("masks"), now.table("verdicts")
+        labels, masks, verdicts = self._labels(self.archive), self.archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
         updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
         if not rounds.perfect_reports:
-            updates += [labels_since(labels, now.table("labels"), self.images, round_number=this.number)]
+            updates += [labels_since(labels, self._labels(now), self.images, round_number=this.number)]
         return mine.run(
             this.predictions,
             mine.Inputs(
@@ -137,6 +137,11 @@ class Loop:
             miner_place=rounds.miner,
             stage=this.pools,
         )
+
+    def _labels(self, archive: Archive) -> pa.Table:
+        """Return the archive's labels, cut to yes or no where the settings ask for it."""
+        labels = archive.table("labels")
+        return hard_labels(labels) if self.config.loss.report_labels == "hard_before" else labels
 
     def infer(self, this: Round) -> InferResult:
         """Run the latest model over the weak images (docs/method.md, One round, step 1)."""

@@ -1,7 +1,7 @@
 """Explain one image of a run: why each candidate found a lesion or not, and in which pools the image is, and why."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from system.files.parquet import read_table
 from system.metrics import FrocConfig
 from system.mining import quadrants, read_pool
 from system.mining.pools import POOLED
+from system.mining.rules import cut_labels
 from system.own_peak import SHARE
 from system.records import P0, Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
@@ -153,7 +154,10 @@ def explain_image(run: RunFolder, image_id: str, *, archive: Archive, config: Ru
     held_out = image.split in (Split.VALIDATION, Split.TEST)
     systems = tuple(_system_answer(system, image) for system in run.systems()) if held_out else ()
     weak = image.split == Split.WEAK
-    rounds = tuple(_round_answer(run, this, image, config=config.rounds) for this in run.rounds()) if weak else ()
+    mined_with = image
+    if config.loss.report_labels == "hard_before":
+        mined_with = replace(image, p_mass=float(cut_labels(np.array([image.p_mass]))[0]))
+    rounds = tuple(_round_answer(run, this, mined_with, config=config.rounds) for this in run.rounds()) if weak else ()
     return Explanation(image, systems, rounds)
 
 

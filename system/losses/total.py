@@ -23,7 +23,9 @@ class LossConfig(Settings):
     # learns beside the trunk without moving it. The branch itself always gets the whole gradient.
     class_gradient: float = Field(default=1.0, ge=0, le=1)
     mask_labels: Literal["soft", "hard"] = "soft"  # target where report and map agree on a mass: M_p, or M_b
-    report_labels: Literal["soft", "hard"] = "soft"  # p_mass, or p_mass > 0.5
+    # soft = p_mass; hard = p_mass > 0.5, cut after the selection by p0; hard_before = cut before it, so that p0 has no
+    # effect and every weak image with a report is used. The paper's table 4 can be read either way.
+    report_labels: Literal["soft", "hard", "hard_before"] = "soft"
     # True: images whose map has a mass and whose report has none (FP) also train the mask head, with an empty mask.
     # Ours; in the paper they train the image-level branch alone.
     empty_masks: bool = False

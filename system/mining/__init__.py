@@ -14,6 +14,7 @@ purity.py           how right the pools are, where the truth is known
 from system.mining.archive_updates import (
     RANDOM,
     VERDICTS,
+    hard_labels,
     judged_at_random,
     known_truth,
     labels_since,
@@ -41,6 +42,7 @@ __all__ = [
     "Reason",
     "Shard",
     "UpdateSource",
+    "hard_labels",
     "judged_at_random",
     "known_truth",
     "labels_since",

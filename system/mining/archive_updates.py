@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from system.errors import UserError
 from system.mining.label_updates import LabelUpdate, UpdateSource
+from system.mining.rules import cut_labels
 from system.records import Split
 from system.schemas import OUTLINED
 
@@ -102,6 +103,13 @@ def known_truth(masks: pa.Table, verdicts: pa.Table, images: pa.Table) -> pa.Tab
     return pa.table(
         {"image_key": pa.array(list(known), pa.int64()), "has_mass": pa.array(list(known.values()), pa.bool_())}
     )
+
+
+def hard_labels(labels: pa.Table) -> pa.Table:
+    """Return the archive's labels as yes or no, for loss.report_labels=hard_before (rules.cut_labels)."""
+    p_mass = cut_labels(labels["p_mass"].to_numpy().astype(np.float32))
+    place = labels.schema.get_field_index("p_mass")
+    return labels.set_column(place, "p_mass", pa.array(p_mass, pa.float32(), from_pandas=True))
 
 
 def true_labels(masks: pa.Table, images: pa.Table) -> pa.Table:

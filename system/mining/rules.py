@@ -40,6 +40,15 @@ class P0Schedule(Settings):
         return list(dict.fromkeys(self.at(epoch) for epoch in range(num_epochs)))
 
 
+def cut_labels(p_mass: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Return labels as yes or no, 1 or 0: [N]; NaN where there is no report.
+
+    p_mass: [N] probability of a mass by the report, 0 to 1, NaN where there is no report
+    """
+    probability = np.asarray(p_mass, np.float32)
+    return np.where(np.isnan(probability), probability, np.float32(probability > 0.5)).astype(np.float32)
+
+
 def quadrants(p_mass: NDArray[np.floating], has_mask: NDArray[np.bool_], *, p0: P0) -> NDArray[np.uint8]:
     """Return the records.Quadrant of each image: label + is p_mass > p0, label − is p_mass < 1 − p0, both strictly.
 

@@ -126,7 +126,7 @@ def pool_rows(pool: pa.Table, *, mask_labels: str, report_labels: str, disputed:
     pool: schemas.POOL
     disputed: also those whose report says no mass while the map is surer of one than half of TP
     mask_labels: soft takes M_p, hard takes M_b
-    report_labels: soft takes p_mass, hard takes p_mass > 0.5
+    report_labels: soft takes p_mass, hard takes p_mass > 0.5; hard_before was cut when it was mined
     """
     if not disputed:
         pool = pool.filter(pc.invert(pool["disputed"]))

@@ -4,6 +4,7 @@ import pytest
 
 from system.archive.tables import SCHEMAS
 from system.mining import (
+    hard_labels,
     judged_at_random,
     known_truth,
     labels_since,
@@ -145,3 +146,11 @@ def test_a_perfect_report_finds_a_mass_in_any_view_and_is_silent_on_breasts_with
         {"study_id": "a", "side": "L", "p_mass": 1.0},
         {"study_id": "b", "side": "R", "p_mass": 0.0},
     ]
+
+
+def test_labels_cut_before_the_selection_are_yes_or_no_and_none_stays_none() -> None:
+    labels = table("labels", label("a", "L", 0.51), label("a", "R", 0.5), label("b", "L", None))
+    found = hard_labels(labels)
+    assert found.schema == labels.schema
+    assert found["p_mass"].to_pylist() == [1.0, 0.0, None]
+    assert found.drop_columns("p_mass") == labels.drop_columns("p_mass")
