@@ -153,7 +153,7 @@ def films() -> RunConfig:
             imaging=ImagingConfig(height_px=256, width_px=224),
             split=SplitConfig(strong=0.25, weak=0.15, validation=0.10, test=0.50, draw="by_count"),
         ),
-        reports=ReportConfig.small_encoder(),
+        reports=ReportConfig.small_encoder(labels="rules"),  # dozens of reports fine-tune no encoder
         net=NetConfig(
             backbone="tf_efficientnet_lite0",
             weights="efficientnet_lite0.safetensors",
