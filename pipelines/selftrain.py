@@ -112,7 +112,7 @@ class Loop:
             self.measure(self.folder.control(this.number))
         promotion = self.promote(this)
         num_mined = max(pool.counts.num_pooled for pool in pools.pools)
-        return RoundResult(this.number, num_mined=num_mined, better=promotion.gain.difference > 0)
+        return RoundResult(this.number, num_mined=num_mined, better=not promotion.gain.is_none)
 
     def mine(self, this: Round) -> PoolsResult:
         """Infer the weak images with the latest model and compare its masks with the reports."""

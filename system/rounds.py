@@ -1,5 +1,6 @@
 """What a run does next, and which model is its result, as decisions; pipelines/selftrain.py carries them out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -67,6 +68,11 @@ class Gain:
     difference: Measured  # mean - before
     interval: Ends  # 95 %, paired by patient
 
+    @property
+    def is_none(self) -> bool:
+        """Whether the model is no better; False where nothing can be compared."""
+        return self.difference <= 0
+
     def line(self) -> str:
         """Return it for people."""
         low, high = self.interval
@@ -91,10 +97,11 @@ def promote(gain: Gain, *, over: str, config: RoundsConfig) -> Promotion:
     """
     if config.promote == "always":
         return Promotion(True, over, gain, "rounds.promote is always")
-    better = gain.difference > 0
-    return Promotion(
-        better, over, gain, "better than the model before it" if better else "no better than the model before it"
-    )
+    if math.isnan(gain.difference):
+        return Promotion(True, over, gain, "validation shows no lesion to compare by: the latest is taken")
+    if gain.difference > 0:
+        return Promotion(True, over, gain, "better than the model before it")
+    return Promotion(False, over, gain, "no better than the model before it")
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ def choose(systems: Sequence[tuple[str, str]], validation: Mapping[str, float]) 
     systems: folder and title of each, the supervised one first
     validation: title -> mean sensitivity, 0 to 1; NaN without a lesion
     """
-    ranked = [(folder, title) for folder, title in systems if validation[title] == validation[title]]
+    ranked = [(folder, title) for folder, title in systems if not math.isnan(validation[title])]
     if not ranked:
         folder, title = systems[-1]
         return Chosen(folder, title, dict(validation), "validation shows no lesion: the last one trained is taken")
@@ -129,7 +136,7 @@ class RoundResult:
 
     number: int
     num_mined: int  # members of the largest pool
-    better: bool  # than the model it went on from, on validation
+    better: bool  # than the model it went on from, on validation; also where nothing can be compared
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def gain(difference: float) -> Gain:
         ("better", 0.01, True),
         ("better", 0.0, False),
         ("better", -0.01, False),
-        ("better", NAN, False),
+        ("better", NAN, True),
     ],
 )
 def test_a_round_is_promoted_always_or_only_if_it_is_better(promotes: str, difference: float, expected: bool) -> None:
@@ -100,6 +100,8 @@ def test_a_round_is_promoted_always_or_only_if_it_is_better(promotes: str, diffe
     found = promote(gain(difference), over="stage1", config=config)
     assert (found.promoted, found.over) == (expected, "stage1")
     reasons = {True: "better than the model before it", False: "no better than the model before it"}
+    if math.isnan(difference):
+        reasons[True] = "validation shows no lesion to compare by: the latest is taken"
     assert found.reason == ("rounds.promote is always" if promotes == "always" else reasons[expected])
 
 
