@@ -1,7 +1,7 @@
 """The whole configuration of a run: every part's settings in one tree, from a preset, a file and the command line."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import yaml
@@ -110,9 +110,25 @@ def as_yaml(config: RunConfig) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+class _OneValueAKey(yaml.SafeLoader):
+    """A SafeLoader that refuses a key that stands twice, of which yaml would silently drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        """Return the mapping. Raises yaml's ConstructorError with the place of a doubled key."""
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key!r} stands there twice: keep one", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
 def _read_yaml(text: str) -> dict[str, object]:
     try:
-        found = yaml.safe_load(text) or {}
+        found = yaml.load(text, Loader=_OneValueAKey) or {}  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(f"the config file is no plain YAML: {error}") from error
     if not isinstance(found, dict):

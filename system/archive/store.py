@@ -260,9 +260,20 @@ def _kept_or_new_key(uri: str, *, site_key: bytes) -> bytes:
     """Return the existing site key; without one, write the given or a random key, readable by its owner only."""
     place = _key_place(uri)
     if place.exists():
-        return place.read_bytes()
+        return _read_key(place)
     key = site_key or secrets.token_bytes(SITE_KEY_BYTES)
     if len(key) != SITE_KEY_BYTES:
         raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
     _write_first(place.parent.as_posix(), place.name, key, mode=0o600)
-    return place.read_bytes()  # another job's key, if that job was first
+    return _read_key(place)  # another job's key, if that job was first
+
+
+def _read_key(place: Path) -> bytes:
+    """Return a site key. Raises UserError for a file of another length: its ids could be looked up by anybody."""
+    key = place.read_bytes()
+    if len(key) != SITE_KEY_BYTES:
+        raise UserError(
+            f"{place.name}: a site key has {SITE_KEY_BYTES} bytes, found {len(key)}; restore the archive's own key, or "
+            "remove the file before the first ingest to have a random one made"
+        )
+    return key

@@ -9,9 +9,9 @@ _WIDTH = 180  # of a file or a log, which does not wrap
 
 
 def console() -> Console:
-    """Return standard output as a console."""
-    found = Console()
-    return found if found.is_terminal else Console(width=_WIDTH)
+    """Return standard output as a console; texts are shown as they are, whatever markup a file brings along."""
+    found = Console(markup=False)
+    return found if found.is_terminal else Console(width=_WIDTH, markup=False)
 
 
 def two_columns(title: str, rows: Mapping[str, object]) -> Table:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from system.errors import UserError
 
+MAX_COUNT = 2**31 - 1  # tables keep counts in 32 bits
+MAX_DIGITS = 20  # beyond them a text is not even converted
+
 
 def read_rows(
     path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...] = (), delimiter: str = ","
@@ -69,7 +72,10 @@ def to_count(text: str, *, where: str) -> int:
     """Return a whole number of at least 0. Raises UserError with `where` for any other text."""
     if not text.isascii() or not text.isdigit():
         raise UserError(f"{where}: expected a whole number, found {text[:20]!r}")
-    return int(text)
+    digits = text.lstrip("0")
+    if len(digits) > MAX_DIGITS or int(digits or "0") > MAX_COUNT:
+        raise UserError(f"{where}: expected a whole number up to {MAX_COUNT}, found {text[:20]!r}")
+    return int(digits or "0")
 
 
 def to_number(text: str, *, where: str) -> float:

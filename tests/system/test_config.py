@@ -170,3 +170,27 @@ def test_what_a_demo_adds_belongs_to_no_run() -> None:
 def test_a_mask_threshold_that_is_no_probability_is_refused(value: float) -> None:
     (found, *_) = mistakes(settings=(f"infer.refine.mask_threshold={value}",))
     assert found.startswith("infer.refine.mask_threshold")
+
+
+@pytest.mark.parametrize(
+    "text", ["stage1: {num_epochs: 9}\nstage1: {batch_size: 5}\n", "stage1:\n  batch_size: 4\n  batch_size: 5\n"]
+)
+def test_a_key_that_stands_twice_is_refused_by_name(text: str) -> None:
+    found = " ".join(mistakes(text=text))
+    assert "stands there twice: keep one" in found
+    assert ("'stage1'" if text.count("stage1") == 2 else "'batch_size'") in found
+
+
+@pytest.mark.parametrize("value", ["1e400", ".inf", "-.inf", ".nan"])
+def test_a_number_that_is_not_finite_is_refused(value: str) -> None:
+    found = mistakes(text=f"stage1: {{learning_rate: {value}}}", settings=(f"loss.alpha={value}",))
+    assert any("stage1.learning_rate" in line for line in found)
+    assert any("loss.alpha" in line for line in found)
+
+
+@pytest.mark.parametrize("value", ["yes", "no", "true", "on"])
+@pytest.mark.parametrize("key", ["stage1.batch_size", "loss.alpha", "net.backbone", "rounds.fn_in_batch"])
+def test_a_yes_is_neither_a_number_nor_a_word(key: str, value: str) -> None:
+    (found,) = mistakes(settings=(f"{key}={value}",))
+    assert key in found
+    assert "where a number or a word is wanted" in found

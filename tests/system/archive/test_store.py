@@ -71,6 +71,15 @@ def test_an_archive_of_a_size_that_no_network_takes_is_refused(tmp_path: Path) -
         Archive.open(tmp_path)
 
 
+@pytest.mark.parametrize("length", [0, 3, 31, 33, 64])
+def test_a_site_key_of_another_length_is_refused_and_left_as_it_is(tmp_path: Path, length: int) -> None:
+    key = bytes(range(length))
+    (tmp_path / "site.key").write_bytes(key)
+    with pytest.raises(UserError, match=rf"site\.key: a site key has 32 bytes, found {length}"):
+        Archive.create(tmp_path, imaging=SMALL)
+    assert (tmp_path / "site.key").read_bytes() == key
+
+
 def test_the_site_key_is_readable_by_its_owner_only_and_two_archives_have_different_ones(tmp_path: Path) -> None:
     one, two = (Archive.create(tmp_path / name, imaging=SMALL) for name in "ab")
 
