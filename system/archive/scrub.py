@@ -27,11 +27,15 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\.?"
 
 _Rules = tuple[tuple[re.Pattern[str], str], ...]
+# No pattern looks further than a bounded way on from a place where it may begin: the time grows as the text.
 _BEFORE_DATES: _Rules = (  # numbers of which a date's pattern would match a part
     (re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), "[MAIL]"),
-    (re.compile(r"(?<![A-Za-z])[A-Z][A-Z'-]+(?:\^[A-Z'-]*)+", re.IGNORECASE), "[NAME]"),  # DICOM person name
+    # DICOM person name: components of at most 64 characters (PS3.5, value representation PN)
+    (re.compile(r"(?<![A-Za-z])[A-Z][A-Z'-]{1,63}(?:\^[A-Z'-]{0,64})+", re.IGNORECASE), "[NAME]"),
     (
-        re.compile(rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_ID_LABELS})) ?[:#]? ?(?=[\w-]*\d)[A-Za-z0-9][\w-]{{2,}}"),
+        re.compile(
+            rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_ID_LABELS})) ?[:#]? ?(?=[\w-]{{0,64}}\d)[A-Za-z0-9][\w-]{{2,}}"
+        ),
         r"\1: [ID]",
     ),
     (re.compile(r"(?<!\d)\d{17}[\dXx](?![\dA-Za-z])"), "[ID]"),  # resident identity number

@@ -1,10 +1,13 @@
 """Read a gray PGM or PNG, the formats of public film collections and of masks."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from system.imaging.png_whole import missing_bytes
 from system.imaging.refused import ImageRefused
 
 MAX_PIXELS = 60_000_000  # the largest digitised film that we know of has 50 million
@@ -23,9 +26,11 @@ def read_plain(path: Path) -> np.ndarray:
             if image.mode not in _GRAY_MODES:
                 raise ImageRefused("not_gray", f"mode {image.mode}, expected one gray channel")
             pixels = np.array(image)
+        if missing := missing_bytes(path):
+            raise ImageRefused("truncated", f"{missing} bytes of its pixels are missing")
     except UnidentifiedImageError:
         raise ImageRefused("not_image", "neither PGM nor PNG") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
         if isinstance(error, ImageRefused):
             raise
         raise ImageRefused("truncated", f"the image data cannot be read ({type(error).__name__})") from None

@@ -82,3 +82,16 @@ def test_a_shift_is_between_one_day_and_a_year_back() -> None:
     shifts = {shift_of(f"{number * 7919 % 2**32:08x}") for number in range(5000)}
 
     assert (min(shifts), max(shifts)) == (-365, -1)
+
+
+@pytest.mark.parametrize("piece", ["A-", "O'", "ID-", "病案号", "A^", "a.", "1-", "Dr ", "患者"])
+def test_the_longest_section_of_one_repeated_piece_is_scrubbed_as_fast_as_any(piece: str) -> None:
+    """Where a pattern looks on to the end from every place, this takes minutes."""
+    text = piece * (MAX_CHARACTERS // len(piece))
+    assert scrub(text, shift_days=-1)
+
+
+def test_long_names_and_numbers_are_still_taken_out() -> None:
+    name = "GARCIA-" * 8 + "^MARIA"
+    assert scrub(f"seen {name} today", shift_days=-1) == "seen [NAME] today"
+    assert scrub("MRN: " + "A" * 60 + "7" + "B" * 200, shift_days=-1) == "MRN: [ID]"

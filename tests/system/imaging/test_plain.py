@@ -1,5 +1,7 @@
 """PGM and PNG files."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -57,3 +59,39 @@ def test_a_colour_picture_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ImageRefused, match="not_gray"):
         read_plain(path)
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_of(lines: bytes, *, width: int, height: int, depth: int = 8, interlaced: int = 0, pieces: int = 1) -> bytes:
+    """Return a gray PNG with these scan lines, right in every checksum, its data in so many chunks."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, interlaced))
+    data = zlib.compress(lines)
+    step = -(-len(data) // pieces)
+    parts = b"".join(chunk(b"IDAT", data[at : at + step]) for at in range(0, len(data), step))
+    return b"\x89PNG\r\n\x1a\n" + header + parts + chunk(b"IEND", b"")
+
+
+# Scan lines of an 8 x 6 picture: plain, of 1 and of 16 bits, and in Adam7's seven passes.
+WHOLE = {
+    "8 bit": (6 * (1 + 8), {}),
+    "1 bit": (6 * (1 + 1), {"depth": 1}),
+    "16 bit": (6 * (1 + 16), {"depth": 16}),
+    "three chunks": (6 * (1 + 8), {"pieces": 3}),
+    "interlaced": (1 * 2 + 1 * 2 + 1 * 3 + 2 * 3 + 1 * 5 + 3 * 5 + 3 * 9, {"interlaced": 1}),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_png_that_lacks_rows_is_refused_though_every_checksum_is_right(tmp_path: Path, name: str) -> None:
+    size, settings = WHOLE[name]
+    path = tmp_path / "mask.png"
+    path.write_bytes(png_of(bytes(size), width=8, height=6, **settings))
+    assert read_plain(path).shape == (6, 8)
+    for missing in (1, size // 2, size):
+        path.write_bytes(png_of(bytes(size - missing), width=8, height=6, **settings))
+        with pytest.raises(ImageRefused) as refused:
+            read_plain(path)
+        assert refused.value.code == "truncated"
