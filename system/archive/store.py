@@ -84,20 +84,20 @@ class Archive:
         if not _exists(files, f"{root}/{DESCRIPTION}"):
             raise UserError(f"there is no archive at {uri}: ingest into it first")
         with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
-            described = json.loads(file.read())
-        if (found := described.get("schema_version")) != SCHEMA_VERSION:
+            described = _description(file.read())
+        if (found := described["schema_version"]) != SCHEMA_VERSION:
             raise UserError(
                 f"the archive has schema {found}, this is schema {SCHEMA_VERSION}: "
                 "read it with the version of mammoloop that wrote it"
             )
         try:
-            imaging = ImagingConfig(**described["imaging"])
+            imaging = ImagingConfig.model_validate(described["imaging"])
         except ValidationError as error:
             raise UserError(
                 f"the archive keeps views that no network can take ({error.errors()[0]['msg']}): "
                 "ingest into another one"
             ) from error
-        return cls(uri=uri, imaging=imaging, key_fingerprint=described["site_key_fingerprint"])
+        return cls(uri=uri, imaging=imaging, key_fingerprint=str(described["site_key_fingerprint"]))
 
     def pinned(self, versions: dict[str, int]) -> "Archive":
         """Return the archive as it was at these versions of its tables.
@@ -220,6 +220,18 @@ def _write_first(uri: str, name: str, data: bytes, *, mode: int) -> None:
         put_new(uri, name, data)
         return
     create(Path(uri) / name, data, mode=mode)
+
+
+def _description(text: bytes) -> dict[str, object]:
+    """Return what archive.json says. Raises UserError for a damaged one."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    wanted = ("schema_version", "imaging", "site_key_fingerprint")
+    if not isinstance(found, dict) or not all(key in found for key in wanted):
+        raise UserError(f"{DESCRIPTION} is not what was written (it has no {', '.join(wanted)}): restore it")
+    return found
 
 
 def _fingerprint(key: bytes) -> str:

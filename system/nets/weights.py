@@ -5,9 +5,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -20,6 +21,8 @@ CARD, WEIGHTS = "model.json", "model.safetensors"
 @dataclass(frozen=True)
 class ModelCard:
     """The facts that are needed to use the weights."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
 
     method: str  # key of methods.METHODS
     net: dict[str, Any]  # NetConfig
@@ -36,13 +39,21 @@ def write_model(folder: Path, state: Mapping[str, Tensor], card: ModelCard) -> N
 
 
 def read_card(folder: Path) -> ModelCard:
-    """Return the card of a model's folder. Raises UserError where there is no model."""
+    """Return the card of a model's folder. Raises UserError where there is no model, or the card is damaged."""
     path = folder / CARD
     if not (path.exists() and (folder / WEIGHTS).exists()):
         raise UserError(
             f"no model in {folder.name}: expected {CARD} and {WEIGHTS}; give the folder of a trained checkpoint"
         )
-    return ModelCard(**json.loads(path.read_text(encoding="utf8")))
+    try:
+        return TypeAdapter(ModelCard).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or CARD
+        raise UserError(
+            f"{CARD} of {folder.name} is not what was written ({place}: {first['msg']}): restore it, or take another "
+            "checkpoint"
+        ) from None
 
 
 def weights_digest(folder: Path) -> str:

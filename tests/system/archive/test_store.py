@@ -80,6 +80,14 @@ def test_a_site_key_of_another_length_is_refused_and_left_as_it_is(tmp_path: Pat
     assert (tmp_path / "site.key").read_bytes() == key
 
 
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"schema_version": 1}', '"x"', "\\xff"])
+def test_a_description_that_was_damaged_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
+    Archive.create(tmp_path, imaging=SMALL)
+    (tmp_path / "archive.json").write_text(text)
+    with pytest.raises(UserError, match=r"archive\.json is not what was written .*: restore it"):
+        Archive.open(tmp_path)
+
+
 def test_the_site_key_is_readable_by_its_owner_only_and_two_archives_have_different_ones(tmp_path: Path) -> None:
     one, two = (Archive.create(tmp_path / name, imaging=SMALL) for name in "ab")
 

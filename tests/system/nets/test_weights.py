@@ -71,3 +71,11 @@ def test_a_card_without_its_weights_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model" / "model.safetensors").unlink()
     with pytest.raises(UserError, match="no model in model"):
         read_card(tmp_path / "model")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"method": 3}', "{"])
+def test_a_card_that_was_damaged_is_refused_with_what_to_do(tmp_path: Path, text: str) -> None:
+    write_model(tmp_path / "model", state(), CARD_OF_TEST)
+    (tmp_path / "model" / "model.json").write_text(text)
+    with pytest.raises(UserError, match=r"model\.json of model is not what was written .*: restore it"):
+        read_card(tmp_path / "model")
