@@ -8,12 +8,9 @@ import numpy as np
 from skimage import measure
 
 from system.archive.layouts import Layout, SourceItem
+from system.archive.nobody import is_known
 from system.archive.store import Archive
 from system.imaging import DicomConfig, Geometry, ImageRefused, SourceImage, canonical_mask, canonical_view
-
-UNKNOWN_PATIENTS = frozenset(
-    {"ANON", "ANONYMOUS", "ANONYMIZED", "ANONYMISED", "UNKNOWN", "NONE", "NULL", "NA", "N/A", "TEST"}
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def _read(
     image = layout.read(source, item, config=dicom)
     view, geometry = canonical_view(image.pixels, config=archive.imaging, chest_wall=image.chest_wall)
     mask = _truth(layout, source=source, item=item, image=image, geometry=geometry)
-    known = _is_known(image.patient)
+    known = is_known(image.patient)
     return replace(
         row,
         image_id=archive.identifier("image", image.image),
@@ -123,8 +120,3 @@ def _truth(layout: Layout, *, source: Path, item: SourceItem, image: SourceImage
     if item.num_masses and not mask.any():
         raise ImageRefused("mask_empty", "nothing of the mask is left in the canonical view")
     return mask
-
-
-def _is_known(patient: str) -> bool:
-    """Whether a Patient ID can be of one patient: not empty, not one repeated character, not in UNKNOWN_PATIENTS."""
-    return len(set(patient)) > 1 and patient.upper() not in UNKNOWN_PATIENTS
