@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 import requests
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("untimed")
 
 ROOT = Path(__file__).resolve().parent.parent
 DEAF_PROXY = ROOT / "tests" / "system" / "archive" / "deaf_proxy.py"

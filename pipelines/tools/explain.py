@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from rich.markup import escape
 from rich.table import Table
 
 from pipelines.selftrain import evaluate_on
@@ -105,7 +104,7 @@ def _image_table(image: ImageFacts) -> Table:
         "source": image.source,
         "annotated lesions": image.num_lesions,
         "p_mass by the report": text.share(image.p_mass),
-        "report on this breast": escape(image.sentence) or "no report",
+        "report on this breast": image.sentence or "no report",
         "verdicts": ", ".join(image.verdicts) or "none",
     }
     return two_columns("Image", rows)
@@ -130,7 +129,7 @@ def _system_table(system: SystemAnswer) -> Table:
 
 
 def _round_table(this: RoundAnswer) -> Table:
-    seen = escape(this.error) or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
+    seen = this.error or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
     title = f"round {this.number}, seen by {this.model} (masks from {this.mask_threshold:.3g} on): {seen}"
     table = Table(title=title, title_justify="left")
     for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
