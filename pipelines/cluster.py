@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import ray
 from ray.exceptions import RayActorError, RayError, UserCodeException
 
+from pipelines import ray_temporary
 from system.config import RunConfig
 from system.errors import UserError
 from system.resources import ClusterResources
@@ -29,13 +30,16 @@ class MixedClusterError(UserError):
 def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
 
-    Raises UserError where no cluster answers, MixedClusterError when a worker's sources differ from the driver's.
+    Raises UserError where no cluster answers or none can be started, MixedClusterError when a worker's sources differ
+    from the driver's.
     """
     if ray.is_initialized():
         yield
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if config.address == "local":
+        if wrong := ray_temporary.mistake():
+            raise UserError(wrong)
         ray.init(
             address="local",
             num_cpus=config.logical_cpus or None,

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from packaging.requirements import Requirement
 from rich.console import Console
 
+from pipelines import ray_temporary
+
 if TYPE_CHECKING:
     from system.config import RunConfig
 
@@ -53,6 +55,7 @@ def run(config: "RunConfig", *, out: Path = Path()) -> list[Check]:
     return [
         *_packages(),
         _ray(),
+        _ray_folder(config),
         _processors(),
         _shared_memory(),
         _disk(out),
@@ -144,6 +147,15 @@ def _ray() -> Check:
     except ImportError as error:
         return Check("ray", Level.MISSING, f"does not import: {error}", "run make again")
     return Check("ray", Level.OK, f"{ray.__version__}, imports")
+
+
+def _ray_folder(config: "RunConfig") -> Check:
+    """Whether Ray's sockets have room, where it is started on this machine."""
+    wrong = ray_temporary.mistake() if config.resources.cluster.address == "local" else ""
+    if wrong:
+        found, _, remedy = wrong.partition(": ")
+        return Check("Ray's folder", Level.MISSING, found, remedy)
+    return Check("Ray's folder", Level.OK, ray_temporary.folder())
 
 
 def _processors() -> Check:

@@ -18,3 +18,13 @@ def test_an_address_at_which_no_cluster_answers_is_refused(monkeypatch: pytest.M
         cluster.session(ClusterResources(address="auto")),
     ):
         pytest.fail("a session without a cluster")
+
+
+def test_a_cluster_is_not_started_where_its_sockets_have_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster.ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_TMPDIR", "/" + 90 * "x")
+    with (
+        pytest.raises(UserError, match=r"path of 91 bytes, and sockets take \d+ at most: set RAY_TMPDIR"),
+        cluster.session(ClusterResources(address="local")),
+    ):
+        pytest.fail("a session without a cluster")

@@ -99,3 +99,17 @@ def test_pydensecrf_is_missing_only_when_it_is_the_backend(monkeypatch: pytest.M
     ours, theirs = (with_settings("demo", f"infer.refine.backend={backend}") for backend in ("grid", "pydensecrf"))
     assert doctor.check_crf(ours).level is Level.OK
     assert doctor.check_crf(theirs).level is Level.MISSING
+
+
+@pytest.mark.parametrize(
+    ("length", "level"), [(10, Level.OK), (39, Level.OK), (40, Level.MISSING), (120, Level.MISSING)]
+)
+def test_a_temporary_folder_in_which_ray_could_not_open_a_socket_is_missing_a_shorter_one(
+    length: int, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/" + "x" * (length - 1))
+    found = of(doctor.run(with_settings("demo")), "Ray's folder")
+    assert found.level is level
+    assert ("set RAY_TMPDIR to a short one" in found.remedy) is (level is Level.MISSING)
+    joined = of(doctor.run(with_settings("demo", "resources.cluster.address=auto")), "Ray's folder")
+    assert joined.level is Level.OK
