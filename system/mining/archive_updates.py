@@ -109,7 +109,7 @@ def hard_labels(labels: pa.Table) -> pa.Table:
     """Return the archive's labels as yes or no, for loss.report_labels=hard_before (rules.cut_labels)."""
     p_mass = cut_labels(labels["p_mass"].to_numpy().astype(np.float32))
     place = labels.schema.get_field_index("p_mass")
-    return labels.set_column(place, "p_mass", pa.array(p_mass, pa.float32(), from_pandas=True))
+    return labels.set_column(place, "p_mass", pa.array(p_mass, pa.float32(), mask=np.isnan(p_mass)))
 
 
 def true_labels(masks: pa.Table, images: pa.Table) -> pa.Table:
