@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -116,7 +117,10 @@ def test_maps_kept_for_evaluation_are_the_networks_probabilities(predictor: Pred
 
 def upside_down(row: Row) -> Row:
     """Return a pair with its views mirrored up for down."""
-    views = {name: np.frombuffer(row[name], np.uint16).reshape(SIZE, SIZE) for name in ("left_pixels", "right_pixels")}  # type: ignore[arg-type, call-overload]
+    views = {
+        name: np.frombuffer(cast(bytes, row[name]), np.uint16).reshape(SIZE, SIZE)
+        for name in ("left_pixels", "right_pixels")
+    }
     return row | {name: pixels[::-1].tobytes() for name, pixels in views.items()}
 
 

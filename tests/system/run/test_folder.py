@@ -264,7 +264,8 @@ def test_a_folder_whose_labels_were_made_with_the_same_settings_is_claimed_whate
     resources = CONFIGURED.resources
     fewer = resources.changed(reports=resources.reports.changed(fits_at_once=1))
     with run.claimed(CONFIGURED.changed(resources=fewer)):
-        pass
+        assert run.config().resources.reports.fits_at_once == 1
+    assert run.labels.finished
 
 
 def test_every_finished_stage_is_listed_by_name(run: RunFolder) -> None:
