@@ -107,6 +107,6 @@ CHINESE = Phrases(
         "见{shape}肿块，{size}，BI-RADS {category}类。",
         "{shape}肿块影，{size}，建议穿刺活检，BI-RADS {category}类。",
     ),
-    sideless_none=("未见明显肿块，BI-RADS 1类。", "乳腺未见异常，BI-RADS 1类，建议定期复查。"),
+    sideless_none=("未见明显肿块，BI-RADS 1类。", "摄片未见异常，BI-RADS 1类，建议定期复查。"),
     advice=("建议穿刺活检。", "建议超声检查。", "建议加摄局部加压片。", "建议短期随访。", ""),
 )

@@ -14,7 +14,7 @@ folder.py         the folder of the finished models
 report_models.py  all models together
 calibration.py    margins -> probabilities
 measures.py       how good the models are
-rules.py          the baseline by keywords; its words are in rule_words.py
+rules.py          the baseline by keywords; its words are in system/report_words.py, the sides in report_sides.py
 rule_rates.py     the baseline's answers as probabilities
 
 Importing the package loads no torch.

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+from system.report_sides import mirror
+
 _DESCRIPTION = r"影像所见|检查所见|影像描述|影像表现|所见|描述|findings?|description|achados|descrição"
 _IMPRESSION = r"影像诊断|诊断意见|诊断印象|印象|诊断|结论|impression|conclusion|conclusão|impressão|opinião"
 _HEADING = re.compile(
@@ -13,9 +15,6 @@ _HEADING = re.compile(
 _ESCAPE = re.compile(r"\x1b[$(),\-./]{1,2}[0-9A-Za-z]")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN_WORD = re.compile(r"\b[A-Za-zÀ-ÿ]?[a-zß-ÿ]{2,}\b")  # not BI-RADS, CC, MLO, which Chinese reports have too
-_OTHER_SIDE = {"left": "right", "lt": "rt", "esquerd": "direit"}
-_OTHER_SIDE |= {right: left for left, right in _OTHER_SIDE.items()}
-_SIDE_WORD = re.compile(r"[左右]|\b(?:left|right)|\b(?:lt|rt)\b|\b(?:esquerd|direit)(?=[oa])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +70,9 @@ def language(text: str) -> str:
     return "zh" if han > words else "en"
 
 
-def mirror(text: str) -> str:
-    """Return the text with left and right exchanged and everything else as it was."""
-    return _SIDE_WORD.sub(lambda found: _exchange(found.group()), text)
-
-
 def mirrored(report: Sections) -> Sections:
     """Return the report with left and right exchanged."""
     return Sections(mirror(report.description), mirror(report.impression))
-
-
-def _exchange(word: str) -> str:
-    if word in "左右":
-        return "右" if word == "左" else "左"
-    other = _OTHER_SIDE[word.lower()]
-    if word.isupper():
-        return other.upper()
-    return other.capitalize() if word[0].isupper() else other
 
 
 def _by_headings(text: str) -> Sections:

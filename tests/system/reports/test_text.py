@@ -1,6 +1,7 @@
 import pytest
 
-from system.reports.text import clean, language, mirror, sections
+from system.report_sides import mirror
+from system.reports.text import clean, language, sections
 
 
 def test_clean_makes_full_width_digits_plain_and_drops_control_and_format_characters() -> None:
@@ -62,7 +63,7 @@ def test_language_is_found(text: str, expected: str) -> None:
 
 def test_mirror_exchanges_every_word_for_a_side_and_nothing_else() -> None:
     assert mirror("左侧乳腺见肿块,右乳无。") == "右侧乳腺见肿块,左乳无。"
-    assert mirror("Left mass, right none, LEFT bright leftover") == "Right mass, left none, RIGHT bright rightover"
+    assert mirror("Left mass, right none, LEFT bright leftover") == "Right mass, left none, RIGHT bright leftover"
     assert mirror("mama esquerda, lado direito") == "mama direita, lado esquerdo"
 
 
