@@ -9,8 +9,8 @@ def _words(*alternatives: str) -> re.Pattern[str]:
 
 HAN_MASS = "肿块|肿物|包块|占位|团块|结节|囊肿|纤维腺瘤|脂肪瘤|错构瘤|肿快"
 HAN_NEGATION = (
-    "未(?:见|发现|显示|形成|触及|扪及|探及|及|检出|查见|提示|示|看到|看见|有|明确见|能见)"  # 无痛 painless, 无回声 anechoic
-    "|无(?![痛回])|没有|否认|不[见伴]"
+    "未(?:见|发现|显示|形成|触及|扪及|探及|及|检出|查见|提示|示|看到|看见|有|明确见|能见)"
+    "|无(?![痛回])|没有|否认|不[见伴]"  # but not painless, anechoic
 )
 MASS = _words(
     HAN_MASS,
@@ -45,16 +45,18 @@ TAKEN_OUT = _words(
     r"\b(?:excision|removal|resection|lumpectomy) (?:of|for)\b", r"\b(?:exérese|ressecção|retirada) (?:de|do)\b"
 )
 OTHER_FINDING = _words(
-    r"异常|正常|无殊|\(-\)|钙化|不对称|致密影|扭曲|淋巴结|未见(?=$)",
+    r"异常|正常|无殊|\(-\)|钙化|不对称|致密影|扭曲|淋巴结|(?:未见|无)(?=$)",
     r"bi-?rads\W{0,3}(?:category |categoria )?[12](?![0-9a-c])",
     r"\b(?:unremarkable|normal|negative|clear|wnl|nad|benign|calc\w+|abnormalit\w+|asymmetr\w+|distortion|lymph"
     r"|no findings?|has none|none (?:in|on|at)|neg)\b",
-    r"\b(?:sem (?:alterações|achados|particularidades)|normal|calcifica\w+|assimetria\w*|distorção|linfonodos?"
-    r"|negativ[ao])\b",
+    r"\bno (?:suspicious |significant |focal |discrete |dominant )?(?:lesions?|findings?|abnormality)\b",
+    r"\b(?:sem (?:alterações|achados|particularidades|expressão|correspond\w+|lesões)|norma(?:l|is)"
+    r"|calcifica\w+|assimetria\w*|distorção|linfonodos?|negativ[ao]|ausentes?)\b",
 )
 SIDE = re.compile(  # in text that `spelled_out` wrote; "all" names both breasts unless the same clause names one
     r"(?P<both>双[乳侧]|两[侧乳]|双边|左侧?[、,及和与或/]?右|右侧?[、,及和与或/]?左|\bboth\b(?! (?:views|projections))"
-    r"|\bb/l\b|\bbilat(?:eral(?:ly)?)?\b|\b(?:either|neither|each) (?:breast|side)\b|\bambas\b|\bbilatera(?:l|is)\b)"
+    r"|\bb/l\b|\bbilat(?:eral(?:ly)?)?\b|\b(?:either|neither|each) (?:breast|side)\b|\bambas\b"
+    r"|\bbilatera(?:l(?:mente)?|is)\b)"
     r"|(?P<all>\bbreasts\b|\bmamas\b)"
     r"|(?P<other>对侧|健侧|\b(?:the other|contralateral|opposite)\b|\boutra mama\b)"
     r"|(?P<left>左|\bleft(?:\b|sided\b)|\besquerd[ao]s?\b)"
@@ -72,11 +74,10 @@ ABOUT = re.compile(r"(?<=[\dm米厘毫个月年天岁点%])\s?(?:左右|右左)(
 
 # Wordings that look like a statement about a mass and are none, and the text that replaces them.
 READ_FIRST = (
-    (ABOUT, ""),
     (_words(r"不[仅但]|\bnot only\b|\bnão (?:só|apenas|somente)\b"), " "),
     (
         _words(
-            "(?:扪及|触及|可及|自觉)[^,。;]{0,8}(?:结节|肿块|包块)",
+            "(?<!未)(?:扪及|触及|可及|自觉)[^,。;]{0,8}(?:结节|肿块|包块)",
             r"\b(?:palpable|feels an?|felt) (?:lump|mass|nodule|area)",
             r"\bnódulo palpável",
         ),

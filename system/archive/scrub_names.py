@@ -36,7 +36,8 @@ _LATIN_LABELS = (
 )
 _LABEL = re.compile(rf"(?P<label>{_HAN_LABELS}|{_START}(?:{_LATIN_LABELS})) {{0,2}}: {{0,2}}", re.IGNORECASE)
 _TITLE = re.compile(
-    rf"{_START}(?:(?i:Dr[ao]?|Mrs?|Ms|Miss|Sr[ao]?|Srta|Prof[ao]?|Doutora?|Doctor|Senhora?)\.?|Dona) +(?=[{_LETTER}])"
+    rf"{_START}(?:(?i:Dr[ao]?|Mrs?|Ms|Miss|Sr[ao]?|Srta|Prof[ao]?|Doutora?|Doctor|Senhora?)\.?(?:[ao°](?= ))?"
+    rf"(?: D\.)?|Dona) +(?=[{_LETTER}])"
 )
 _SIGNED_BY = re.compile(rf"{_START}(?i:{_SIGNED}) +(?=[{_LETTER}])")
 _HAN_SIGNED = re.compile(
@@ -109,7 +110,10 @@ def _without_patient(found: re.Match[str]) -> str:
 def _without_signature(found: re.Match[str]) -> str:
     """Take the words before a degree out, from the last word that belongs to the report on."""
     words = found[0].split(" ")
-    start = next((at for at in range(len(words), 0, -1) if is_report_word(words[at - 1])), 0)
+    report = [
+        len(word.rstrip(".")) > 1 and is_report_word(word) for word in words
+    ]  # but an initial is part of the name
+    start = next((at for at in range(len(words), 0, -1) if report[at - 1]), 0)
     return " ".join([*words[:start], "[NAME]"]) if len(words) - start > 1 else found[0]
 
 

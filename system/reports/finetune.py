@@ -15,7 +15,7 @@ from system.records import Side
 from system.reports.config import ReportConfig
 from system.reports.encoder import load_classifier
 from system.reports.folder import model_folder
-from system.reports.text import Sections, mirrored
+from system.reports.text import Sections, has_mirror_image, mirrored
 from system.reports.tokens import encode, load_tokenizer
 
 _BATCHES_SORTED_TOGETHER = 4
@@ -150,7 +150,8 @@ def _examples(job: FineTuneJob, chosen: np.ndarray, *, with_mirrored: bool) -> E
     """Return the chosen reports for which the truth of the job's side is known.
 
     chosen: [N] bool
-    with_mirrored: add, mirrored, the chosen reports for which the truth of the other side is known
+    with_mirrored: add, mirrored, the chosen reports for which the truth of the other side is known; not one whose
+        sides cannot be exchanged, which would teach the other breast's truth with its own text
     """
     columns = {Side.LEFT: 0, Side.RIGHT: 1}
     truth = np.where(chosen[:, None], job.truth, -1)
@@ -158,8 +159,9 @@ def _examples(job: FineTuneJob, chosen: np.ndarray, *, with_mirrored: bool) -> E
     reports = [report for report, known in zip(job.reports, own >= 0, strict=True) if known]
     labels = own[own >= 0]
     if with_mirrored:
-        reports += [mirrored(report) for report, known in zip(job.reports, other >= 0, strict=True) if known]
-        labels = np.concatenate([labels, other[other >= 0]])
+        turned = np.array([has_mirror_image(report) for report in job.reports], bool) & (other >= 0)
+        reports += [mirrored(report) for report, chosen_too in zip(job.reports, turned, strict=True) if chosen_too]
+        labels = np.concatenate([labels, other[turned]])
     return reports, torch.from_numpy(labels.astype(np.int64))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from system.records import Side
 from system.report_sides import spelled_out
 from system.report_words import (
+    ABOUT,
     AND,
     BREAST,
     BROKEN_LINE,
@@ -108,7 +109,7 @@ class _Part:
 
 def _readable(text: str) -> str:
     """Return the text in the letters that the patterns are written in."""
-    return spelled_out(text).lower()
+    return ABOUT.sub("", spelled_out(text).lower())
 
 
 def _statements(text: str) -> Iterator[tuple[_Sides, bool]]:
@@ -187,7 +188,11 @@ def _is_reached(part: _Part, reach: str, *, in_list: bool) -> bool:
         return not FOUND_ANEW.search(part.text)
     if OWN.search(part.text) or reach != "list":
         return False
-    return bool(AND.fullmatch(part.joiner)) or not part.joiner or (part.joiner == "," and in_list)
+    return (
+        bool(AND.fullmatch(part.joiner))
+        or not part.joiner
+        or (part.joiner == "," and (in_list or OR.search(part.text) is not None))
+    )
 
 
 def _parts(sentence: str) -> Iterator[_Part]:

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from system.report_sides import mirror
+from system.report_sides import mentions, mirror
 
 _DESCRIPTION = r"影像所见|检查所见|影像描述|影像表现|所见|描述|findings?|description|achados|descrição"
 _IMPRESSION = r"影像诊断|诊断意见|诊断印象|印象|诊断|结论|impression|conclusion|conclusão|impressão|opinião"
@@ -73,6 +73,12 @@ def language(text: str) -> str:
 def mirrored(report: Sections) -> Sections:
     """Return the report with left and right exchanged."""
     return Sections(mirror(report.description), mirror(report.impression))
+
+
+def has_mirror_image(report: Sections) -> bool:
+    """Return whether left and right can be exchanged in a report; not where a side is written as no other can be."""
+    names_one = any(any(mentions(text)) for text in (report.description, report.impression))
+    return mirrored(report) != report or not names_one
 
 
 def _by_headings(text: str) -> Sections:

@@ -63,3 +63,13 @@ def test_nothing_raw_is_left_in_a_row(archive: Archive) -> None:
     ).to_pylist()
 
     assert not re.search(r"DOE|JANE|1\.2\.840\.99", str(row))
+
+
+def test_the_log_counts_what_was_taken_out_and_quotes_nothing(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    reports = [report("1", description="姓名: 王小明", impression="MRN 00123456"), report("2", description="左乳肿块")]
+    with caplog.at_level("INFO"):
+        report_rows(archive, reports, report_source="hospital")
+    assert "2 reports scrubbed: 1 ID, 1 NAME; per report 1.0, at most 2; 1 reports without any" in caplog.text
+    assert "王小明" not in caplog.text

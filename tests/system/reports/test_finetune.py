@@ -127,6 +127,20 @@ def test_a_mirrored_report_trains_with_the_other_breasts_truth() -> None:
     assert truth.tolist() == [0, 1]
 
 
+def test_a_report_whose_sides_cannot_be_exchanged_trains_once() -> None:
+    odd, both = Sections("righT breast: mass", ""), Sections("Both breasts: no mass", "")
+    reports, truth = _examples(job_of([odd, both], [[0, 1], [0, 0]]), np.array([True, True]), with_mirrored=True)
+    assert [report.description for report in reports] == [odd.description, both.description, both.description]
+    assert len(truth) == 3
+
+
+def test_a_report_with_abbreviated_sides_trains_mirrored() -> None:
+    report = Sections("RCC: mass. L breast: negative", "")
+    reports, truth = _examples(job_of([report], [[0, 1]]), np.array([True]), with_mirrored=True)
+    assert [each.description for each in reports] == [report.description, "LCC: mass. R breast: negative"]
+    assert truth[0] != truth[1]
+
+
 def test_a_breast_of_unknown_truth_trains_nothing() -> None:
     reports, truth = _examples(
         job_of([RIGHT_MASS, NONE], [[-1, 1], [0, -1]]), np.array([True, True]), with_mirrored=False

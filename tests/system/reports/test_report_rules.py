@@ -62,6 +62,45 @@ def test_the_common_wordings_are_read_without_a_mistake_that_invents_a_mass(trap
         ("左乳肿块不除外。", ("1", "")),
         ("Both breasts are dense. There is a mass.", ("", "")),
         ("No quadrante superior da mama direita há nódulo.", ("", "1")),
+        # a negation over a list and over a coordination
+        ("No left mass or right mass.", ("0", "0")),
+        ("No left mass, right mass, or calcification.", ("0", "0")),
+        ("Without mass, calcification or distortion in either breast.", ("0", "0")),
+        ("No evidence of left or right breast mass.", ("0", "0")),
+        ("Neither left mass nor right mass.", ("0", "0")),
+        ("No mass in the left breast or the right breast.", ("0", "0")),
+        ("No mass in the left breast and a mass in the right breast.", ("0", "1")),
+        ("No mass in the left breast and mass in the right breast.", ("0", "1")),
+        ("No left mass but right mass.", ("0", "1")),
+        ("Left calcification and mass and right breast normal.", ("1", "0")),
+        ("No calcification and a mass in the left breast.", ("1", "")),
+        ("Rule out left mass.", ("", "")),
+        ("A left mass cannot be ruled out; right mass has been ruled out.", ("1", "0")),
+        ("无左乳肿块及右乳肿块。", ("0", "0")),
+        ("未见左侧及右侧肿块。", ("0", "0")),
+        ("未见左乳或右乳肿块。", ("0", "0")),
+        ("左乳未见肿块,但右乳肿块。", ("0", "1")),
+        ("Não há nódulo na mama esquerda nem nódulo na mama direita.", ("0", "0")),
+        ("Sem nódulo à direita, mas há nódulo à esquerda.", ("1", "0")),
+        # sides by abbreviation
+        ("R breast: 12 mm mass at 9 o'clock. L breast: negative.", ("0", "1")),
+        ("RCC and RMLO: mass. LCC and LMLO: normal.", ("0", "1")),
+        ("MD: nódulo de 1,2 cm. ME: sem alterações.", ("0", "1")),
+        ("Mass at 10 o'clock (L). Rt. clear.", ("1", "0")),
+        ("RUOQ mass, LUOQ normal.", ("0", "1")),
+        ("No mass. Jane R. Doe, MD.", ("", "")),
+        # both breasts by the plural
+        ("The breasts are dense. There are no suspicious masses.", ("0", "0")),
+        ("Breast tissue is fatty. No mass is seen.", ("0", "0")),
+        ("Breasts: no mass.", ("0", "0")),
+        ("Neither breast shows a mass.", ("0", "0")),
+        ("The breasts contain multiple cysts.", ("1", "1")),
+        ("The breasts are dense with a left mass.", ("1", "")),
+        ("Left breast: mass. Breast tissue without calcification.", ("1", "")),
+        ("Mamas densas. Não se observam nódulos.", ("0", "0")),
+        ("乳腺未见异常。", ("0", "0")),
+        ("两乳未见肿块。", ("0", "0")),
+        ("乳腺内见一肿块。", ("", "")),
     ],
 )
 def test_scope_of_sides_and_negations(text: str, expected: tuple[str, str]) -> None:
@@ -108,3 +147,23 @@ def test_the_language_of_the_sentences_is_found() -> None:
 def test_the_sentence_quoted_is_about_the_breast(description: str, impression: str, left: str, right: str) -> None:
     report = Sections(description, impression)
     assert (sentence_on(report, Side.LEFT), sentence_on(report, Side.RIGHT)) == (left, right)
+
+
+@pytest.mark.parametrize("text", ["The breasts are fatty.", "Mamas densas.", "乳腺未见异常。", "L: clear", "MD normal"])
+def test_plurals_and_abbreviations_name_a_breast(text: str) -> None:
+    assert names_a_side(Sections(text, ""))
+
+
+@pytest.mark.parametrize("text", ["R/O mass", "No mass. Jane R. Doe, MD.", "乳腺内见一肿块。", "Mass of 2cm左右"])
+def test_what_only_looks_like_a_side_names_none(text: str) -> None:
+    assert not names_a_side(Sections(text, ""))
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["左肿块", "left mass and ", "no left mass or ", "mass, ", "L ", "LT. ", "除", "a", "mastectomy ", "but left "],
+)
+def test_the_longest_section_of_one_repeated_piece_is_read(piece: str) -> None:
+    """Where the rules look back or on from every place, this takes minutes, or more calls than Python allows."""
+    text = (piece * 100_000)[:100_000]
+    assert read_by_rules(Sections(text, "")).keys() == set(Side)
