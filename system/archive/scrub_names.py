@@ -146,16 +146,19 @@ def _end_of_name(text: str, start: int, found: re.Match[str], rules: _Rules) -> 
         return start
     small_letters = rules.is_label and _ANY_CASE.search(found[1]) is not None
     words = list(_words_of_name(text, start, small_letters=small_letters))
-    behind = _WORD.match(
-        text, _GAP.match(text, words[-1].end).end() if words and _GAP.match(text, words[-1].end) else start
-    )
-    followed = "finding" if behind and kind_of_word(behind[0]) == "finding" else ""
+    followed = _finding_follows(text, words[-1].end if words else start)
     while words and words[-1].kind == "describing" and followed:
         words.pop()
     if len(words) < rules.at_least or (not rules.is_title and all(word.kind == "describing" for word in words)):
         return start
     degree = _DEGREE_AFTER.match(text, words[-1].end)
     return degree.end() if degree else words[-1].end
+
+
+def _finding_follows(text: str, at: int) -> bool:
+    gap = _GAP.match(text, at)
+    word = _WORD.match(text, gap.end() if gap else at)
+    return word is not None and kind_of_word(word[0]) == "finding"
 
 
 @dataclass(frozen=True, slots=True)
