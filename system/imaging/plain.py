@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from system.imaging.decoder_messages import refused_on_message
 from system.imaging.png_whole import missing_bytes
 from system.imaging.refused import ImageRefused
 
@@ -25,7 +26,8 @@ def read_plain(path: Path) -> np.ndarray:
                 raise ImageRefused("too_large", f"{image.width}x{image.height} px, at most {MAX_PIXELS} px are read")
             if image.mode not in _GRAY_MODES:
                 raise ImageRefused("not_gray", f"mode {image.mode}, expected one gray channel")
-            pixels = np.array(image)
+            with refused_on_message():
+                pixels = np.array(image)
         if missing := missing_bytes(path):
             raise ImageRefused("truncated", f"{missing} bytes of its pixels are missing")
     except UnidentifiedImageError:
