@@ -17,7 +17,7 @@ png.py           arrays <-> PNG bytes
 
 from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
 from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels
-from system.imaging.geometry import Geometry
+from system.imaging.geometry import Geometry, Turn
 from system.imaging.plain import read_plain
 from system.imaging.png import decode_png, encode_png
 from system.imaging.refused import ImageRefused
@@ -28,6 +28,7 @@ __all__ = [
     "ImageRefused",
     "ImagingConfig",
     "SourceImage",
+    "Turn",
     "canonical_mask",
     "canonical_view",
     "decode_png",

@@ -32,7 +32,9 @@ from pydicom.dataset import Dataset
 from system.imaging.dicom_decode import coding_of, stored_words
 from system.imaging.dicom_file import DicomFile, careful_reading, parse_header, text_of
 from system.imaging.dicom_values import bright_values
-from system.imaging.dicom_view import chest_wall_of, side_of, view_of
+from system.imaging.dicom_orientation import orientation_of
+from system.imaging.dicom_view import side_of, view_of
+from system.imaging.geometry import Turn
 from system.imaging.pixel_format import pixel_format
 from system.imaging.refused import ImageRefused
 from system.records import Side, ViewPosition
@@ -62,7 +64,7 @@ class DicomConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One view as it is in its file; the ids are not pseudonymised and must only be hashed."""
+    """One view as it lies in its file; the ids are not pseudonymised and must only be hashed."""
 
     pixels: np.ndarray  # [rows, cols] float32, dense tissue bright, after VOI LUT and MONOCHROME1
     side: Side  # Image Laterality (0020,0062)
@@ -71,8 +73,10 @@ class SourceImage:
     patient: str  # Patient ID (0010,0020); may be empty
     study: str  # Study Instance UID (0020,000D)
     image: str  # SOP Instance UID (0008,0018)
-    # the picture's side by Patient Orientation (0020,0020), for canonical_view; None where the file gives none
+    # by Patient Orientation (0020,0020), for canonical_view: the side of the upright picture, None where the file gives
+    # none; and how the pixels, which are as in the file, are turned upright
     chest_wall: Side | None = None
+    turn: Turn = Turn()
 
 
 def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:
@@ -89,6 +93,7 @@ def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImag
             raise ImageRefused("modality", f"Modality (0008,0060) is {modality[:16]!r}, expected 'MG'")
         _check_single_frame(header)
         side, view = side_of(header), view_of(header)
+        orientation = orientation_of(header, side=side, view=view)
         study, image = _required_uid(header, "StudyInstanceUID"), _required_uid(header, "SOPInstanceUID")
         return SourceImage(
             pixels=_pixels(dicom, config=config),
@@ -98,7 +103,8 @@ def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImag
             patient=_patient(header),
             study=study,
             image=image,
-            chest_wall=chest_wall_of(header),
+            chest_wall=orientation.chest_wall,
+            turn=orientation.turn,
         )
 
 

@@ -19,8 +19,6 @@ VIEW_CODES = {
 # other designators are a vendor's own; their codes are ignored
 VIEW_SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM"})
 MAX_MAGNIFICATION = 1.3  # (0018,1114): contact views have 1.0 to 1.1, magnification views 1.5 and more
-# direction of the picture's rows, anterior or posterior -> the picture's side with the chest wall
-CHEST_WALL = {"A": Side.LEFT, "P": Side.RIGHT}
 
 
 def side_of(header: Dataset) -> Side:
@@ -54,13 +52,6 @@ def view_of(header: Dataset) -> ViewPosition:
         )
     _check_standard(header)
     return ViewPosition(found)
-
-
-def chest_wall_of(header: Dataset) -> Side | None:
-    """Return the picture's side with the chest wall by Patient Orientation (0020,0020), None where it gives none."""
-    orientation = header.get("PatientOrientation")
-    rows_towards = orientation if isinstance(orientation, str) else (orientation or [""])[0]
-    return CHEST_WALL.get(str(rows_towards).strip()[:1])
 
 
 def _coded_view(header: Dataset) -> str:
