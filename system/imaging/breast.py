@@ -11,6 +11,7 @@ from scipy import ndimage
 from skimage import measure
 from skimage.filters import threshold_otsu
 
+from system.imaging.film_frame import white_frame, without_frame
 from system.imaging.refused import ImageRefused
 from system.records import Side
 
@@ -37,6 +38,7 @@ class Breast:
     columns_px: tuple[float, float]  # first and one past the last source column, without the margin
     chest_wall: Side  # LEFT: the chest wall is at the picture's left edge; the picture's side, not the patient's
     is_clear: bool  # the chest wall's side is clear by CLEAR_DIFFERENCE, not decided by brightness
+    frame: np.ndarray | None = None  # [rows, cols] bool, the source pixels of a white frame; None where there is none
 
 
 def find_breast(pixels: np.ndarray) -> Breast:
@@ -46,7 +48,8 @@ def find_breast(pixels: np.ndarray) -> Breast:
 
     Raises ImageRefused no_signal when no breast can be seen, or the picture is a negative.
     """
-    small, cell_px = _small_copy(pixels)
+    frame = white_frame(pixels) if np.isfinite(pixels).all() else None
+    small, cell_px = _small_copy(pixels if frame is None else without_frame(pixels, frame))
     low, high = float(small.min()), float(small.max())
     if not np.isfinite([low, high]).all() or high - low <= 1e-6 * max(abs(high), 1.0):
         raise ImageRefused("no_signal", "every pixel has the same value")
@@ -67,6 +70,7 @@ def find_breast(pixels: np.ndarray) -> Breast:
         columns_px=(float(columns[0]) * cell_px, float(columns[-1] + 1) * cell_px),
         chest_wall=chest_wall,
         is_clear=is_clear,
+        frame=frame,
     )
 
 

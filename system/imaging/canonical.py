@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import Field, field_validator
 
 from system.imaging.breast import Breast, find_breast
-from system.imaging.geometry import Geometry, Turn
+from system.imaging.geometry import UPRIGHT, Geometry, Turn
 from system.imaging.refused import ImageRefused
 from system.records import Side
 from system.settings import Settings
@@ -39,7 +39,7 @@ class ImagingConfig(Settings):
 
 
 def canonical_view(
-    pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None, turn: Turn = Turn()
+    pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None, turn: Turn = UPRIGHT
 ) -> tuple[np.ndarray, Geometry]:
     """Return the canonical view [H, W] uint16 and its geometry: the breast spans 1 to 65535, all else is 0.
 
@@ -69,7 +69,11 @@ def canonical_view(
         flipped=turn.flipped,
     )
     view = _resample(source, geometry=geometry)
-    inside = _resample(_breast_on_source(breast, shape=source.shape), geometry=geometry) >= 0.5
+    on_source = _breast_on_source(breast, shape=source.shape)
+    if breast.frame is not None:
+        on_source = np.where(breast.frame, 0, on_source).astype(np.float32)
+        source = np.where(breast.frame, source[~breast.frame].min(), source)
+    inside = _resample(on_source, geometry=geometry) >= 0.5
     return _window(view, inside=inside), geometry
 
 

@@ -14,7 +14,7 @@ from system.imaging.codestream import check_jpeg, check_jpeg2000, check_rle
 from system.imaging.decoder_messages import refused_on_message
 from system.imaging.jpeg2000_packets import check_packets
 from system.imaging.pixel_format import PixelFormat
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,10 @@ def stored_words(data: bytes, *, pixels: PixelFormat, syntax: str) -> np.ndarray
 def coding_of(syntax: str) -> Coding:
     """Return the coding of a transfer syntax. Raises ImageRefused transfer_syntax where it is not read."""
     if syntax not in CODINGS:
-        raise ImageRefused("transfer_syntax", f"Transfer Syntax UID (0002,0010) is {syntax[:64]!r}, which is not read")
+        raise ImageRefused(
+            "transfer_syntax",
+            f"Transfer Syntax UID (0002,0010) is {quoted(syntax, known=uid.UID_dictionary)}, which is not read",
+        )
     return CODINGS[syntax]
 
 

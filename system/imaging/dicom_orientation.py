@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-from system.imaging.geometry import Turn
+from system.imaging.geometry import UPRIGHT, Turn
 from system.imaging.refused import ImageRefused
 from system.records import Side, ViewPosition
 
@@ -33,7 +33,7 @@ class Orientation:
     """What a header gives of how its picture lies."""
 
     chest_wall: Side | None = None  # side of the upright picture; None where the header gives none
-    turn: Turn = Turn()
+    turn: Turn = UPRIGHT
 
 
 def orientation_of(header: Dataset, *, side: Side, view: ViewPosition) -> Orientation:

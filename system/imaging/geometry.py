@@ -19,6 +19,9 @@ class Turn:
         return pixels[::-1] if self.flipped else pixels
 
 
+UPRIGHT = Turn()
+
+
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """Turn upright, mirror (when the chest wall is on the right), move, scale: in this order from source to canonical.

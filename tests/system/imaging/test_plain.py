@@ -55,7 +55,7 @@ def test_a_header_that_promises_too_much_is_refused_before_decoding(
 
 def test_a_colour_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "film.png"
-    Image.new("RGB", (3, 3)).save(path)
+    Image.new("RGB", (3, 3), (1, 2, 3)).save(path)
 
     with pytest.raises(ImageRefused, match="not_gray"):
         read_plain(path)
