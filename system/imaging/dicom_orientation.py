@@ -62,7 +62,7 @@ def _directions(header: Dataset) -> tuple[str, str]:
     value = header.get("PatientOrientation")
     values = list(value) if isinstance(value, MultiValue | list | tuple) else [value]
     first, second, *_ = [*(str(text or "").strip().upper() for text in values), ""]
-    return tuple(text if _is_direction(text) else "" for text in (first, second))
+    return first if _is_direction(first) else "", second if _is_direction(second) else ""
 
 
 def _is_direction(text: str) -> bool:

@@ -57,7 +57,8 @@ class _TagTree:
     def __init__(self, width: int, height: int) -> None:
         self.sizes = [(width, height)]
         while self.sizes[-1] != (1, 1):
-            self.sizes.append(tuple(-(-size // 2) for size in self.sizes[-1]))
+            across, down = self.sizes[-1]
+            self.sizes.append((-(-across // 2), -(-down // 2)))
         self.values = [[UNKNOWN] * (across * down) for across, down in self.sizes]
         self.least = [[0] * (across * down) for across, down in self.sizes]
 

@@ -19,6 +19,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
@@ -88,7 +89,7 @@ def saved(kind: str, stored: np.ndarray, **options: object) -> bytes:
 def of_frame(dataset: Dataset, frame: bytes, *, syntax: str | None = None) -> Dataset:
     """Return the mammogram with this codestream as its picture."""
     if syntax:
-        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.file_meta.TransferSyntaxUID = UID(syntax)
     dataset.PixelData = encapsulate([frame])
     dataset["PixelData"].is_undefined_length = True
     return dataset
@@ -116,7 +117,7 @@ def assert_refused(dataset: Dataset, frame: bytes, folder: Path) -> None:
         of_frame(dataset, whole)
 
 
-def tile_parts(frame: bytes) -> list[tuple[int, int]]:
+def tile_parts(frame: bytes | bytearray) -> list[tuple[int, int]]:
     """Return where each tile-part begins and ends."""
     place, found = frame.index(SOT), []
     while frame[place : place + 2] == SOT:
@@ -130,6 +131,7 @@ def tile_parts(frame: bytes) -> list[tuple[int, int]]:
 def test_a_whole_picture_is_read(originals: dict[str, Dataset], tmp_path: Path, name: str) -> None:
     pixels = outcome(originals[name], tmp_path)
 
+    assert isinstance(pixels, np.ndarray)
     expected = BY_GDCM[name][1] if name in BY_GDCM else EIGHT
     lossy = name in ("extended", "baseline", *BY_PILLOW)
     np.testing.assert_allclose(pixels, expected, atol=60 if lossy else 0)

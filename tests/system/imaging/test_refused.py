@@ -64,7 +64,7 @@ def reason_of(dataset: Dataset, folder: Path) -> str:
     return ""
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     fields=st.lists(st.sampled_from(TEXT_FIELDS), min_size=1, max_size=4, unique=True),
     form=st.sampled_from([SECRET, f"SPOT {SECRET}", f"CC {SECRET}", f"[link=http://{SECRET}]x[/link]", f"{SECRET}^CT"]),
