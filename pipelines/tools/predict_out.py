@@ -102,7 +102,7 @@ def draw(stage: Stage[InferResult], predicted: Predicted, *, out: Path, archive:
 
 
 def draw_part(path: Path, wanted: dict[str, SourceView], out: Path, archive: Archive) -> None:
-    """Draw the wanted images of one file of predictions: map and boxes over the view, turned as in the file."""
+    """Draw the wanted images of one file of predictions: map and boxes over the upright view, not mirrored."""
     for row in read_table(path, columns=["image_id", "candidates", "map_png"]).to_pylist():
         if view := wanted.get(row["image_id"]):
             picture = with_candidates(

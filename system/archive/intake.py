@@ -84,7 +84,7 @@ def _read(
 ) -> Intake:
     """Return the row of a file that can be used. Raises ImageRefused, and what a decoder raises."""
     image = layout.read(source, item, config=dicom)
-    view, geometry = canonical_view(image.pixels, config=archive.imaging, chest_wall=image.chest_wall)
+    view, geometry = canonical_view(image.pixels, config=archive.imaging, chest_wall=image.chest_wall, turn=image.turn)
     mask = _truth(layout, source=source, item=item, image=image, geometry=geometry)
     known = is_known(image.patient)
     return replace(

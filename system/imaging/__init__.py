@@ -3,9 +3,13 @@
 refused.py       the error that carries a quarantine code
 dicom.py         one digital mammogram -> SourceImage; the table of transfer syntaxes
 dicom_file.py    parsing of a file within limits of memory
-dicom_view.py    breast, projection and chest wall from the header
+dicom_view.py    breast and projection from the header
+dicom_screening.py     what marks pictures that are no screening view
+dicom_orientation.py   how the picture lies in its file
 pixel_format.py  the header's description of stored pixels
 codestream.py    the size of compressed data, checked before decoding
+jpeg2000_tiles.py, jpeg2000_packets.py   whether a JPEG 2000 codestream is whole
+decoder_messages.py    what decoders print while they make up what is missing
 dicom_decode.py  the decoder of each transfer syntax
 dicom_values.py  lookup tables, windows, padding, inversion
 plain.py         one PGM or PNG -> pixels
@@ -17,10 +21,10 @@ png.py           arrays <-> PNG bytes
 
 from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
 from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels
-from system.imaging.geometry import Geometry
-from system.imaging.plain import read_plain
+from system.imaging.geometry import Geometry, Turn
+from system.imaging.plain import read_mask, read_plain
 from system.imaging.png import decode_png, encode_png
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, quoted
 
 __all__ = [
     "DicomConfig",
@@ -28,11 +32,14 @@ __all__ = [
     "ImageRefused",
     "ImagingConfig",
     "SourceImage",
+    "Turn",
     "canonical_mask",
     "canonical_view",
     "decode_png",
     "encode_png",
+    "quoted",
     "read_dicom",
+    "read_mask",
     "read_pixels",
     "read_plain",
     "to_network",

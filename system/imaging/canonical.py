@@ -1,13 +1,14 @@
 """The canonical view: one breast, chest wall left, one size, 16 bits; the same for every mammography unit and film."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 from pydantic import Field, field_validator
 
 from system.imaging.breast import Breast, find_breast
-from system.imaging.geometry import Geometry
+from system.imaging.geometry import UPRIGHT, Geometry, Turn
 from system.imaging.refused import ImageRefused
 from system.records import Side
 from system.settings import Settings
@@ -38,29 +39,41 @@ class ImagingConfig(Settings):
 
 
 def canonical_view(
-    pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None
+    pixels: np.ndarray, *, config: ImagingConfig, chest_wall: Side | None = None, turn: Turn = UPRIGHT
 ) -> tuple[np.ndarray, Geometry]:
     """Return the canonical view [H, W] uint16 and its geometry: the breast spans 1 to 65535, all else is 0.
 
     pixels: [rows, cols] any real dtype, tissue bright
-    chest_wall: the picture's side on which the header puts the chest wall, None where the header gives none
+    chest_wall: the side of the upright picture on which the header puts the chest wall, None where it gives none
+    turn: how the file's picture is turned upright
 
     Raises ImageRefused:
     no_signal: there is no breast to see
     view: the picture clearly has its chest wall on the other side
     pixel_size: a strip so thin that nothing of it would be left in the view
     """
-    source = np.ascontiguousarray(pixels, dtype=np.float32)
+    source = np.ascontiguousarray(turn.upright(pixels), dtype=np.float32)
     breast = find_breast(source)
     if chest_wall is not None and breast.is_clear and breast.chest_wall is not chest_wall:
         raise ImageRefused(
             "view",
-            f"Patient Orientation (0020,0020) puts the chest wall at the picture's {SIDE_NAMES[chest_wall]}, "
+            f"Patient Orientation (0020,0020) puts the chest wall at the upright picture's {SIDE_NAMES[chest_wall]}, "
             f"it is at its {SIDE_NAMES[breast.chest_wall]}: the picture is mirrored or has the header of another",
         )
     geometry = _fit(source.shape, breast=breast, config=config)
+    geometry = replace(
+        geometry,
+        source_rows=pixels.shape[0],
+        source_cols=pixels.shape[1],
+        transposed=turn.transposed,
+        flipped=turn.flipped,
+    )
     view = _resample(source, geometry=geometry)
-    inside = _resample(_breast_on_source(breast, shape=source.shape), geometry=geometry) >= 0.5
+    on_source = _breast_on_source(breast, shape=source.shape)
+    if breast.frame is not None:
+        on_source = np.where(breast.frame, 0, on_source).astype(np.float32)
+        source = np.where(breast.frame, source[~breast.frame].min(), source)
+    inside = _resample(on_source, geometry=geometry) >= 0.5
     return _window(view, inside=inside), geometry
 
 
@@ -75,7 +88,8 @@ def canonical_mask(mask: np.ndarray, *, geometry: Geometry) -> np.ndarray:
     if mask.shape != (geometry.source_rows, geometry.source_cols):
         expected = [geometry.source_rows, geometry.source_cols]
         raise ImageRefused("mask_size", f"the mask is {list(mask.shape)} px, its image {expected}")
-    return _resample((mask != 0).astype(np.float32), geometry=geometry) >= 0.5 - _EPSILON
+    upright = np.ascontiguousarray(geometry.turn.upright(mask != 0), dtype=np.float32)
+    return _resample(upright, geometry=geometry) >= 0.5 - _EPSILON
 
 
 def to_network(pixels: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Read the size of compressed pixel data from its first bytes and compare it with the DICOM header before decoding.
 
-Decoders trust the codestream and allocate the size that it declares; a size of 65535 x 65535 must not reach them.
+Decoders trust the codestream and allocate the size that it declares; a size of 65535 x 65535 must not reach them, nor
+a size that so few bytes cannot hold.
 """
 
 import struct
@@ -13,6 +14,11 @@ from system.imaging.refused import ImageRefused
 SOI, SOS, END_OF_IMAGE = 0xFFD8, 0xFFDA, b"\xff\xd9"  # END_OF_IMAGE is JPEG's EOI and JPEG 2000's EOC
 # ITU-T T.81 table B.1: SOF0 to SOF15 without DHT, JPG and DAC; T.87: SOF55 of JPEG-LS
 JPEG_FRAME_MARKERS = frozenset({*range(0xFFC0, 0xFFD0), 0xFFF7} - {0xFFC4, 0xFFC8, 0xFFCC})
+# The kinds that the transfer syntaxes name. In the others (progressive, hierarchical, arithmetic), a scan that is
+# missing leaves a blurred picture, and no decoder mentions it.
+BASELINE, EXTENDED, LOSSLESS, JPEG_LS = 0xFFC0, 0xFFC1, 0xFFC3, 0xFFF7
+NAMED_KINDS = frozenset({BASELINE, EXTENDED, LOSSLESS, JPEG_LS})
+DCT_BLOCK = 8  # px a side
 FIRST_MARKER, FILL = 0xFF00, 0xFFFF
 MAX_JPEG_SEGMENTS = 1000  # before the frame header; real files have fewer than 30
 SOC_SIZ = 0xFF4FFF51  # JPEG 2000 (T.800 A.5): SIZ follows SOC immediately
@@ -29,6 +35,7 @@ class Codestream:
     cols: int
     samples: int
     bits: int  # of a sample
+    least_bits: int = 0  # of data, whatever the picture shows; 0 where nothing is known
 
 
 def check_jpeg(frame: bytes, *, expected: PixelFormat) -> None:
@@ -40,6 +47,10 @@ def check_jpeg(frame: bytes, *, expected: PixelFormat) -> None:
     # the decoder's words are as wide as the codestream's samples, in whole bytes: 12 bits become 16
     _check(found, expected=expected, bits_fit=-(-found.bits // 8) * 8 == expected.bits_allocated)
     _check_end(frame)
+    if len(frame) * 8 < found.least_bits:
+        raise ImageRefused(
+            "truncated", f"{len(frame)} bytes of JPEG data cannot hold the header's {found.cols}x{found.rows} px"
+        )
 
 
 def check_jpeg2000(frame: bytes, *, expected: PixelFormat) -> None:
@@ -68,7 +79,7 @@ def check_rle(frame: bytes, *, expected: PixelFormat) -> None:
         raise ImageRefused("truncated", "the RLE segments do not follow each other within the data")
     if min(sizes) * RLE_MAX_GAIN < expected.rows * expected.cols:
         raise ImageRefused(
-            "pixel_size",
+            "truncated",
             f"an RLE segment of {min(sizes)} bytes cannot hold the header's {expected.cols}x{expected.rows} px",
         )
 
@@ -81,12 +92,26 @@ def _jpeg_header(frame: bytes) -> Codestream:
     for _ in range(MAX_JPEG_SEGMENTS):
         marker, length = struct.unpack_from(">HH", frame, place)
         if marker in JPEG_FRAME_MARKERS:
+            if marker not in NAMED_KINDS:
+                raise ImageRefused(
+                    "transfer_syntax", f"the JPEG data is of kind SOF{marker & 15}, which no transfer syntax names"
+                )
             bits, rows, cols, samples = struct.unpack_from(">BHHB", frame, place + 4)
-            return Codestream(rows, cols, samples, bits)
+            return Codestream(rows, cols, samples, bits, least_bits=_least_bits(marker, rows=rows, cols=cols))
         if marker == SOS or marker < FIRST_MARKER:
             break
         place += 1 if marker == FILL else 2 + length
     raise ImageRefused("truncated", "the JPEG data has no frame header (SOF)")
+
+
+def _least_bits(marker: int, *, rows: int, cols: int) -> int:
+    """Return the bits without which no picture of the size can be coded; 0 where there is no such limit.
+
+    A Huffman code has one bit at least: a pixel has one code in lossless JPEG, a block two in baseline and extended.
+    """
+    if marker == LOSSLESS:
+        return rows * cols
+    return 0 if marker == JPEG_LS else 2 * -(-rows // DCT_BLOCK) * -(-cols // DCT_BLOCK)
 
 
 def _jpeg2000_header(frame: bytes) -> Codestream:

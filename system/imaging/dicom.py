@@ -18,10 +18,9 @@ Transfer syntaxes:
 | video, JPEG 2000 part 2, JPIP, the rest  | no   |          | refused, `transfer_syntax`                              |
 """
 
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +29,14 @@ from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 
 from system.imaging.dicom_decode import coding_of, stored_words
-from system.imaging.dicom_file import DicomFile, careful_reading, parse_header, text_of
+from system.imaging.dicom_file import DicomFile, careful_reading, header_values, number_of, parse_header, text_of
+from system.imaging.dicom_orientation import orientation_of
+from system.imaging.dicom_screening import check_screening
 from system.imaging.dicom_values import bright_values
-from system.imaging.dicom_view import chest_wall_of, side_of, view_of
+from system.imaging.dicom_view import side_of, view_of
+from system.imaging.geometry import UPRIGHT, Turn
 from system.imaging.pixel_format import pixel_format
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, counted, quoted
 from system.records import Side, ViewPosition
 from system.settings import Settings
 
@@ -42,6 +44,10 @@ MIB = 1024**2
 FOR_PROCESSING_CLASS = "1.2.840.10008.5.1.4.1.1.1.2.1"  # Digital Mammography X-Ray Image Storage - For Processing
 TOMOSYNTHESIS_CLASSES = frozenset(  # Breast Tomosynthesis, and Breast Projection for presentation and for processing
     {"1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.13.1.5"}
+)
+MODALITIES = frozenset(  # the defined terms (PS3.3 C.7.3.1.1.1) that a reason may name
+    {"CR", "CT", "DOC", "DX", "ES", "IO", "KO", "MR", "NM", "OP", "OT", "PR", "PT", "RF", "RG", "SC", "SEG", "SM", "SR"}
+    | {"RTDOSE", "RTIMAGE", "RTPLAN", "RTSTRUCT", "US", "XA", "XC"}
 )
 ISO_2022_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ECMA-35: ESC, intermediate bytes, a final one
 # Specific Character Set (0008,0005); any other character in such a text is not declared
@@ -62,7 +68,7 @@ class DicomConfig(Settings):
 
 @dataclass(frozen=True, slots=True)
 class SourceImage:
-    """One view as it is in its file; the ids are not pseudonymised and must only be hashed."""
+    """One view as it lies in its file; the ids are not pseudonymised and must only be hashed."""
 
     pixels: np.ndarray  # [rows, cols] float32, dense tissue bright, after VOI LUT and MONOCHROME1
     side: Side  # Image Laterality (0020,0062)
@@ -71,34 +77,46 @@ class SourceImage:
     patient: str  # Patient ID (0010,0020); may be empty
     study: str  # Study Instance UID (0020,000D)
     image: str  # SOP Instance UID (0008,0018)
-    # the picture's side by Patient Orientation (0020,0020), for canonical_view; None where the file gives none
+    # by Patient Orientation (0020,0020), for canonical_view: the side of the upright picture, None where the file gives
+    # none; and how the pixels, which are as in the file, are turned upright
     chest_wall: Side | None = None
+    turn: Turn = UPRIGHT
 
 
 def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:
     """Return the mammogram in a DICOM file.
 
     Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, modality, multiframe, view, missing_id,
-    for_processing, no_pixels, pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when
-    the memory is too small.
+    for_processing, no_pixels, pixel_size, unreadable, no_signal. Raises OSError when the file cannot be opened,
+    MemoryError when the memory is too small.
     """
     with path.open("rb") as file, careful_reading():
         dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
-        header = dicom.header
+        image = _described(dicom.header)
+        return replace(image, pixels=_pixels(dicom, config=config))
+
+
+def _described(header: Dataset) -> SourceImage:
+    """Return what the header gives of a mammogram, without its pixels."""
+    with header_values():
         if (modality := text_of(header, "Modality")) != "MG":
-            raise ImageRefused("modality", f"Modality (0008,0060) is {modality[:16]!r}, expected 'MG'")
+            raise ImageRefused(
+                "modality", f"Modality (0008,0060) is {quoted(modality, known=MODALITIES)}, expected 'MG'"
+            )
         _check_single_frame(header)
         side, view = side_of(header), view_of(header)
-        study, image = _required_uid(header, "StudyInstanceUID"), _required_uid(header, "SOPInstanceUID")
+        check_screening(header)
+        orientation = orientation_of(header, side=side, view=view)
         return SourceImage(
-            pixels=_pixels(dicom, config=config),
+            pixels=np.zeros((0, 0), np.float32),
             side=side,
             view=view,
             spacing_mm=_spacing_mm(header),
+            study=_required_uid(header, "StudyInstanceUID"),
+            image=_required_uid(header, "SOPInstanceUID"),
             patient=_patient(header),
-            study=study,
-            image=image,
-            chest_wall=chest_wall_of(header),
+            chest_wall=orientation.chest_wall,
+            turn=orientation.turn,
         )
 
 
@@ -108,11 +126,13 @@ def read_pixels(path: Path, *, config: DicomConfig = DicomConfig()) -> np.ndarra
     returns: [rows, cols] float32, dense tissue bright; limits, decoding and values as in `read_dicom`
 
     Raises ImageRefused: too_large, not_dicom, truncated, transfer_syntax, multiframe, for_processing, no_pixels,
-    pixel_size, no_signal. Raises OSError when the file cannot be opened, MemoryError when the memory is too small.
+    pixel_size, unreadable, no_signal. Raises OSError when the file cannot be opened, MemoryError when the memory is
+    too small.
     """
     with path.open("rb") as file, careful_reading():
         dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
-        _check_single_frame(dicom.header)
+        with header_values():
+            _check_single_frame(dicom.header)
         return _pixels(dicom, config=config)
 
 
@@ -121,14 +141,16 @@ def _check_single_frame(header: Dataset) -> None:
     if frames != 1 or text_of(header, "SOPClassUID") in TOMOSYNTHESIS_CLASSES:
         raise ImageRefused(
             "multiframe",
-            f"{frames} frames (0028,0008) or tomosynthesis by its SOP Class (0008,0016), expected one projection",
+            f"{counted(frames)} frames (0028,0008) or tomosynthesis by its SOP Class (0008,0016), "
+            "expected one projection",
         )
 
 
 def _pixels(dicom: DicomFile, *, config: DicomConfig) -> np.ndarray:
     """Return [rows, cols] float32, dense tissue bright; the whole header is checked before the pixels are read."""
     header, syntax = dicom.header, str(dicom.syntax)
-    intent, sop_class = text_of(header, "PresentationIntentType"), text_of(header, "SOPClassUID")
+    with header_values():
+        intent, sop_class = text_of(header, "PresentationIntentType"), text_of(header, "SOPClassUID")
     for_processing = intent == "FOR PROCESSING" or sop_class == FOR_PROCESSING_CLASS
     if for_processing and not config.allow_for_processing:
         raise ImageRefused(
@@ -138,15 +160,19 @@ def _pixels(dicom: DicomFile, *, config: DicomConfig) -> np.ndarray:
     coding = coding_of(syntax)
     if not dicom.has_pixels:
         raise ImageRefused("no_pixels", "there is no Pixel Data (7FE0,0010)")
-    pixels = pixel_format(header, max_pixels=config.max_pixels)
+    with header_values():
+        pixels = pixel_format(header, max_pixels=config.max_pixels)
     words = stored_words(dicom.pixel_data(), pixels=pixels, syntax=syntax)
-    return bright_values(words, header=header, pixels=pixels, is_lossy=coding.is_lossy, for_processing=for_processing)
+    with header_values():
+        return bright_values(
+            words, header=header, pixels=pixels, is_lossy=coding.is_lossy, for_processing=for_processing
+        )
 
 
 def _spacing_mm(header: Dataset) -> float:
     """Return Imager Pixel Spacing (0018,1164), else Pixel Spacing (0028,0030), of a row; 0 where neither is given."""
     for keyword in ("ImagerPixelSpacing", "PixelSpacing"):
-        if (found := header.get(keyword)) and math.isfinite(spacing_mm := float(found[0])) and spacing_mm > 0:
+        if (spacing_mm := number_of(header, keyword)) and spacing_mm > 0:
             return spacing_mm
     return 0.0
 

@@ -11,8 +11,10 @@ from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
 
 from system.imaging.codestream import check_jpeg, check_jpeg2000, check_rle
+from system.imaging.decoder_messages import refused_on_message
+from system.imaging.jpeg2000_packets import check_packets
 from system.imaging.pixel_format import PixelFormat
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ def stored_words(data: bytes, *, pixels: PixelFormat, syntax: str) -> np.ndarray
     if syntax not in NATIVE:
         data = get_frame(data, 0, number_of_frames=1)
     coding.check(data, expected=pixels)
-    words = coding.decode(data, pixels, syntax)
+    with refused_on_message():
+        words = coding.decode(data, pixels, syntax)
     if words.shape != (pixels.rows, pixels.cols) or words.dtype.itemsize * 8 > pixels.bits_allocated:
         raise ImageRefused("pixel_size", f"decoded to {list(words.shape)}, the header has {[pixels.rows, pixels.cols]}")
     return words.view(np.uint8 if words.dtype.itemsize == 1 else np.uint16)
@@ -44,16 +47,24 @@ def stored_words(data: bytes, *, pixels: PixelFormat, syntax: str) -> np.ndarray
 def coding_of(syntax: str) -> Coding:
     """Return the coding of a transfer syntax. Raises ImageRefused transfer_syntax where it is not read."""
     if syntax not in CODINGS:
-        raise ImageRefused("transfer_syntax", f"Transfer Syntax UID (0002,0010) is {syntax[:64]!r}, which is not read")
+        raise ImageRefused(
+            "transfer_syntax",
+            f"Transfer Syntax UID (0002,0010) is {quoted(syntax, known=uid.UID_dictionary)}, which is not read",
+        )
     return CODINGS[syntax]
 
 
 def _check_native(data: bytes, *, expected: PixelFormat) -> None:
     if len(data) < expected.num_bytes:
         raise ImageRefused(
-            "pixel_size",
+            "truncated",
             f"the pixel data has {len(data)} bytes, {expected.cols}x{expected.rows} px need {expected.num_bytes}",
         )
+
+
+def _check_jpeg2000(frame: bytes, *, expected: PixelFormat) -> None:
+    check_jpeg2000(frame, expected=expected)
+    check_packets(frame)
 
 
 def _native(data: bytes, pixels: PixelFormat, syntax: str) -> np.ndarray:  # noqa: ARG001 - all three are little endian
@@ -114,8 +125,8 @@ NATIVE = frozenset(
     map(str, (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian))
 )
 _JPEG_LOSSLESS, _JPEG_LOSSY = Coding(check_jpeg, _with_gdcm), Coding(check_jpeg, _with_gdcm, is_lossy=True)
-_JPEG2000 = Coding(check_jpeg2000, _with_pylibjpeg)
-_JPEG2000_LOSSY = Coding(check_jpeg2000, _with_pylibjpeg, is_lossy=True)
+_JPEG2000 = Coding(_check_jpeg2000, _with_pylibjpeg)
+_JPEG2000_LOSSY = Coding(_check_jpeg2000, _with_pylibjpeg, is_lossy=True)
 
 CODINGS: dict[str, Coding] = {
     **dict.fromkeys(NATIVE, Coding(_check_native, _native)),

@@ -5,6 +5,7 @@ pydicom parses but sets no limits: a deflated file is inflated here, up to a cap
 
 import io
 import logging
+import math
 import os
 import warnings
 import zlib
@@ -16,13 +17,27 @@ from typing import BinaryIO
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.multival import MultiValue
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from system.imaging.refused import ImageRefused
 
 FIRST_PIXEL_TAG, PIXEL_DATA_TAG = 0x7FE00008, 0x7FE00010  # Float Pixel Data, Pixel Data
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PREAMBLE_BYTES = 128
+_CONVERT = "convert it to PNG without loss, and list it in views.csv"
+_RENAME = "name it .png or .pgm, and list it in views.csv"
+OTHER_FORMATS = {  # first bytes -> what the file is, and what to do
+    b"\xff\xd8\xff": ("the file is a JPEG picture", _CONVERT),
+    b"II*\0": ("the file is a TIFF picture", _CONVERT),
+    b"MM\0*": ("the file is a TIFF picture", _CONVERT),
+    b"BM": ("the file is a BMP picture", _CONVERT),
+    b"\x89PNG": ("the file is a PNG picture", _RENAME),
+    b"P5": ("the file is a PGM picture", _RENAME),
+    b"%PDF": ("the file is a PDF", "give the pictures as DICOM or PNG"),
+    b"PK\3\4": ("the file is a ZIP archive", "unpack it"),
+    b"\x1f\x8b": ("the file is compressed by gzip", "unpack it"),
+}
 _LAST_GROUP_OF_META = 2
 
 
@@ -74,6 +89,22 @@ def careful_reading() -> Iterator[None]:
         logger.disabled = was_disabled
 
 
+@contextmanager
+def header_values() -> Iterator[None]:
+    """Turn every error of a value that is not of its element's kind into ImageRefused unreadable.
+
+    pydicom converts a value when it is read: such a file is whole, and one of its values is wrong.
+    """
+    try:
+        yield
+    except (ImageRefused, MemoryError):
+        raise
+    except Exception as error:
+        raise ImageRefused(
+            "unreadable", f"a value of the header is not of its element's kind ({type(error).__name__})"
+        ) from None
+
+
 def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int) -> DicomFile:
     """Return the file with its header parsed.
 
@@ -82,8 +113,10 @@ def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int
     size = os.fstat(file.fileno()).st_size
     if size > max_file_bytes:
         raise ImageRefused("too_large", f"the file has {size} bytes, at most {max_file_bytes} are read")
-    if file.read(PREAMBLE_BYTES + 4)[PREAMBLE_BYTES:] != b"DICM":
-        raise ImageRefused("not_dicom", "the file has no DICM after its preamble")
+    beginning = file.read(PREAMBLE_BYTES + 4)
+    if beginning[PREAMBLE_BYTES:] != b"DICM":
+        found = next((words for start, words in OTHER_FORMATS.items() if beginning.startswith(start)), None)
+        raise ImageRefused("not_dicom", ": ".join(found or ("the file has no DICM after its preamble",)))
     meta = read_dataset(
         file,
         is_implicit_VR=False,
@@ -93,6 +126,8 @@ def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int
     syntax = UID(text_of(meta, "TransferSyntaxUID"))
     if not syntax:
         raise ImageRefused("transfer_syntax", "Transfer Syntax UID (0002,0010) is missing or empty")
+    if syntax == ExplicitVRBigEndian:  # nothing after this is read as it is meant
+        raise ImageRefused("transfer_syntax", "the file is big endian (retired in 2006), which is not read")
     stream = _inflated(file, max_bytes=max_inflated_bytes) if syntax == DeflatedExplicitVRLittleEndian else file
     header = _read(stream, syntax=syntax, end=FIRST_PIXEL_TAG)
     if not header or any(_is_cut(element) for element in header.elements()):
@@ -103,6 +138,16 @@ def parse_header(file: BinaryIO, *, max_file_bytes: int, max_inflated_bytes: int
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return an element's text, stripped; empty when absent."""
     return str(dataset.get(keyword) or "").strip()
+
+
+def number_of(dataset: Dataset, keyword: str) -> float | None:
+    """Return an element's first value as a finite number; None where it is absent, empty or no number."""
+    try:
+        value = dataset.get(keyword)
+        number = float(str(value[0] if isinstance(value, MultiValue) else value))
+    except (ValueError, IndexError):  # pydicom converts when a value is read
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _read(stream: BinaryIO, *, syntax: UID, end: int) -> Dataset:

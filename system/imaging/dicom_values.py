@@ -11,7 +11,7 @@ from scipy.special import expit
 
 from system.imaging.dicom_file import text_of
 from system.imaging.pixel_format import PixelFormat
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, counted, quoted
 
 BLOCK_ROWS = 64  # of a full-size picture looked up at a time: stays in the processor's cache
 WORD = 1 << 16
@@ -77,8 +77,8 @@ def _is_padding(table: np.ndarray, stored: np.ndarray, *, header: Dataset, pixel
 
 def _modality(values: np.ndarray, *, header: Dataset) -> np.ndarray:
     """Return values after the Modality LUT (0028,3000) or Rescale Slope and Intercept (0028,1053), (0028,1052)."""
-    if sequence := header.get("ModalityLUTSequence"):
-        return _through_lut(values, item=sequence[0])
+    if item := _lut_item(header, "ModalityLUTSequence"):
+        return _through_lut(values, item=item)
     slope, intercept = _number(header, "RescaleSlope", default=1.0), _number(header, "RescaleIntercept", default=0.0)
     return values * slope + intercept
 
@@ -88,9 +88,8 @@ def _voi(values: np.ndarray, *, header: Dataset, top: int) -> np.ndarray:
 
     Unchanged without either. A window without a positive width, as in headers that were not filled in, is no window.
     """
-    sequence = header.get("VOILUTSequence")
-    if sequence and "LUTData" in sequence[0]:
-        return _through_lut(values, item=sequence[0])
+    if item := _lut_item(header, "VOILUTSequence"):
+        return _through_lut(values, item=item)
     center, width = _number(header, "WindowCenter", default=np.nan), _number(header, "WindowWidth", default=np.nan)
     if not np.isfinite(center) or not 0 < width < np.inf:
         return values
@@ -120,11 +119,18 @@ def _attenuation(values: np.ndarray, *, header: Dataset) -> np.ndarray:
     if relationship not in ("LIN", "LOG") or sign not in (1, -1):
         raise ImageRefused(
             "for_processing",
-            f"Pixel Intensity Relationship (0028,1040) is {relationship[:16]!r}, Sign (0028,1041) {sign}: "
+            f"Pixel Intensity Relationship (0028,1040) is {quoted(relationship, known=('LIN', 'LOG', 'DISP'))}, "
+            f"Sign (0028,1041) {counted(sign)}: "
             "expected LIN or LOG, 1 or -1",
         )
     intensity = values if sign == 1 else values.max() - values
     return -np.log(np.maximum(intensity, 0) + 1) if relationship == "LIN" else -intensity
+
+
+def _lut_item(header: Dataset, keyword: str) -> Dataset | None:
+    """Return the first item of a sequence of tables; None where there is none, or it has no data: that is no table."""
+    sequence = header.get(keyword)
+    return sequence[0] if sequence and sequence[0].get("LUTData") not in (None, "", b"") else None
 
 
 def _through_lut(values: np.ndarray, *, item: Dataset) -> np.ndarray:

@@ -6,7 +6,7 @@ Nothing is guessed: a view that is missing, contradicts itself or is an extra vi
 from pydicom.dataset import Dataset
 
 from system.imaging.dicom_file import text_of
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, quoted
 from system.records import Side, ViewPosition
 
 # CID 4014, View for Mammography: SNOMED CT codes and the SNOMED RT codes that older files carry
@@ -18,9 +18,20 @@ VIEW_CODES = {
 }
 # other designators are a vendor's own; their codes are ignored
 VIEW_SCHEMES = frozenset({"SCT", "SRT", "SNM3", "99SDM"})
-MAX_MAGNIFICATION = 1.3  # (0018,1114): contact views have 1.0 to 1.1, magnification views 1.5 and more
-# direction of the picture's rows, anterior or posterior -> the picture's side with the chest wall
-CHEST_WALL = {"A": Side.LEFT, "P": Side.RIGHT}
+# the other views of CID 4014 and of View Position (0018,5101), by code and by name; they are refused, and named
+OTHER_VIEWS = {
+    "399192008": "XCCL",
+    "399101009": "XCCM",
+    "399260004": "ML",
+    "399352003": "LM",
+    "399099002": "LMO",
+    "399188001": "SIO",
+    "441555000": "ISO",
+    "399196006": "FB",
+    "127457009": "SPECIMEN",
+}
+KNOWN_VIEWS = frozenset({*ViewPosition, *OTHER_VIEWS.values(), "AT", "CV", "TAN", "RL", "RM", "XCC"})
+KNOWN_SIDES = frozenset({*Side, "B", "U"})
 
 
 def side_of(header: Dataset) -> Side:
@@ -30,11 +41,15 @@ def side_of(header: Dataset) -> Side:
     """
     image, series = text_of(header, "ImageLaterality"), text_of(header, "Laterality")
     found = image or series
-    if found not in ("L", "R"):
-        raise ImageRefused("view", f"Image Laterality (0020,0062) is {found[:16]!r}, expected L or R")
+    if found not in tuple(Side):
+        raise ImageRefused(
+            "view", f"Image Laterality (0020,0062) is {quoted(found, known=KNOWN_SIDES)}, expected L or R"
+        )
     if series and series != found:
         raise ImageRefused(
-            "view", f"Image Laterality (0020,0062) is {found}, Laterality (0020,0060) {series[:16]!r}: they must agree"
+            "view",
+            f"Image Laterality (0020,0062) is {found}, Laterality (0020,0060) is {quoted(series, known=KNOWN_SIDES)}: "
+            "they must agree",
         )
     return Side(found)
 
@@ -42,25 +57,21 @@ def side_of(header: Dataset) -> Side:
 def view_of(header: Dataset) -> ViewPosition:
     """Return the projection: View Position (0018,5101), or where that is empty View Code Sequence (0054,0220).
 
-    Raises ImageRefused view, also for magnification, spot, specimen, implant and every other modified view.
+    Raises ImageRefused view.
     """
     coded, named = _coded_view(header), text_of(header, "ViewPosition")
     found = named or coded
     if found not in ("CC", "MLO"):
-        raise ImageRefused("view", f"View Position (0018,5101) is {found[:16]!r}, expected CC or MLO")
+        raise ImageRefused(
+            "view", f"View Position (0018,5101) is {quoted(found, known=KNOWN_VIEWS)}, expected CC or MLO"
+        )
     if coded and coded != found:
         raise ImageRefused(
-            "view", f"View Position (0018,5101) is {found}, View Code (0054,0220) {coded[:16]!r}: they must agree"
+            "view",
+            f"View Position (0018,5101) is {found}, View Code (0054,0220) is {quoted(coded, known=KNOWN_VIEWS)}: "
+            "they must agree",
         )
-    _check_standard(header)
     return ViewPosition(found)
-
-
-def chest_wall_of(header: Dataset) -> Side | None:
-    """Return the picture's side with the chest wall by Patient Orientation (0020,0020), None where it gives none."""
-    orientation = header.get("PatientOrientation")
-    rows_towards = orientation if isinstance(orientation, str) else (orientation or [""])[0]
-    return CHEST_WALL.get(str(rows_towards).strip()[:1])
 
 
 def _coded_view(header: Dataset) -> str:
@@ -68,20 +79,5 @@ def _coded_view(header: Dataset) -> str:
     for item in header.get("ViewCodeSequence") or []:
         code = text_of(item, "CodeValue")
         if code and text_of(item, "CodingSchemeDesignator") in VIEW_SCHEMES:
-            return VIEW_CODES.get(code, code)
+            return VIEW_CODES.get(code) or OTHER_VIEWS.get(code, code)
     return ""
-
-
-def _check_standard(header: Dataset) -> None:
-    """Refuse what is not the plain projection of the whole breast."""
-    for item in header.get("ViewCodeSequence") or []:
-        for modifier in item.get("ViewModifierCodeSequence") or []:
-            found = text_of(modifier, "CodeMeaning") or text_of(modifier, "CodeValue")
-            if found:  # CID 4015: each of them makes an extra view
-                raise ImageRefused("view", f"View Modifier (0054,0222) is {found[:32]!r}, expected a standard view")
-    if (factor := float(header.get("EstimatedRadiographicMagnificationFactor") or 1)) > MAX_MAGNIFICATION:
-        raise ImageRefused("view", f"the magnification (0018,1114) is {factor:g}, expected at most {MAX_MAGNIFICATION}")
-    if header.get("SpecimenDescriptionSequence"):
-        raise ImageRefused("view", "the picture is of a specimen (0040,0560), expected a breast")
-    if text_of(header, "BreastImplantPresent") == "YES":
-        raise ImageRefused("view", "Breast Implant Present (0028,1300) is YES, expected a breast without implant")

@@ -7,10 +7,26 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
-    """Mirror (when the chest wall is on the right), move, scale: in this order from source to canonical.
+class Turn:
+    """How a file's picture is turned so that it is upright; left and right are the geometry's affair."""
 
-    Coordinates are x, y; the centre of pixel i is at i.
+    transposed: bool = False  # rows become columns
+    flipped: bool = False  # upside down, after that
+
+    def upright(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the file's pixels [rows, cols] turned upright."""
+        pixels = pixels.T if self.transposed else pixels
+        return pixels[::-1] if self.flipped else pixels
+
+
+UPRIGHT = Turn()
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Turn upright, mirror (when the chest wall is on the right), move, scale: in this order from source to canonical.
+
+    Coordinates are x, y; the centre of pixel i is at i. The source frame is the file's, as it lies in the file.
     """
 
     source_rows: int
@@ -21,6 +37,18 @@ class Geometry:
     scale: float  # canonical px per source px
     left_px: float  # source px cut off on the chest-wall side, after mirroring
     top_px: int  # canonical px of padding above
+    transposed: bool = False  # see Turn; false in archives from before it
+    flipped: bool = False
+
+    @property
+    def turn(self) -> Turn:
+        """How the file's pixels are turned before all else."""
+        return Turn(transposed=self.transposed, flipped=self.flipped)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Rows and columns of the source once it is upright."""
+        return (self.source_cols, self.source_rows) if self.transposed else (self.source_rows, self.source_cols)
 
     def to_canonical(self, xy: np.ndarray) -> np.ndarray:
         """Return canonical x, y of source points: [N, 2] float64, canonical px; may lie outside the view.
@@ -28,8 +56,13 @@ class Geometry:
         xy: [N, 2] float, source px
         """
         points = np.array(xy, dtype=np.float64).reshape(-1, 2)
+        rows, cols = self.upright_size
+        if self.transposed:
+            points = points[:, ::-1].copy()
+        if self.flipped:
+            points[:, 1] = rows - 1 - points[:, 1]
         if self.mirrored:
-            points[:, 0] = self.source_cols - 1 - points[:, 0]
+            points[:, 0] = cols - 1 - points[:, 0]
         points[:, 0] = (points[:, 0] + 0.5 - self.left_px) * self.scale - 0.5
         points[:, 1] = (points[:, 1] + 0.5) * self.scale - 0.5 + self.top_px
         return points
@@ -42,9 +75,12 @@ class Geometry:
         points = np.array(xy, dtype=np.float64).reshape(-1, 2)
         points[:, 0] = (points[:, 0] + 0.5) / self.scale - 0.5 + self.left_px
         points[:, 1] = (points[:, 1] - self.top_px + 0.5) / self.scale - 0.5
+        rows, cols = self.upright_size
         if self.mirrored:
-            points[:, 0] = self.source_cols - 1 - points[:, 0]
-        return points
+            points[:, 0] = cols - 1 - points[:, 0]
+        if self.flipped:
+            points[:, 1] = rows - 1 - points[:, 1]
+        return points[:, ::-1].copy() if self.transposed else points
 
     def to_json(self) -> str:
         """Return the text for the archive's `geometry` column."""

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from system.imaging.dicom_file import text_of
-from system.imaging.refused import ImageRefused
+from system.imaging.refused import ImageRefused, counted, quoted
 
+LARGEST_SIDE = 65535  # Rows and Columns are of VR US
 GRAY = ("MONOCHROME1", "MONOCHROME2")
+PHOTOMETRIC = frozenset(  # PS3.3 C.7.6.3.1.2
+    {*GRAY, "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +42,19 @@ def pixel_format(header: Dataset, *, max_pixels: int) -> PixelFormat:
         for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
     )
     samples, photometric = int(header.get("SamplesPerPixel") or 1), text_of(header, "PhotometricInterpretation")
-    if not 0 < rows * cols <= max_pixels:
-        raise ImageRefused("pixel_size", f"{cols}x{rows} px, expected 1 to {max_pixels} px")
+    if not (0 < rows <= LARGEST_SIDE and 0 < cols <= LARGEST_SIDE and rows * cols <= max_pixels):
+        raise ImageRefused("pixel_size", f"{counted(cols)}x{counted(rows)} px, expected 1 to {max_pixels} px")
     if samples != 1 or photometric not in GRAY:
         raise ImageRefused(
-            "pixel_size", f"{samples} samples per pixel of {photometric[:16]!r}, expected 1 of {' or '.join(GRAY)}"
+            "pixel_size",
+            f"{counted(samples)} samples per pixel, Photometric Interpretation (0028,0004) is "
+            f"{quoted(photometric, known=PHOTOMETRIC)}, expected 1 of {' or '.join(GRAY)}",
         )
     if allocated not in (8, 16) or not 1 <= stored <= high + 1 <= allocated or representation not in (0, 1):
         raise ImageRefused(
             "pixel_size",
-            f"{stored} bits up to bit {high} of {allocated}, representation {representation}: "
+            f"{counted(stored)} bits up to bit {counted(high)} of {counted(allocated)}, "
+            f"representation {counted(representation)}: "
             "expected words of 8 or 16 bits that hold them",
         )
     return PixelFormat(

@@ -15,8 +15,8 @@ from system.archive.layouts.layout import SourceItem, SourceReport, density_of, 
 from system.archive.layouts.report_table import read_report_file
 from system.errors import UserError
 from system.files.csv_in import one_of, read_rows, to_count
-from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
-from system.records import Side, Split
+from system.imaging import DicomConfig, ImageRefused, SourceImage, quoted, read_dicom, read_mask
+from system.records import Side, Split, ViewPosition
 
 TRUTH_COLUMNS = ("file", "mask", "side", "view", "num_masses", "split")
 REPORT_TABLES = ("reports.csv", "reports.parquet")
@@ -49,14 +49,15 @@ class DicomFolder:
         image = read_dicom(path, config=config)
         for what, listed, found in (("side", item.side, image.side), ("view", item.view, image.view)):
             if listed and listed != found:
-                raise ImageRefused("view", f"the {what} is {listed[:4]!r} in truth.csv, {found.value!r} in the header")
+                said = quoted(listed, known=(*Side, *ViewPosition))
+                raise ImageRefused("view", f"the {what} is {said} in truth.csv, {found.value!r} in the header")
         return image
 
     def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
         """Return the listed mask, or an empty one where truth.csv lists no mass."""
         if not item.masks:
             return np.zeros(image.pixels.shape, bool)
-        mask = read_plain(inside(source / "masks", item.masks[0])) > 0
+        mask = read_mask(inside(source / "masks", item.masks[0]))
         if not mask.any():
             raise ImageRefused("mask_empty", "the mask of an image with a mass is empty")
         return mask

@@ -36,6 +36,7 @@ from system.records import Side, ViewPosition
 TABLE = "INbreast.csv"
 COLUMNS = ("Laterality", "View", "Acquisition date", "File Name")
 FILE_NAME = re.compile(r"(?P<number>\d+)_(?P<patient>[0-9a-f]+)_MG_(?P<side>[LR])_(?P<view>CC|MLO|ML)_ANON\.dcm")
+VIEWS = ("CC", "MLO", "ML")  # ML stands for MLO
 POINT = re.compile(r"\(\s*([^,()]+),\s*([^,()]+)\)")
 SPACING_MM = 0.07  # Moreira et al. 2012: one machine, 70 µm
 MAX_XML_BYTES = 64 * 1024**2  # an image full of outlined calcifications has a few MB
@@ -103,6 +104,7 @@ def _listed(source: Path) -> dict[str, dict[str, str]]:
     for line, row in read_rows(source / TABLE, columns=COLUMNS, optional=("ACR",), delimiter=";"):
         where, number = f"{TABLE} line {line}", row["File Name"]
         one_of(row["Laterality"], tuple(Side), where=f"{where}, Laterality")
+        one_of(row["View"], VIEWS, where=f"{where}, View")
         if not number.isascii() or not number.isdigit() or number in rows:
             raise UserError(f"{where}, File Name: expected a number that no other row has: correct the row")
         rows[number] = row
@@ -131,7 +133,7 @@ def _item(source: Path, file_name: str, *, row: dict[str, str] | None) -> Source
         has_truth=row is not None and all(len(points) > 2 for points in outlines),
         num_masses=len(outlines),
         side=row["Laterality"] if row else "",
-        view=row["View"] if row else "",
+        view=_view(row["View"]) if row else "",
         density=density_of(row["ACR"]) if row else "",
         patient=patient,
         study=f"{patient} {row['Acquisition date'] if row else f'of {file_name}'}",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gdcm
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -43,6 +44,27 @@ def code_item(value: str, meaning: str = "", *, scheme: str = "SCT") -> Dataset:
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning
     return item
+
+
+def with_gdcm(path: Path, syntax: int) -> Path:
+    """Rewrite a file with GDCM, which encodes what pydicom cannot; `syntax` is of gdcm.TransferSyntax."""
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(path))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(path))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return path
+
+
+@pytest.fixture(scope="session")
+def transcoded() -> Callable[[Path, int], Path]:
+    """Return the function that compresses a file in place with GDCM."""
+    return with_gdcm
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from system.imaging import ImageRefused, ImagingConfig, canonical_mask, canonical_view, read_plain, to_network
+from system.imaging.film_frame import white_frame
 from system.records import Side
 
 CONFIG = ImagingConfig(height_px=160, width_px=128)
@@ -209,6 +211,77 @@ def test_a_breast_that_fills_the_frame_but_for_its_corners_is_no_negative() -> N
     view, _ = canonical_view(np.where((x - 150) ** 2 + (y - 150) ** 2 < 190**2, 500.0 + x, 10.0), config=CONFIG)
 
     assert view.any()
+
+
+def with_frame(
+    film: np.ndarray, *, width: int, sides: str = "tbrl", askew: float = 0, white: float = 1500
+) -> np.ndarray:
+    """Return the film under a white frame; where it lies askew, one end of each side is wider."""
+    rows, cols = film.shape
+    y, x = np.mgrid[:rows, :cols]
+    framed = film.copy()
+    for side, place, wider in (
+        ("t", y, askew * x / cols),
+        ("b", rows - 1 - y, askew * x / cols),
+        ("l", x, askew * y / rows),
+        ("r", cols - 1 - x, askew * y / rows),
+    ):
+        if side in sides:
+            framed[place < width + wider] = white
+    return framed
+
+
+FRAMES = [
+    {"width": 1},
+    {"width": 3, "sides": "tbr"},
+    {"width": 8},
+    {"width": 16},
+    {"width": 5, "sides": "tbl"},
+    {"width": 2, "askew": 8},
+    {"width": 6, "white": 1250},
+    {"width": 4, "sides": "r"},
+]
+
+
+@pytest.mark.parametrize("chest_wall", ["left", "right"])
+@pytest.mark.parametrize("frame", FRAMES, ids=str)
+def test_a_white_frame_is_cut_off_and_the_breast_is_that_of_the_film_without_it(
+    frame: dict[str, Any], chest_wall: str
+) -> None:
+    film = drawn_breast(400, 320, chest_wall=chest_wall)
+
+    view, geometry = canonical_view(with_frame(film, **frame), config=CONFIG)
+
+    expected, bare = canonical_view(film, config=CONFIG)
+    assert geometry.mirrored == bare.mirrored
+    overlap = ((view > 0) & (expected > 0)).sum() / ((view > 0) | (expected > 0)).sum()
+    assert overlap > (0.9 if frame["width"] > 8 else 0.94)
+    both = (view > 0) & (expected > 0)
+    assert np.abs(view[both].astype(float) - expected[both]).mean() < 0.05 * 65535
+
+
+def test_a_frame_does_not_hide_a_negative() -> None:
+    film = drawn_breast(400, 320)
+
+    with pytest.raises(ImageRefused, match="no_signal"):
+        canonical_view(with_frame(film.max() - film, width=6), config=CONFIG)
+
+
+def test_a_picture_without_a_frame_has_none() -> None:
+    assert white_frame(drawn_breast()) is None
+    assert white_frame(drawn_breast().max() - drawn_breast()) is None
+    assert white_frame(np.zeros((20, 20), np.float32)) is None
+
+
+def test_real_films_under_a_frame_are_accepted_as_without_it(shared_data: Path) -> None:
+    for path in sorted((shared_data / "data" / "mini-mias").glob("*.pgm"))[5::24]:
+        film = read_plain(path).astype(np.float32)
+        expected, bare = canonical_view(film, config=CONFIG)
+
+        view, geometry = canonical_view(with_frame(film, width=8, white=255), config=CONFIG)
+
+        assert geometry.mirrored == bare.mirrored
+        assert ((view > 0) & (expected > 0)).sum() / ((view > 0) | (expected > 0)).sum() > 0.9
 
 
 def test_real_films_are_accepted_and_their_negatives_are_not(shared_data: Path) -> None:

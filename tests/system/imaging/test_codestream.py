@@ -22,10 +22,11 @@ def jpeg(
     bits: int = 12,
     marker: int = 0xFFC3,
     before: bytes = b"\xff\xe0\0\4ab",
+    data: int = 400,
     end: bytes = b"\xff\xd9",
 ) -> bytes:
     frame_header = struct.pack(">HHBHHB", marker, 8 + 3 * samples, bits, rows, cols, samples) + bytes(3 * samples)
-    return b"\xff\xd8" + before + frame_header + b"\xff\xda\0\2data" + end
+    return b"\xff\xd8" + before + frame_header + b"\xff\xda\0\2" + bytes(data) + end
 
 
 def jpeg2000(
@@ -70,6 +71,10 @@ def test_jpeg_data_of_the_headers_size_passes(marker: int) -> None:
     ("frame", "code"),
     [
         (jpeg(65535, 65535), "pixel_size"),
+        (jpeg(marker=0xFFC3, data=300), "truncated"),  # 64 x 48 px have one bit each at least: 384 bytes
+        (jpeg(marker=0xFFC1, data=0, before=b"", end=b""), "truncated"),
+        (jpeg(marker=0xFFC2), "transfer_syntax"),  # progressive
+        (jpeg(marker=0xFFC9), "transfer_syntax"),  # arithmetic
         (jpeg(cols=47), "pixel_size"),
         (jpeg(samples=3), "pixel_size"),
         (jpeg(bits=8), "pixel_size"),
@@ -113,7 +118,7 @@ def test_rle_data_that_can_hold_the_headers_picture_passes() -> None:
 @pytest.mark.parametrize(
     ("frame", "code"),
     [
-        (rle(48, 47), "pixel_size"),
+        (rle(48, 47), "truncated"),
         (rle(100), "pixel_size"),
         (rle(100, 100, 100), "pixel_size"),
         (rle(100, 100)[:63], "truncated"),

@@ -30,6 +30,7 @@ CODES = {
     "view",
     "for_processing",
     "missing_id",
+    "unreadable",
     "no_signal",
 }
 SYNTAXES = [ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless, JPEG2000Lossless]

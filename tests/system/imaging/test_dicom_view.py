@@ -97,24 +97,3 @@ def test_an_empty_modifier_is_none(write: Callable[..., Path], coded: Callable[.
     view.ViewModifierCodeSequence = [Dataset()]
 
     assert read_dicom(write(ViewCodeSequence=[view])).view == "MLO"
-
-
-@pytest.mark.parametrize(
-    ("orientation", "chest_wall"),
-    [
-        (["A", "F"], Side.LEFT),
-        (["P", "FL"], Side.RIGHT),
-        (["AR", "FL"], Side.LEFT),
-        (["L", "F"], None),
-        ([], None),
-        ("P", Side.RIGHT),
-        (None, None),
-    ],
-)
-def test_the_patient_orientation_gives_the_pictures_side_of_the_chest_wall(
-    write: Callable[..., Path], orientation: object, chest_wall: Side | None
-) -> None:
-    # rows that run towards the anterior begin at the chest wall
-    elements = {} if orientation is None else {"PatientOrientation": orientation}
-
-    assert read_dicom(write(**elements)).chest_wall is chest_wall

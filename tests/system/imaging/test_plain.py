@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from system.imaging import ImageRefused, encode_png, plain, read_plain
+from system.imaging import ImageRefused, encode_png, plain, read_mask, read_plain
 
 
 def test_a_pgm_gives_its_eight_bit_pixels(tmp_path: Path) -> None:
@@ -55,10 +55,63 @@ def test_a_header_that_promises_too_much_is_refused_before_decoding(
 
 def test_a_colour_picture_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "film.png"
-    Image.new("RGB", (3, 3)).save(path)
+    Image.new("RGB", (3, 3), (1, 2, 3)).save(path)
 
     with pytest.raises(ImageRefused, match="not_gray"):
         read_plain(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA"])
+def test_colour_that_shows_only_gray_is_gray(tmp_path: Path, mode: str) -> None:
+    gray = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
+    Image.fromarray(gray).convert(mode).save(tmp_path / "film.png")
+
+    np.testing.assert_array_equal(read_plain(tmp_path / "film.png"), gray)
+
+
+@pytest.mark.parametrize("colour", [(1, 2, 2), (2, 2, 1), (2, 1, 2)])
+def test_one_pixel_of_colour_makes_a_picture_one_in_colour(tmp_path: Path, colour: tuple[int, int, int]) -> None:
+    picture = Image.new("RGB", (8, 6), (2, 2, 2))
+    picture.putpixel((3, 4), colour)
+    picture.save(tmp_path / "film.png")
+
+    with pytest.raises(ImageRefused, match="not_gray: the picture is in colour"):
+        read_plain(tmp_path / "film.png")
+
+
+def test_a_picture_with_holes_is_not_gray(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (8, 6), (2, 2, 2, 255))
+    picture.putpixel((3, 4), (2, 2, 2, 0))
+    picture.save(tmp_path / "film.png")
+
+    with pytest.raises(ImageRefused, match="not_gray"):
+        read_plain(tmp_path / "film.png")
+
+
+def palette_mask(path: Path, colours: list[int]) -> np.ndarray:
+    mask = np.zeros((6, 8), np.uint8)
+    mask[2:4, 3:6] = 1
+    picture = Image.fromarray(mask).convert("P")
+    picture.putpalette(colours + [0] * (768 - len(colours)))
+    picture.save(path)
+    return mask > 0
+
+
+@pytest.mark.parametrize("colours", [[0, 0, 0, 128, 0, 0], [255, 255, 255, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
+def test_a_palette_mask_is_read_by_the_numbers_of_its_colours(tmp_path: Path, colours: list[int]) -> None:
+    mask = palette_mask(tmp_path / "m.png", colours)
+
+    np.testing.assert_array_equal(read_mask(tmp_path / "m.png"), mask)
+
+
+def test_a_mask_in_colour_or_broken_is_the_masks_fault(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 6), (255, 0, 0)).save(tmp_path / "m.png")
+    (tmp_path / "n.png").write_bytes(b"no picture")
+
+    with pytest.raises(ImageRefused, match=r"not_gray: the mask m\.png: the picture is in colour"):
+        read_mask(tmp_path / "m.png")
+    with pytest.raises(ImageRefused, match=r"not_image: the mask n\.png: "):
+        read_mask(tmp_path / "n.png")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
-SECONDARY_CAPTURE = UID("1.2.840.10008.5.1.4.1.1.7")
+MAMMOGRAPHY = UID("1.2.840.10008.5.1.4.1.1.1.2")
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def write_dicom() -> Callable[..., Path]:
         dataset = Dataset()
         dataset.file_meta = FileMetaDataset()
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.SOPClassUID, dataset.SOPInstanceUID = SECONDARY_CAPTURE, UID("1.2.3.4")
-        dataset.file_meta.MediaStorageSOPClassUID = SECONDARY_CAPTURE
+        dataset.SOPClassUID, dataset.SOPInstanceUID = MAMMOGRAPHY, UID("1.2.3.4")
+        dataset.file_meta.MediaStorageSOPClassUID = MAMMOGRAPHY
         dataset.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.4")
         dataset.Modality = "MG"
         dataset.Rows, dataset.Columns = pixels.shape

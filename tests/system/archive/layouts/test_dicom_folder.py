@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from system.archive.layouts import LAYOUTS
 from system.errors import UserError
@@ -135,3 +136,16 @@ def test_a_wrong_list_of_reports_is_refused(folder: Path, content: bytes, messag
 
     with pytest.raises(UserError, match=message):
         LAYOUT.reports(folder, sides={})
+
+
+def test_a_mask_in_colour_is_refused_by_its_name_and_a_palette_mask_is_read(folder: Path) -> None:
+    Image.new("RGB", (5, 4), (0, 200, 0)).save(folder / "masks" / "m.png")
+    palette = Image.fromarray(np.eye(4, 5, dtype=np.uint8)).convert("P")
+    palette.putpalette([0, 0, 0, 128, 0, 0] + [0] * 762)
+    palette.save(folder / "masks" / "n.png")
+    write_truth(folder, "a/1.dcm,m.png,p,s,L,CC,1,", "a/2.dcm,n.png,p,s,R,CC,1,")
+    colour, indexed = LAYOUT.items(folder)
+
+    with pytest.raises(ImageRefused, match=r"not_gray: the mask m\.png: the picture is in colour"):
+        LAYOUT.mask(folder, colour, image())
+    np.testing.assert_array_equal(LAYOUT.mask(folder, indexed, image()), np.eye(4, 5, dtype=bool))

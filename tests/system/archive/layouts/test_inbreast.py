@@ -223,3 +223,17 @@ def test_the_density_is_that_of_the_table_and_may_be_padded_or_absent(release: P
 
 def test_there_are_no_reports(release: Path) -> None:
     assert (LAYOUT.report_source, LAYOUT.reports(release, sides={})) == ("none", [])
+
+
+@pytest.mark.parametrize("view", ["FB", "", "JANE DOE"])
+def test_another_view_in_the_table_is_refused_with_its_line(release: Path, view: str) -> None:
+    (release / "INbreast.csv").write_text(HEADER + ROW.replace(";CC;", f";{view};"), encoding="utf8")
+
+    with pytest.raises(UserError, match=r"INbreast\.csv line 2, View: expected one of \['CC', 'MLO', 'ML'\]"):
+        LAYOUT.items(release)
+
+
+def test_ml_in_the_table_is_mlo_too(release: Path) -> None:
+    (release / "INbreast.csv").write_text(HEADER + ROW.replace(";CC;", ";ML;"), encoding="utf8")
+
+    assert only_item(release).view == "MLO"
