@@ -38,13 +38,13 @@ def read_mask(path: Path) -> np.ndarray:
 
     Of a palette, as annotation programs write it, where the colour is not the first one.
 
-    Raises ImageRefused as `read_plain`; the reason names the mask.
+    Raises ImageRefused as `read_plain`; the reason says that it is the mask, not the image.
     """
     try:
         pixels, mode = _decoded(path)
         return (pixels if mode == _PALETTE else read_plain(path)) > 0
     except ImageRefused as refused:
-        raise ImageRefused(refused.code, f"the mask {path.name}: {refused.detail}") from None
+        raise ImageRefused(refused.code, f"its mask: {refused.detail}") from None
 
 
 def _decoded(path: Path) -> tuple[np.ndarray, str]:

@@ -146,6 +146,6 @@ def test_a_mask_in_colour_is_refused_by_its_name_and_a_palette_mask_is_read(fold
     write_truth(folder, "a/1.dcm,m.png,p,s,L,CC,1,", "a/2.dcm,n.png,p,s,R,CC,1,")
     colour, indexed = LAYOUT.items(folder)
 
-    with pytest.raises(ImageRefused, match=r"not_gray: the mask m\.png: the picture is in colour"):
+    with pytest.raises(ImageRefused, match=r"not_gray: its mask: the picture is in colour"):
         LAYOUT.mask(folder, colour, image())
     np.testing.assert_array_equal(LAYOUT.mask(folder, indexed, image()), np.eye(4, 5, dtype=bool))
