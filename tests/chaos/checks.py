@@ -13,7 +13,7 @@ from typing import Any
 from tests.chaos.schedule import Strike
 
 MANIFEST = "manifest.json"
-PARTIAL = re.compile(r"(\.part|\.tmp|\.partial|#\d+|^tmp\w{8})$|/probe-\w+$")
+PARTIAL = re.compile(r"(\.part|\.tmp|\.partial|#\d+|(^|/)tmp\w{8})$|/probe-\w+$")
 """Names of what is still being written: our files, Delta's commits, parts of object_store, tempfile's; probes."""
 TIMED = frozenset(
     {"duration_s", "start_s", "images_per_s", "wait_share", "num_predictors", "seconds", "pixel_mib", "written_mib"}
