@@ -6,7 +6,7 @@ A finding is one sentence. Keys of rows are keyed hashes of synthetic ids.
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -186,6 +186,11 @@ def ended_wrongly(strike: Strike, *, struck: bool, code: int, errors: str) -> li
         allowed.add(MISTAKE)
     found = [f"a traceback on standard error: {_last_line(errors)}"] if TRACEBACK in errors else []
     return found if code in allowed else [*found, f"exit code {code}: {_last_line(errors)}"]
+
+
+def quoted(output: str, private: Iterable[str]) -> list[str]:
+    """Find texts that must stay private in what a command wrote; findings quote their beginnings, synthetic ones."""
+    return sentence([f"{text[:12]!r}…" for text in private if text in output], "private texts are quoted")
 
 
 def _last_line(text: str) -> str:

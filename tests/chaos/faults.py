@@ -24,6 +24,7 @@ from tests.chaos.schedule import Fault
 AMPLE_MIB = 4096  # a tmpfs takes no more than what lies in it
 PAGE_BYTES = 4096
 START_LIMIT_S = 60
+SECRET = "chaos-secret-access-key"
 FEW = 4  # answers that are cut, or 412
 SLOW_S = 3.0
 FORWARD_LIMIT_S = 60
@@ -195,14 +196,14 @@ class Store:
     def _open(self) -> Any:
         from obstore.store import S3Store
 
-        options = {"aws_endpoint_url": self.server, "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+        options = {"aws_endpoint_url": self.server, "aws_access_key_id": "test", "aws_secret_access_key": SECRET}
         return S3Store(self.bucket, config=options | {"aws_region": "us-east-1"}, client_options={"allow_http": True})
 
 
 def _variables(endpoint: str) -> dict[str, str]:
     return {
         "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": endpoint,

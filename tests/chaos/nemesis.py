@@ -13,12 +13,12 @@ from pathlib import Path
 from tests.chaos import checks
 from tests.chaos.checks import State
 from tests.chaos.commands import POLL_S, Clock, Command, Window
-from tests.chaos.faults import Disk, size_of
+from tests.chaos.faults import SECRET, Disk, size_of
 from tests.chaos.history import History
 from tests.chaos.place import Workplace
 from tests.chaos.schedule import TARGETS, Strike
 from tests.chaos.victims import choose
-from tests.chaos.words import STEPS, words_of, write_source
+from tests.chaos.words import STEPS, private_texts, words_of, write_source
 
 MAX_STARTS = 6
 PATIENCE = 5.0  # times the calm run's time
@@ -140,6 +140,7 @@ class Nemesis:
         history.hear(command.output(), start=number)
         now = self.place.state()
         found = checks.ended_wrongly(strike, struck=number == 1, code=command.code or 0, errors=command.errors())
+        found += checks.quoted(command.output(), private_texts(self.place.now) | {SECRET})
         found += checks.lost(history.facts, now, end=calm.end)
         found += checks.doubled(now) + checks.unfinished(now)
         found += checks.unacknowledged(history.said, before, now, end=calm.end)

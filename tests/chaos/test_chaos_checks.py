@@ -236,3 +236,11 @@ def test_exit_2_needs_a_reason_that_its_fault_explains() -> None:
 
 def test_a_finding_names_the_first_few_and_counts_the_rest() -> None:
     assert checks.sentence(["a", "b", "c", "d", "e"], "are lost") == ["5 are lost: a, b, c and 2 more"]
+
+
+def test_a_text_that_must_stay_private_is_found_in_what_a_command_wrote() -> None:
+    output = "12:00:01 read 8 of 144 files\nValueError: bad text 'A mass in the left breast.'"
+    assert checks.quoted(output, ["PH3-000001", "A mass in the left breast."]) == [
+        "1 private texts are quoted: 'A mass in th'…"
+    ]
+    assert checks.quoted(output, ["PH3-000001", "No suspicious mass."]) == []

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ ONCE_CORRECTED, TWICE_CORRECTED = slice(0, 8), slice(4, 12)  # studies whose rep
 JUDGED_AT_S = 1_700_000_000  # the verdicts bear the time of their sheet
 QUEUE = "review/queue.csv"
 PREPARE_LIMIT_S = 600
+LEAST_CHARACTERS = 8  # of a private text: shorter ones are words that anybody writes
 
 Environment = Mapping[str, str]
 
@@ -102,6 +104,16 @@ def judge(place: Path, environment: Environment) -> None:
         writer.writeheader()
         writer.writerows(lines)
     os.utime(path, (JUDGED_AT_S, JUDGED_AT_S))
+
+
+def private_texts(place: Path) -> set[str]:
+    """Return what no command may write to the terminal: ids of patients and studies, sentences of reports."""
+    with (place / "source/truth.csv").open(encoding="utf8", newline="") as file:
+        ids = {row[name] for row in csv.DictReader(file) for name in ("patient", "study")}
+    texts = {row[name] for row in _reports(place) for name in ("description", "impression")}
+    return ids | {
+        part for text in texts for part in re.split(r"(?<=[.。；])\s*", text) if len(part) >= LEAST_CHARACTERS
+    }
 
 
 def _reports(place: Path) -> list[dict[str, str]]:
