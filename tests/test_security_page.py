@@ -17,13 +17,11 @@ TESTS = [
 
 @pytest.mark.parametrize(("file", "name", "slow"), TESTS)
 def test_a_test_that_the_page_names_is_there(file: str, name: str, slow: bool) -> None:
-    text = (ROOT / file).read_text(encoding="utf8")
-    found = re.search(rf"((?:^@.*\n(?:^[ )].*\n)*)*)^def {name}\(", text, re.MULTILINE)
-    assert found, f"{file} has no {name}"
-    marked = "pytest.mark.slow" in found[1] or bool(
-        re.search(r"^pytestmark = [^=]*pytest\.mark\.slow", text, re.MULTILINE)
-    )
-    assert marked == slow
+    before, defined, _ = (ROOT / file).read_text(encoding="utf8").partition(f"\ndef {name}(")
+    assert defined, f"{file} has no {name}"
+    decorators = before.rpartition("\n\n")[2].splitlines()
+    of_module = re.search(r"^pytestmark = [^=]*pytest\.mark\.slow", before, re.MULTILINE)
+    assert ("@pytest.mark.slow" in decorators or bool(of_module)) == slow
 
 
 def test_no_name_of_a_test_on_the_page_is_overlooked() -> None:
