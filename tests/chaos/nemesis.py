@@ -24,7 +24,7 @@ MAX_STARTS = 6
 PATIENCE = 5.0  # times the calm run's time
 MORE_PATIENCE_S = 150.0
 OPERATOR_S = 5.0  # after which somebody kills a driver that stands still
-CALM_LIMIT_S = 1200.0
+CALM_LIMIT_S = 3600.0
 SOURCE = "source"  # name of the kept copy that holds nothing else
 
 
