@@ -18,17 +18,23 @@ same stage by the same fault after the same share of its time.
 """
 
 import shutil
+import signal
+import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tests.chaos.faults import can_mount, serve
-from tests.chaos.nemesis import Nemesis, Outcome
+from tests.chaos.nemesis import Nemesis, NotCalm, Outcome
 from tests.chaos.place import Workplace
 from tests.chaos.schedule import Place, Strike, draw
+
+HISTORY, LOGS, WORK = "history.jsonl", "logs", "work"
 
 
 def main(
@@ -39,38 +45,55 @@ def main(
         "out/chaos"
     ),
 ) -> None:
-    """Strike the product's commands and check what they leave; exit 1 with findings."""
-    began_s, out = time.monotonic(), out.resolve()
-    shutil.rmtree(out, ignore_errors=True)
-    (out / "logs").mkdir(parents=True)
+    """Strike the product's commands and check what they leave; exit 1 with findings, 2 where one fails undisturbed."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing struck is left behind
+    until_s, out = time.monotonic() + 60 * minutes, _emptied(out.resolve())
     typer.echo(f"seed {seed}, {minutes:g} minutes; what is said and seen goes to {out}")
-    mountable = can_mount(out / "probe")
-    if not mountable:
-        typer.echo("a file system cannot be mounted here: strikes that fill the disk are left out")
     outcomes: list[Outcome] = []
+    try:
+        for outcome in _outcomes(seed, only, out=out):
+            _show(outcome)
+            outcomes.append(outcome)
+            if time.monotonic() >= until_s:
+                break
+    except NotCalm as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    _show_summary(outcomes)
+    shutil.rmtree(out / WORK)
+    raise typer.Exit(int(any(outcome.findings for outcome in outcomes)))
+
+
+def _emptied(out: Path) -> Path:
+    """Return the folder, with nothing in it but an empty history; only what an earlier run wrote is removed."""
+    if out.exists() and any(out.iterdir()) and not (out / HISTORY).exists():
+        raise typer.BadParameter(f"{out} holds something else: name a new folder", param_hint="--out")
+    shutil.rmtree(out, ignore_errors=True)
+    for folder in (LOGS, WORK):
+        (out / folder).mkdir(parents=True)
+    (out / HISTORY).touch()
+    return out
+
+
+def _outcomes(seed: int, only: int, *, out: Path) -> Iterator[Outcome]:
+    """Do the strikes of a seed, or one of them, and give what became of each; those that cannot be done are named."""
+    if not (mountable := can_mount(out / WORK / "probe")):
+        typer.echo("a file system cannot be mounted here: strikes that fill the disk are left out")
     with ExitStack() as stack:
         places: dict[Place, Nemesis] = {}
-        number = only or 1
-        while not outcomes or (not only and time.monotonic() - began_s < 60 * minutes):
+        for number in [only] if only else count(1):
             strike = draw(seed, number)
-            number += 1
             if strike.victim == "disk" and not mountable:
                 typer.echo(f"{_line(strike)}  left out")
-                if only:
-                    break
                 continue
             if strike.place not in places:
                 places[strike.place] = _nemesis(strike.place, out, stack)
-            outcomes.append(places[strike.place].strike(strike))
-            _show(outcomes[-1])
-    _show_summary(outcomes)
-    shutil.rmtree(out / "work", ignore_errors=True)
-    raise typer.Exit(int(any(outcome.findings for outcome in outcomes)))
+            yield places[strike.place].strike(strike)
 
 
 def _nemesis(place: Place, out: Path, stack: ExitStack) -> Nemesis:
     store = stack.enter_context(serve()) if place == "bucket" else None
-    return Nemesis(Workplace(out / "work" / place, store), logs=out / "logs", history=out / "history.jsonl")
+    return Nemesis(Workplace(out / WORK / place, store), logs=out / LOGS, history=out / HISTORY)
 
 
 def _line(strike: Strike) -> str:

@@ -28,6 +28,10 @@ CALM_LIMIT_S = 3600.0
 SOURCE = "source"  # name of the kept copy that holds nothing else
 
 
+class NotCalm(RuntimeError):
+    """A step fails by itself: there is nothing to compare strikes with."""
+
+
 @dataclass(frozen=True)
 class Calm:
     """A step as it goes undisturbed."""
@@ -77,7 +81,7 @@ class Nemesis:
             seconds = command.seconds
             command.end()
         if not ended or command.code:
-            raise RuntimeError(f"undisturbed, `{step}` ended with {command.code}: see {command.err}")
+            raise NotCalm(f"undisturbed, `{step}` ended with {command.code} after {seconds:.0f} s: see {command.err}")
         self.place.keep(f"after-{step}")
         windows = clock.windows | {"": Window(seconds, command.num_lines())}
         growth = {stage: size_of(self.place.run / stage) for stage in clock.windows}
@@ -112,26 +116,25 @@ class Nemesis:
         before = self.place.state()
         history.see(before, start=0)
         limit_s = PATIENCE * calm.seconds + MORE_PATIENCE_S + strike.pause_s
-        for number in range(1, MAX_STARTS + 1):
+        while len(starts) < MAX_STARTS and not (starts and starts[-1].code == 0):
+            number = len(starts) + 1
             command = self._start(strike.step, ray, log=self.logs / f"strike-{strike.number}-{number}")
             starts.append(command)
             if number == 1:
-                outcome.hit = self._hit(strike, command, calm, disk=disk)
+                outcome.hit = self._hit(strike, command, calm, limit_s=limit_s, disk=disk)
             if not command.wait(limit_s):
                 outcome.findings.append(f"start {number} stands still: it has not ended after {limit_s:.0f} s")
                 command.end()
             self._heal(strike, disk=disk)
             outcome.codes.append(command.code or 0)
             outcome.findings += self._check(strike, calm, history, before, command, number=number)
-            if command.code == 0:
-                break
-        else:
-            outcome.findings.append(f"the command does not end with 0 after {MAX_STARTS} starts")
         left = [f"{each.title[:60]} ({each.state})" for command in starts for each in command.left_behind()]
         outcome.findings += checks.sentence(left, "processes are left behind")
-        if command.code == 0:
+        if starts[-1].code == 0:
             now = self.place.state()
             outcome.findings += checks.unlike(now, calm.end) + checks.partial(now)
+        else:
+            outcome.findings.append(f"the command does not end with 0 after {MAX_STARTS} starts")
 
     def _check(
         self, strike: Strike, calm: Calm, history: History, before: State, command: Command, *, number: int
@@ -147,9 +150,9 @@ class Nemesis:
         history.see(now, start=number)
         return [f"start {number}: {each}" for each in found]
 
-    def _hit(self, strike: Strike, command: Command, calm: Calm, *, disk: Disk) -> bool:
-        """Wait for the moment, then strike; return whether there was anything to be struck."""
-        if not _wait_for_stage(self.place.run, strike.stage, command):
+    def _hit(self, strike: Strike, command: Command, calm: Calm, *, limit_s: float, disk: Disk) -> bool:
+        """Wait for the moment, then strike; return whether there was anything to be struck within the limit."""
+        if not _wait_for_stage(self.place.run, strike.stage, command, limit_s=limit_s):
             return False
         if strike.victim == "disk":
             disk.leave_room(int(strike.moment.at * calm.growth_bytes[strike.stage]))
@@ -161,7 +164,7 @@ class Nemesis:
             command.wait(command.seconds + strike.pause_s)
             self.place.store.trouble.end()
             return True
-        pid = _wait_for_victim(strike, command, over=lambda: self._over(strike.stage))
+        pid = _wait_for_victim(strike, command, over=lambda: command.seconds > limit_s or self._over(strike.stage))
         if pid:
             _send(strike, command, pid)
         return bool(pid)
@@ -212,10 +215,10 @@ def _ray_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_for_stage(run: Path, stage: str, command: Command) -> bool:
+def _wait_for_stage(run: Path, stage: str, command: Command, *, limit_s: float) -> bool:
     """Wait until a stage has begun, and return whether it did; the whole command has begun at once."""
     while stage and not (run / stage).exists():
-        if command.code is not None:
+        if command.code is not None or command.seconds > limit_s:
             return False
         time.sleep(POLL_S)
     return True

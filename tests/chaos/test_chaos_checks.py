@@ -224,14 +224,16 @@ def test_a_traceback_is_a_finding_whatever_the_code() -> None:
         assert found == ["a traceback on standard error: ValueError: shapes differ"]
 
 
-def test_exit_2_needs_a_reason_that_its_fault_explains() -> None:
-    reason = "mammoloop: journal entry 3 was written by another miner: start the run again, once"
-    for victim, fault, errors, num_findings in (
-        ("store", "412", reason, 0),
-        ("store", "412", "mammoloop: no archive", 1),
-        ("store", "503", reason, 1),
-    ):
-        assert len(checks.ended_wrongly(strike(victim, fault), struck=True, code=2, errors=errors)) == num_findings
+@pytest.mark.parametrize(
+    ("fault", "errors", "num_findings"),
+    [
+        ("412", "mammoloop: journal entry 3 was written by another miner: start the run again, once", 0),
+        ("412", "mammoloop: there is no archive", 1),
+        ("503", "mammoloop: journal entry 3 was written by another miner: start the run again, once", 1),
+    ],
+)
+def test_exit_2_needs_a_reason_that_its_fault_explains(fault: Fault, errors: str, num_findings: int) -> None:
+    assert len(checks.ended_wrongly(strike("store", fault), struck=True, code=2, errors=errors)) == num_findings
 
 
 def test_a_finding_names_the_first_few_and_counts_the_rest() -> None:
