@@ -41,17 +41,20 @@ class Command:
                 start_new_session=True,
             )
         self.pid, self._start_s = self._process.pid, time.monotonic()
+        self._end_s = 0.0  # 0 = it runs
 
     @property
     def code(self) -> int | None:
         """The exit code as a shell has it, 128 + n for signal n; None while it runs."""
         found = self._process.poll()
+        if found is not None and not self._end_s:
+            self._end_s = time.monotonic()
         return 128 - found if found is not None and found < 0 else found
 
     @property
     def seconds(self) -> float:
-        """Since its start."""
-        return time.monotonic() - self._start_s
+        """Since its start, or in all when its end was seen."""
+        return (self._end_s or time.monotonic()) - self._start_s
 
     def num_lines(self) -> int:
         """Return how many lines it has logged."""

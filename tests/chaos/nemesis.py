@@ -25,6 +25,7 @@ PATIENCE = 5.0  # times the calm run's time
 MORE_PATIENCE_S = 150.0
 OPERATOR_S = 5.0  # after which somebody kills a driver that stands still
 CALM_LIMIT_S = 3600.0
+CALM_STARTS = 3
 SOURCE = "source"  # name of the kept copy that holds nothing else
 
 
@@ -36,7 +37,6 @@ class NotCalm(RuntimeError):
 class Calm:
     """A step as it goes undisturbed."""
 
-    seconds: float
     windows: dict[str, Window]  # by stage; "" = the whole command
     growth_bytes: dict[str, int]  # what a stage, or the whole command, adds to the disk
     end: State
@@ -73,21 +73,35 @@ class Nemesis:
             write_source(self.place.now)
         with _ray_folder() as ray:
             this.prepare(self.place.now, self._environment(ray))
-            self.place.keep(f"before-{step}")
-            before_bytes = size_of(self.place.now)
-            command = self._start(step, ray, log=self.logs / f"calm-{self.place.folder.name}-{step}")
-            clock = Clock(self.place.run, command, stages=stages)
-            ended = command.wait(CALM_LIMIT_S, meanwhile=clock.look)
-            seconds = command.seconds
-            command.end()
-        if not ended or command.code:
-            raise NotCalm(f"undisturbed, `{step}` ended with {command.code} after {seconds:.0f} s: see {command.err}")
+        self.place.keep(f"before-{step}")
+        before_bytes = size_of(self.place.now)
+        command, clock = self._undisturbed(step, stages)
         self.place.keep(f"after-{step}")
-        windows = clock.windows | {"": Window(seconds, command.num_lines())}
+        windows = clock.windows | {"": Window(command.seconds, command.num_lines())}
         growth = {stage: size_of(self.place.run / stage) for stage in clock.windows}
         growth[""] = max(0, size_of(self.place.now) - before_bytes)
-        self._calm[step] = Calm(seconds, windows, growth, self.place.state())
+        self._calm[step] = Calm(windows, growth, self.place.state())
         return self._calm[step]
+
+    def _undisturbed(self, step: str, stages: tuple[str, ...]) -> tuple[Command, Clock]:
+        """Do a step; once more where it fails, for Ray gives up when a busy machine does not start it in 30 s.
+
+        Raises NotCalm when it fails each time.
+        """
+        ends: list[str] = []
+        while len(ends) < CALM_STARTS:
+            with _ray_folder() as ray:
+                command = self._start(
+                    step, ray, log=self.logs / f"calm-{self.place.folder.name}-{step}-{len(ends) + 1}"
+                )
+                clock = Clock(self.place.run, command, stages=stages)
+                ended = command.wait(CALM_LIMIT_S, meanwhile=clock.look)
+                command.end()
+            if ended and not command.code:
+                return command, clock
+            ends.append(f"with {command.code}, see {command.err}")
+            self.place.bring_back(f"before-{step}")
+        raise NotCalm(f"undisturbed, `{step}` ended {CALM_STARTS} times, the last time {ends[-1]}")
 
     def strike(self, strike: Strike) -> Outcome:
         """Do a strike and return what was found."""
@@ -115,7 +129,7 @@ class Nemesis:
         history = History(self.history, strike=strike.number)
         before = self.place.state()
         history.see(before, start=0)
-        limit_s = PATIENCE * calm.seconds + MORE_PATIENCE_S + strike.pause_s
+        limit_s = PATIENCE * calm.windows[""].seconds + MORE_PATIENCE_S + strike.pause_s
         while len(starts) < MAX_STARTS and not (starts and starts[-1].code == 0):
             number = len(starts) + 1
             command = self._start(strike.step, ray, log=self.logs / f"strike-{strike.number}-{number}")
