@@ -196,8 +196,14 @@ class Store:
     def _open(self) -> Any:
         from obstore.store import S3Store
 
-        options = {"aws_endpoint_url": self.server, "aws_access_key_id": "test", "aws_secret_access_key": SECRET}
-        return S3Store(self.bucket, config=options | {"aws_region": "us-east-1"}, client_options={"allow_http": True})
+        return S3Store(
+            self.bucket,
+            endpoint=self.server,
+            access_key_id="test",
+            secret_access_key=SECRET,
+            region="us-east-1",
+            client_options={"allow_http": True},
+        )
 
 
 def _variables(endpoint: str) -> dict[str, str]:
