@@ -29,7 +29,7 @@ from typing import Annotated
 
 import typer
 
-from tests.chaos.faults import can_mount, serve
+from tests.chaos.faults import can_mount, serve, unmount_all
 from tests.chaos.nemesis import Nemesis, NotCalm, Outcome
 from tests.chaos.place import Workplace
 from tests.chaos.schedule import Place, Strike, draw
@@ -68,6 +68,7 @@ def _emptied(out: Path) -> Path:
     """Return the folder, with nothing in it but an empty history; only what an earlier run wrote is removed."""
     if out.exists() and any(out.iterdir()) and not (out / HISTORY).exists():
         raise typer.BadParameter(f"{out} holds something else: name a new folder", param_hint="--out")
+    unmount_all(out / WORK)
     shutil.rmtree(out, ignore_errors=True)
     for folder in (LOGS, WORK):
         (out / folder).mkdir(parents=True)

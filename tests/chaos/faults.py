@@ -65,6 +65,13 @@ class Disk:
         subprocess.run(["mount", "-o", f"remount,size={size}", str(self.folder)], check=True, capture_output=True)
 
 
+def unmount_all(folder: Path) -> None:
+    """Unmount what a run that was killed left mounted below a folder."""
+    for path in folder.rglob("*"):
+        if path.is_mount():
+            subprocess.run(["umount", "--lazy", str(path)], check=True, capture_output=True)
+
+
 def can_mount(folder: Path) -> bool:
     """Return whether a file system can be mounted here: only root may, and not in every container."""
     try:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from tests.chaos.words import finished_in_order
 
 RUN, BUCKET, ARCHIVE = "run", "bucket", "archive"
 POOLS = "round_01/pools"
-PREDICTIONS = "round_01/predictions"
 
 
 @dataclass(frozen=True)
@@ -86,12 +86,15 @@ class Workplace:
 
     def state(self) -> State:
         """Return what archive and run hold, read without the product."""
+        digests, texts = dict[str, str](), dict[str, str]()
+        for path in sorted(self.now.rglob("*")):
+            with suppress(FileNotFoundError, IsADirectoryError):  # what outlives a killed driver may still tidy up
+                data, name = path.read_bytes(), path.relative_to(self.now).as_posix()
+                digests[name] = _digest(data)
+                if path.name == MANIFEST:
+                    texts[name.removesuffix(f"/{MANIFEST}")] = data.decode(errors="replace")
         objects = self.store.objects() if self.store else {}
-        files = {path.relative_to(self.now).as_posix(): path for path in self.now.rglob("*") if path.is_file()}
-        digests = {name: _digest(path.read_bytes()) for name, path in files.items()}
         digests |= {f"{BUCKET}/{name}": _digest(data) for name, data in objects.items()}
-        manifests = {name: path for name, path in files.items() if path.name == MANIFEST}
-        texts = {name.removesuffix(f"/{MANIFEST}"): path.read_text(encoding="utf8") for name, path in manifests.items()}
         return State({name: self._rows(name, key) for name, key in KEYS.items()}, texts, digests)
 
     def _rows(self, table: str, key: tuple[str, ...]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.chaos.faults import FEW, Disk, Trouble, _Proxy, can_mount, size_of
+from tests.chaos.faults import FEW, Disk, Trouble, _Proxy, can_mount, size_of, unmount_all
 
 BODY = b"0123456789"
 
@@ -102,3 +103,13 @@ def test_a_disk_holds_what_it_has_room_for_and_no_more(tmp_path: Path) -> None:
         (disk.folder / "does not").write_bytes(bytes(60_000))
         assert size_of(disk.folder) == 4096 * (25 + 8 + 15)
     assert list((tmp_path / "disk").iterdir()) == []
+
+
+def test_a_disk_that_a_killed_run_left_mounted_is_found(tmp_path: Path) -> None:
+    if not can_mount(tmp_path / "probe"):
+        pytest.skip("file systems cannot be mounted here")
+    disk = tmp_path / "work/folder/now"
+    disk.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(disk)], check=True)
+    unmount_all(tmp_path / "work")
+    assert not disk.is_mount()
