@@ -28,7 +28,8 @@ SECRET = "chaos-secret-access-key"
 FEW = 4  # answers that are cut, or 412
 SLOW_S = 3.0
 FORWARD_LIMIT_S = 60
-_DROPPED = ("transfer-encoding", "connection", "content-length", "content-encoding")
+_OF_ONE_HOP = ("transfer-encoding", "connection", "content-length", "expect")  # RFC 9110, 7.6.1
+_DROPPED = (*_OF_ONE_HOP, "content-encoding")
 
 
 class Disk:
@@ -132,13 +133,14 @@ class _Forwarder(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         fault = self.server.trouble.takes(self.command, self.headers)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.body()
         if fault == "503":
             self.answer(503, {}, b"<Error><Code>SlowDown</Code></Error>")
             return
         if fault == "slow":
             time.sleep(SLOW_S)
-        url, headers = self.server.server + self.path, dict(self.headers.items())
+        url = self.server.server + self.path
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_HOP}
         found = requests.request(self.command, url, data=body, headers=headers, timeout=FORWARD_LIMIT_S)
         if fault == "412":  # it was written, and its answer lost: what the client's second try would get
             self.answer(412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
@@ -146,6 +148,18 @@ class _Forwarder(BaseHTTPRequestHandler):
         self.answer(found.status_code, found.headers, found.content, cut=fault == "cut")
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 - named by http.server
+
+    def body(self) -> bytes:
+        """Return the request's body, which Arrow sends in chunks (RFC 9112, 7.1)."""
+        if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        parts = []
+        while size := int(self.rfile.readline().partition(b";")[0], 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        while self.rfile.readline().strip():  # trailers
+            pass
+        return b"".join(parts)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes, *, cut: bool = False) -> None:
         self.send_response(status)
@@ -183,34 +197,28 @@ class Store:
         return _variables(self.proxy)
 
     def objects(self) -> dict[str, bytes]:
-        """Return every object."""
-        import obstore
-
-        store = self._open()
-        names = [found["path"] for page in obstore.list(store) for found in page]
-        return {name: bytes(obstore.get(store, name).bytes()) for name in names}
+        """Return every object but the empty ones by which Arrow marks folders."""
+        client = self._client()
+        names = [name for name in self._names(client) if not name.endswith("/")]
+        return {name: client.get_object(Bucket=self.bucket, Key=name)["Body"].read() for name in names}
 
     def replace_by(self, objects: Mapping[str, bytes]) -> None:
         """Let the bucket hold these objects and no others."""
-        import obstore
-
-        store = self._open()
-        for name in [found["path"] for page in obstore.list(store) for found in page]:
-            obstore.delete(store, name)
+        client = self._client()
+        for name in self._names(client):
+            client.delete_object(Bucket=self.bucket, Key=name)
         for name, data in objects.items():
-            obstore.put(store, name, data)
+            client.put_object(Bucket=self.bucket, Key=name, Body=data)
 
-    def _open(self) -> Any:
-        from obstore.store import S3Store
+    def _names(self, client: Any) -> list[str]:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
 
-        return S3Store(
-            self.bucket,
-            endpoint=self.server,
-            access_key_id="test",
-            secret_access_key=SECRET,
-            region="us-east-1",
-            client_options={"allow_http": True},
-        )
+    def _client(self) -> Any:
+        import boto3  # comes with moto
+
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": SECRET}
+        return boto3.client("s3", endpoint_url=self.server, region_name="us-east-1", **keys)
 
 
 def _variables(endpoint: str) -> dict[str, str]:

@@ -95,8 +95,10 @@ class Nemesis:
                     step, ray, log=self.logs / f"calm-{self.place.folder.name}-{step}-{len(ends) + 1}"
                 )
                 clock = Clock(self.place.run, command, stages=stages)
-                ended = command.wait(CALM_LIMIT_S, meanwhile=clock.look)
-                command.end()
+                try:
+                    ended = command.wait(CALM_LIMIT_S, meanwhile=clock.look)
+                finally:
+                    command.end()
             if ended and not command.code:
                 return command, clock
             ends.append(f"with {command.code}, see {command.err}")

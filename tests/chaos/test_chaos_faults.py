@@ -20,6 +20,7 @@ class Plain(BaseHTTPRequestHandler):
     """A store of one object, which counts what was put."""
 
     puts = 0
+    body = b""  # of the last put
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -29,7 +30,7 @@ class Plain(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         Plain.puts += 1
-        self.rfile.read(int(self.headers["Content-Length"]))
+        Plain.body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -64,6 +65,11 @@ def put(address: str, *, condition: bool) -> int:
 def test_without_a_fault_all_passes(address: str) -> None:
     assert requests.get(address, timeout=10).content == BODY
     assert put(address, condition=True) == 200
+
+
+def test_a_body_sent_in_chunks_arrives_whole(address: str) -> None:
+    assert requests.put(address, data=iter([b"01234", b"", b"5", b"6789"]), timeout=10).status_code == 200
+    assert Plain.body == BODY
 
 
 def test_503_is_all_that_is_answered_until_it_ends(address: str, trouble: Trouble) -> None:
