@@ -1,6 +1,7 @@
 # make demo       the whole loop on synthetic mammograms, 2 cores, no GPU
 # make test       the everyday tests, about six minutes on two cores
 # make test-slow  the long ones: kills, resumes, whole trainings, the browser, the commands of the documentation
+# make chaos      strike the product's commands for MINUTES by the schedule of SEED; ONLY=n repeats one strike
 # make coverage   the everyday tests with a report of line coverage
 # make check      format, lint, types, import contracts
 # make format     put the sources into shape
@@ -10,13 +11,16 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow coverage check format lock image clean
+.PHONY: help demo test test-slow chaos coverage check format lock image clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 DEMO_OUT ?= out/demo
 PYTEST_ARGS ?=
+SEED ?= 1
+MINUTES ?= 20
+ONLY ?= 0
 # the wheel's own Node, and no question to a server about newer versions
 export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -40,6 +44,9 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+chaos: $(READY)
+	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --only $(ONLY)
 
 coverage: $(READY)
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)

@@ -1,6 +1,8 @@
 """Weights under other names: what is matched, and what is refused."""
 
+import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import timm
@@ -86,6 +88,28 @@ def test_a_file_with_more_than_tensors_is_refused(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "weight": torch.zeros(2)}, tmp_path / "a.pth")
     with pytest.raises(UserError, match=r"a\.pth holds dict, no tensors by name: save the network's state_dict"):
         read_state(tmp_path / "a.pth")
+
+
+class Harmful:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.trace, "its code was run")
+
+
+@pytest.mark.parametrize("depth", ["alone", "among tensors", "plain pickle"])
+def test_pickled_code_in_a_file_of_weights_is_not_run(tmp_path: Path, depth: str) -> None:
+    harmful = Harmful(tmp_path / "trace")
+    if depth == "plain pickle":
+        (tmp_path / "a.pth").write_bytes(pickle.dumps(harmful, protocol=2))
+    else:
+        torch.save(harmful if depth == "alone" else {"weight": torch.zeros(2), "bias": harmful}, tmp_path / "a.pth")
+    with pytest.raises(UserError, match=r"a\.pth could not be read as weights \(UnpicklingError\)"):
+        read_state(tmp_path / "a.pth")
+    assert not (tmp_path / "trace").exists()
 
 
 def test_a_photograph_that_is_none_is_refused(theirs: dict[str, Tensor], tmp_path: Path) -> None:
