@@ -65,3 +65,6 @@ def import_verdicts(
     taken = take_in(file, archive, reader=reader, coco=coco)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
     typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined")
+    if taken.left_out:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(taken.left_out.items()))
+        typer.echo(f"annotations that are not used: {counts}")

@@ -27,9 +27,16 @@ T = TypeVar("T")
 class Row:
     """A row of a table; a value that is wrong is added to the mistakes, and a harmless one returned in its place."""
 
-    where: str  # file and line
+    file: str
+    line: int  # or row, where the file has no lines
     values: dict[str, str]
     mistakes: Mistakes
+    unit: str = "line"
+
+    @property
+    def where(self) -> str:
+        """File and line, as a message names them."""
+        return f"{self.file} {self.unit} {self.line}"
 
     def __getitem__(self, column: str) -> str:
         """Return the text of a column."""
@@ -89,7 +96,7 @@ def read_records(
     """
     mistakes = Mistakes()
     rows = _read(path, columns=columns, optional=optional, delimiter=delimiter, mistakes=mistakes)
-    records = [of(Row(f"{path.name} line {line}", values, mistakes)) for line, values in rows]
+    records = [of(Row(path.name, line, values, mistakes)) for line, values in rows]
     mistakes.refuse()
     return records
 

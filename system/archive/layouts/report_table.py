@@ -46,7 +46,7 @@ def _from_parquet(path: Path) -> list[SourceReport]:
         )
     mistakes = Mistakes()
     reports = [
-        _report(Row(f"{path.name} row {number}", _texts(row), mistakes))
+        _report(Row(path.name, number, _texts(row), mistakes, unit="row"))
         for number, row in enumerate(table.select(list(COLUMNS)).to_pylist(), start=1)
     ]
     mistakes.refuse()
