@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from system.errors import Mistakes, UserError
 from system.files.csv_out import as_it_was
@@ -152,7 +152,7 @@ def _long_fields() -> Generator[None]:
 class _Lines:
     """The rows of a reader; a mistake in the quotes is raised with the line where its row begins."""
 
-    def __init__(self, reader: "csv._reader", name: str) -> None:
+    def __init__(self, reader: Any, name: str) -> None:
         self._reader = reader
         self._name = name
         self.num_columns = 0

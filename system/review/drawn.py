@@ -120,10 +120,7 @@ class _Sorter:
         self._check_picture(annotation, picture)
         mask = outline_of(annotation.content, shape=self.sheet.shapes[picture])
         known = self.proposed.boxes.get(picture) if self.proposed else None
-        is_networks = (
-            self._is_one_of(annotation, mask, known) if known is not None else self._is_marked(annotation, mask)
-        )
-        if is_networks:
+        if self._is_marked(annotation, mask) if known is None else self._is_one_of(annotation, mask, known):
             return None
         _check_verdict(self.sheet.lines[picture], self.sheet)
         return picture, mask
@@ -131,6 +128,10 @@ class _Sorter:
     @property
     def _lists_candidates(self) -> bool:
         return CANDIDATE.name in self.coco.categories
+
+    def _bears_a_mark(self, annotation: CocoAnnotation) -> bool:
+        """Return whether category or score are those of a candidate."""
+        return annotation.category == CANDIDATE.name or (annotation.scored and not self._lists_candidates)
 
     def _check_picture(self, annotation: CocoAnnotation, picture: str) -> None:
         name, shape = annotation.image.name, annotation.image.shape
@@ -151,18 +152,19 @@ class _Sorter:
         """Return whether an annotation is one of the exported candidates, which nobody has touched."""
         if not any(_has_place_of(box, annotation, mask) for box in boxes):
             return False  # drawn, or a candidate that was corrected
-        if annotation.category == CANDIDATE.name or (self.proposed is not None and self.proposed.as_masses):
+        if self._bears_a_mark(annotation) or (self.proposed is not None and self.proposed.as_masses):
             return True
         if self._lists_candidates:
             return False  # taken over: its category was changed to that of masses
         raise UserError(
-            f"it has the place of a candidate of the network, but {self.coco.name} has no category {CANDIDATE.name!r}, so "
-            "that it may be untouched: outline the mass, or write its box into the sheet, and delete this annotation"
+            f"it has the place of a candidate of the network, and {self.coco.name} has no category {CANDIDATE.name!r} "
+            "which would show that it was taken over: outline the mass, or write its box into the sheet, and delete "
+            "this annotation"
         )
 
     def _is_marked(self, annotation: CocoAnnotation, mask: Mask) -> bool:
         """Return whether an annotation is a candidate, where the exported ones are not known."""
-        if annotation.category == CANDIDATE.name or (annotation.scored and not self._lists_candidates):
+        if self._bears_a_mark(annotation):
             if _is_a_box(annotation, mask):
                 return True
             raise UserError(f"it may be a candidate that was corrected, or not: {_EXPORT_IS_MISSING}")
