@@ -72,8 +72,10 @@ class Queued:
         return f"{PICTURES}/{self.place:04d}.png"
 
 
-def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[str, int]:
+def export(run: Path, number: int, out: Path, *, config: QueueConfig, archive_uri: str = "") -> dict[str, int]:
     """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; count them by reason.
+
+    archive_uri: where the run's archive lies now; "" = where it lay when the run was started
 
     Images that were judged already are left out. Pictures, boxes and overlays are canonical views: chest wall left.
     Raises NotFinished when the round was not inferred, UserError when `out` holds a queue.
@@ -81,7 +83,7 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[st
     if (out / QUEUE).exists():
         raise UserError(f"--out {out.name} holds a queue, perhaps filled in: choose another folder")
     folder = RunFolder(run.resolve())
-    settings, archive = folder.config(), folder.archive()
+    settings, archive = folder.config(), folder.archive(uri=archive_uri)
     stage = folder.round(number).predictions
     chosen = _choose(_open_images(stage, archive), archive, rounds=settings.rounds, config=config)
     _draw(chosen, stage, out=out, archive=archive)

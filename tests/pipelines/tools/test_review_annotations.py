@@ -58,8 +58,8 @@ class Exported:
         """Write the verdicts: alone, or with the box of a mass."""
         for line in self.lines:
             found = verdicts.get(line["image_id"], "")
-            values = found if isinstance(found, tuple) else (found,)
-            line.update(zip(("verdict", "x0", "y0", "x1", "y1"), map(str, values), strict=False))
+            values = found if isinstance(found, tuple) else (found, "", "", "", "")
+            line.update(zip(("verdict", "x0", "y0", "x1", "y1"), map(str, values), strict=True))
         with (self.out / "queue.csv").open("w", encoding="utf8", newline="") as file:
             writer = csv.DictWriter(file, self.lines[0].keys())
             writer.writeheader()
