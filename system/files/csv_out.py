@@ -35,11 +35,13 @@ def _cell(value: object) -> object:
 
 
 def _begins_like_a_formula(text: str) -> bool:
-    """Whether the first character that is no blank, no quote and nothing invisible begins a formula."""
-    if text[:1] in _LINE and text:
-        return True
-    first = next((character for character in text if not _is_skipped(character)), "")
-    return unicodedata.normalize("NFKC", first) in _FORMULA
+    """Whether a formula or a new line begins the text, behind any blanks, quotes and invisible characters."""
+    for character in text:
+        if character in _LINE:
+            return True
+        if not _is_skipped(character):
+            return unicodedata.normalize("NFKC", character) in _FORMULA
+    return False
 
 
 def _is_skipped(character: str) -> bool:
