@@ -22,7 +22,8 @@ from system.archive.fence import Fence, ReadJob, item_from_json
 from system.archive.intake import Intake, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
 from system.archive.layouts.report_table import read_report_file
-from system.archive.reports_in import report_rows
+from system.archive.reports_in import readable, report_rows
+from system.archive.scrub import MAX_CHARACTERS
 from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
@@ -48,6 +49,7 @@ class IngestSummary:
     num_stored: int = 0
     num_already_there: int = 0
     num_reports: int = 0
+    num_reports_too_long: int = 0  # left out
     quarantined: dict[str, int] = field(default_factory=dict)  # reason code -> files
     patients: dict[str, int] = field(default_factory=dict)  # split -> patients of the whole archive
     annotated: dict[str, int] = field(default_factory=dict)  # split -> those whose masses are outlined in all images
@@ -81,14 +83,17 @@ def run(
     if not items:
         raise UserError(f"the source has no image files for layout {layout!r}: check its folder")
     here = Source(source.resolve(), layout, archive, config, items)
+    LAYOUTS[layout].reports(source, sides={})  # a mistake in their table is found now, not after the images were read
     num_read = _read(here, _unread(here, again=again))
     settled = _settle(here)
+    num_reports, num_too_long = _store_reports(here)
     summary = IngestSummary(
         num_files=len(items),
         num_read=num_read,
         num_stored=sum(part.images.num_rows for part in settled),
         num_already_there=sum(part.num_already_there for part in settled),
-        num_reports=_store_reports(here),
+        num_reports=num_reports,
+        num_reports_too_long=num_too_long,
         quarantined=dict(Counter(sorted(code for part in settled for code in part.quarantine["code"].to_pylist()))),
         patients=_patients_per_split(archive),
         annotated=_annotated_per_split(archive),
@@ -103,11 +108,14 @@ def run(
 
 def run_reports(file: Path, archive_uri: str) -> int:
     """Take reports without images into an archive and return how many; the same file twice changes nothing."""
-    archive = Archive.open(archive_uri)
-    rows = report_rows(archive, read_report_file(file), report_source="hospital")
+    archive, reports = Archive.open(archive_uri), read_report_file(file)
+    kept = readable(reports)
+    rows = report_rows(archive, kept, report_source="hospital")
     if rows.num_rows:
         archive.upsert("reports", rows)
     log.info("%d reports taken in, reports are at version %d", rows.num_rows, archive.version("reports"))
+    if num_too_long := len(reports) - len(kept):
+        log.warning(_too_long(num_too_long))
     return rows.num_rows
 
 
@@ -197,15 +205,24 @@ def _whole_patients(intakes: list[Intake], *, size: int) -> Iterator[list[Intake
         yield part
 
 
-def _store_reports(here: Source) -> int:
-    """Write the source's reports and return their number."""
+def _store_reports(here: Source) -> tuple[int, int]:
+    """Write the source's reports; return how many, and how many were left out because they are too long."""
     layout = LAYOUTS[here.layout]
     taken = here.archive.table("files", columns=["source", "side", "code"], where=one_of("source", here.items))
     sides = {here.items[row["source"]].name: Side(row["side"]) for row in taken.to_pylist() if not row["code"]}
-    rows = report_rows(here.archive, layout.reports(here.folder, sides=sides), report_source=layout.report_source)
+    reports = layout.reports(here.folder, sides=sides)
+    kept = readable(reports)
+    rows = report_rows(here.archive, kept, report_source=layout.report_source)
     if rows.num_rows:
         here.archive.upsert("reports", rows)
-    return rows.num_rows
+    return rows.num_rows, len(reports) - len(kept)
+
+
+def _too_long(num_reports: int) -> str:
+    return (
+        f"{num_reports} reports with a text of more than {MAX_CHARACTERS} characters were left out: "
+        "look at the quotes of their rows, shorten them, and take them in with `mammoloop reports`"
+    )
 
 
 def _patients_per_split(archive: Archive) -> dict[str, int]:
@@ -229,6 +246,8 @@ def warnings(summary: IngestSummary) -> Iterator[str]:
             f"{unused} of {sum(summary.annotated.values())} annotated patients are weak: their masks are not used in "
             "training; set ingest.split.weak to 0 to train on them"
         )
+    if summary.num_reports_too_long:
+        yield _too_long(summary.num_reports_too_long)
     if not summary.patients.get(Split.WEAK):
         yield "no patient is weak, rounds have nothing to mine: take in patients with reports, or set ingest.split.weak"
     for split in (Split.STRONG, Split.VALIDATION, Split.TEST):
@@ -245,8 +264,8 @@ def summary_table(summary: IngestSummary) -> Table:
         "already there": summary.num_already_there,
     }
     counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
-    counts |= {"reports": summary.num_reports} | {
-        f"patients, {split}": count for split, count in summary.patients.items()
-    }
+    counts |= {"reports": summary.num_reports}
+    counts |= {"reports, too long": summary.num_reports_too_long} if summary.num_reports_too_long else {}
+    counts |= {f"patients, {split}": count for split, count in summary.patients.items()}
     counts |= {f"annotated patients, {IN_WORDS[Split(split)]}": count for split, count in summary.annotated.items()}
     return two_columns("Ingest", counts)

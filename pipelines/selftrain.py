@@ -69,15 +69,16 @@ def prepare(archive_uri: str, folder: RunFolder, *, config: RunConfig) -> Archiv
     return archive
 
 
-def infer_alone(out: Path, number: int, *, config: RunConfig) -> InferResult:
+def infer_alone(out: Path, number: int, *, config: RunConfig, archive_uri: str = "") -> InferResult:
     """Do a round's inference and nothing else; the rest of the run must be there up to it. Needs a running Ray.
 
     config: the run's own, perhaps with other resources;  number: from 1
+    archive_uri: where the run's archive lies now; "" = where it lay when the run was started
     Raises NotFinished for a round whose model is not trained yet.
     """
     folder = RunFolder(out.resolve())
     with folder.claimed(config):
-        loop = Loop(folder, config, folder.archive())
+        loop = Loop(folder, config, folder.archive(uri=archive_uri))
         last = folder.round(number - 1) if number > 1 else folder.stage1
         if not last.checkpoint.finished:
             raise NotFinished(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Changes, Quiet, set_up_logging
+from pipelines.cli.options import Changes, Moved, Quiet, set_up_logging
 
 
 def infer(
@@ -14,6 +14,7 @@ def infer(
     ],
     number: Annotated[int, typer.Option("--round", min=1, help="round whose weak images are to be inferred")],
     changes: Changes = None,
+    archive: Moved = "",
     quiet: Quiet = False,
 ) -> None:
     """Do one round's inference over the weak images, with the run's own settings, and print what it came to.
@@ -33,5 +34,5 @@ def infer(
     set_up_logging(quiet=quiet)
     config = resolve(RunFolder(run).config(), settings=changes or [])
     with session(config.resources.cluster, quiet=quiet):
-        found = infer_alone(run, number, config=config)
+        found = infer_alone(run, number, config=config, archive_uri=archive)
     console().print(summary_table(f"round {number}", found))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Quiet, Run, set_up_logging
+from pipelines.cli.options import ArchiveUri, Moved, Quiet, Run, set_up_logging
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,12 +25,14 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
         float, typer.Option(min=0, max=1, help="of them drawn at random: they show how pure the pools are")
     ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
+    archive: Moved = "",
     quiet: Quiet = False,
 ) -> None:
     """Write the images a radiologist should judge next: queue.csv to fill in, pictures, overlays, COCO JSON.
 
     In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the
-    picture's pixels.
+    picture's pixels. Or open pictures and candidates.coco.json in an annotation tool and outline masses in the category
+    mass; the network's boxes are in the category candidate.
 
     Example: `mammoloop review export --run run --round 1 --out review --size 50`
     """
@@ -38,7 +40,8 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     from system.review import QueueConfig
 
     set_up_logging(quiet=quiet)
-    why = export(run, number, out, config=QueueConfig(size=size, random_share=random_share, seed=seed))
+    config = QueueConfig(size=size, random_share=random_share, seed=seed)
+    why = export(run, number, out, config=config, archive_uri=archive)
     reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
     typer.echo(f"{sum(why.values())} images in {out}: {reasons}")
 
@@ -65,3 +68,6 @@ def import_verdicts(
     taken = take_in(file, archive, reader=reader, coco=coco)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
     typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined")
+    if taken.left_out:
+        counts = ", ".join(f"{count} {what}" for what, count in sorted(taken.left_out.items()))
+        typer.echo(f"annotations that are not used: {counts}")

@@ -3,7 +3,6 @@
 Each setting has a folder of its own, named by it.
 """
 
-import csv
 import hashlib
 import json
 import math
@@ -14,6 +13,7 @@ from rich.table import Table
 
 from system.config import RunConfig, as_yaml
 from system.files.atomic import write_text
+from system.files.csv_out import write_csv
 from system.files.json_out import as_json
 from system.run.folder import System
 from system.run.results import TrialResult
@@ -106,10 +106,8 @@ def write_results(out: Path, trials: list[Trial], *, best: RunConfig) -> None:
         for trial in trials
     ]
     write_text(out / "results.json", as_json(rows))
-    with (out / "results.csv").open("w", encoding="utf8", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    columns = list(rows[0])
+    write_csv(out / "results.csv", columns, [[row[column] for column in columns] for row in rows])
     write_text(out / "best.yaml", as_yaml(best))
 
 

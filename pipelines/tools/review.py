@@ -3,26 +3,37 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
-from system.errors import UserError
-from system.exchange import ImageCandidates, SourceCandidate, as_coco
+from system.errors import Mistakes, UserError
+from system.exchange import CANDIDATE, MASS, ImageCandidates, SourceCandidate, as_coco
 from system.figures.overlays import png_of, with_candidates
 from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.imaging import encode_png
 from system.mining.columns_in import labels_of
 from system.mining.rules import disputed, quadrants, sure_score
-from system.review import SHEET, Judgement, QueueConfig, acquire, from_box, from_coco, read_sheet
+from system.review import (
+    SHEET,
+    Drawn,
+    Judgement,
+    Proposed,
+    QueueConfig,
+    Sheet,
+    acquire,
+    drawn_on,
+    from_box,
+    read_coco,
+    read_lines,
+)
 from system.rounds import RoundsConfig
 from system.run.folder import RunFolder
 from system.run.predictions import Prediction, read_maps, read_predictions
@@ -32,7 +43,8 @@ from system.run.stage import Stage
 log = logging.getLogger(__name__)
 
 QUEUE, COCO, PICTURES, OVERLAYS = "queue.csv", "candidates.coco.json", "pictures", "overlays"
-Annotation = dict[str, Any]  # of COCO JSON
+Shape = tuple[int, int]
+"""Rows, cols."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class VerdictImport:
 
     verdicts: dict[str, int]  # verdict -> images
     num_outlined: int  # of them with a mask, which will train as annotated images
+    left_out: dict[str, int]  # annotations that are no outlines of a radiologist: the network's, other categories
 
 
 @dataclass(frozen=True)
@@ -59,8 +72,10 @@ class Queued:
         return f"{PICTURES}/{self.place:04d}.png"
 
 
-def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[str, int]:
+def export(run: Path, number: int, out: Path, *, config: QueueConfig, archive_uri: str = "") -> dict[str, int]:
     """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; count them by reason.
+
+    archive_uri: where the run's archive lies now; "" = where it lay when the run was started
 
     Images that were judged already are left out. Pictures, boxes and overlays are canonical views: chest wall left.
     Raises NotFinished when the round was not inferred, UserError when `out` holds a queue.
@@ -68,13 +83,14 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[st
     if (out / QUEUE).exists():
         raise UserError(f"--out {out.name} holds a queue, perhaps filled in: choose another folder")
     folder = RunFolder(run.resolve())
-    settings, archive = folder.config(), folder.archive()
+    settings, archive = folder.config(), folder.archive(uri=archive_uri)
     stage = folder.round(number).predictions
     chosen = _choose(_open_images(stage, archive), archive, rounds=settings.rounds, config=config)
     _draw(chosen, stage, out=out, archive=archive)
     shape = (archive.imaging.height_px, archive.imaging.width_px)
     about = "mammoloop, canonical views: chest wall left; no diagnosis"
-    coco = as_coco([_image_candidates(queued, shape=shape) for queued in chosen], description=about)
+    shown = [_image_candidates(queued, shape=shape) for queued in chosen]
+    coco = as_coco(shown, description=about, category=CANDIDATE, others=[MASS])
     write_text(out / COCO, json.dumps(coco))
     write_csv(out / QUEUE, SHEET, [_line(queued) for queued in chosen])
     return dict(Counter(queued.why for queued in chosen))
@@ -83,11 +99,14 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig) -> dict[st
 def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = None) -> VerdictImport:
     """Write a filled-in queue.csv into the archive's `verdicts`; the same file again changes nothing.
 
-    coco: the annotations as edited by the radiologist; their polygons, else boxes, outline the masses, before boxes
-    in the sheet Raises UserError for a mistake in the sheet, with its line, and for images that the archive does not
-    have.
+    coco: the annotations as edited by the radiologist; their outlines and boxes, of the category mass, come before
+    boxes in the sheet. The exported candidates.coco.json beside the sheet tells which boxes are the network's.
+
+    Raises UserError with all mistakes in the sheet, by line, and in the annotations, by id: each one that a
+    radiologist may have drawn is used, or named. Also for images that the archive does not have.
     """
-    archive, judgements = Archive.open(archive_uri), read_sheet(sheet)
+    archive, lines = Archive.open(archive_uri), read_lines(sheet)
+    judgements = [line for line in lines if line.verdict]
     images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
     shapes = {row["image_id"]: (row["rows"], row["cols"]) for row in images}
     if unknown := sum(judgement.image_id not in shapes for judgement in judgements):
@@ -95,19 +114,22 @@ def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = N
             f"{sheet.name} judges {unknown} images that this archive does not have: "
             "name the archive it was exported from"
         )
-    drawn = _annotations(coco) if coco else {}
-    at = datetime.fromtimestamp(
-        sheet.stat().st_mtime, UTC
-    ).isoformat()  # of the file, so that the same file is the same verdicts
+    mistakes = Mistakes()
+    _check_boxes(judgements, shapes, sheet=sheet.name, mistakes=mistakes)
+    drawn = _drawn(sheet, lines, shapes, coco=coco, mistakes=mistakes) if coco else Drawn()
+    mistakes.refuse()
+    # the time of the file, so that the same file is the same verdicts
+    at = datetime.fromtimestamp(sheet.stat().st_mtime, UTC).isoformat()
     rows = []
     for judgement in judgements:
-        mask = _mask(judgement, drawn.get(judgement.picture, []), shape=shapes[judgement.image_id])
-        sha = archive.put_pixels(mask) if mask.any() else ""
+        mask = _mask(judgement, drawn, shape=shapes[judgement.image_id])
+        sha = "" if mask is None else archive.put_pixels(mask)
         facts = {"image_id": judgement.image_id, "verdict": judgement.verdict, "why": judgement.why}
         rows.append(facts | {"mask_sha": sha, "reader": reader, "at": at})
     if rows:
         archive.upsert("verdicts", pa.Table.from_pylist(rows, schema=SCHEMAS["verdicts"]))
-    return VerdictImport(dict(Counter(row["verdict"] for row in rows)), sum(bool(row["mask_sha"]) for row in rows))
+    verdicts = dict(Counter(row["verdict"] for row in rows))
+    return VerdictImport(verdicts, sum(bool(row["mask_sha"]) for row in rows), drawn.left_out)
 
 
 def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction]:
@@ -173,26 +195,34 @@ def _line(queued: Queued) -> list[str | float]:
     return [*known, p_mass, round(seen.score, 4), "", "", "", "", ""]
 
 
-def _annotations(coco: Path) -> dict[str, list[Annotation]]:
-    """Return a COCO file's annotations by picture, without those with a score: these are the network's."""
-    try:
-        data = json.loads(coco.read_text(encoding="utf8"))
-        names = {image["id"]: image["file_name"] for image in data["images"]}
-        found: dict[str, list[Annotation]] = {name: [] for name in names.values()}
-        for annotation in data["annotations"]:
-            if "score" not in annotation:
-                found[names[annotation["image_id"]]].append(annotation)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{coco.name} is no COCO file ({type(error).__name__}: {error}): export it as COCO JSON"
-        ) from None
-    return found
+def _check_boxes(
+    judgements: Sequence[Judgement], shapes: Mapping[str, Shape], *, sheet: str, mistakes: Mistakes
+) -> None:
+    """Add the boxes that do not lie on their pictures."""
+    for judgement in judgements:
+        rows, cols = shapes[judgement.image_id]
+        if judgement.box_px and (judgement.box_px[2] > cols or judgement.box_px[3] > rows):
+            mistakes.add(
+                f"{sheet} line {judgement.line}: the box ends at {judgement.box_px[2]}, {judgement.box_px[3]}, but the "
+                f"picture has {cols} x {rows} px: give the box in the picture's pixels"
+            )
 
 
-def _mask(judgement: Judgement, annotations: Sequence[Annotation], *, shape: tuple[int, int]) -> np.ndarray:
-    """Return the outline [H, W] bool; empty where none was drawn, or there is no mass."""
-    if judgement.verdict != "mass":
-        return np.zeros(shape, bool)
-    if annotations:
-        return from_coco(annotations, shape=shape)
-    return from_box(judgement.box_px, shape=shape) if judgement.box_px else np.zeros(shape, bool)
+def _drawn(
+    sheet: Path, lines: Sequence[Judgement], shapes: Mapping[str, Shape], *, coco: Path, mistakes: Mistakes
+) -> Drawn:
+    """Return what the radiologist drew in an annotation tool."""
+    known = {line.picture: line for line in lines if line.picture and line.image_id in shapes}
+    exported = sheet.parent / COCO
+    proposed = None
+    if exported.is_file() and not exported.samefile(coco):
+        proposed = Proposed.read(read_coco(exported, mistakes=mistakes), mistakes=mistakes)
+    on = Sheet(sheet.name, known, {picture: shapes[line.image_id] for picture, line in known.items()})
+    return drawn_on(on, read_coco(coco, mistakes=mistakes), proposed=proposed, mistakes=mistakes)
+
+
+def _mask(judgement: Judgement, drawn: Drawn, *, shape: Shape) -> np.ndarray | None:
+    """Return the outline [H, W] bool; None where none was drawn."""
+    if judgement.picture in drawn.masks:
+        return drawn.masks[judgement.picture]
+    return from_box(judgement.box_px, shape=shape) if judgement.box_px else None

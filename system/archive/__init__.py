@@ -18,11 +18,12 @@ layouts/       the kinds of source folders: DICOM folders and public data sets
 from system.archive.config import IngestConfig
 from system.archive.pairs import other_breasts, pair_table
 from system.archive.splits import SplitConfig, assign_splits, check_no_leak, share_of_patients
-from system.archive.store import Archive
+from system.archive.store import Archive, NoArchive
 
 __all__ = [
     "Archive",
     "IngestConfig",
+    "NoArchive",
     "SplitConfig",
     "assign_splits",
     "check_no_leak",

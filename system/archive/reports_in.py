@@ -8,11 +8,23 @@ import pyarrow as pa
 
 from system.archive.delta import one_of
 from system.archive.layouts import SourceReport
-from system.archive.scrub import scrub, shift_of, taken_out
+from system.archive.scrub import MAX_CHARACTERS, scrub, shift_of, taken_out
 from system.archive.store import Archive
 from system.archive.tables import SCHEMAS
 
 log = logging.getLogger(__name__)
+
+
+def readable(reports: list[SourceReport]) -> list[SourceReport]:
+    """Return the reports none of whose texts has more than MAX_CHARACTERS.
+
+    Nobody wrote a longer one: a quote is missing, or a document was pasted in. A part of it might mean something else.
+    """
+    return [
+        report
+        for report in reports
+        if all(len(text) <= MAX_CHARACTERS for text in (report.description, report.impression, report.language))
+    ]
 
 
 def report_rows(archive: Archive, reports: list[SourceReport], *, report_source: str) -> pa.Table:

@@ -33,6 +33,10 @@ SITE_KEY_VARIABLE = (
 )
 
 
+class NoArchive(UserError):
+    """There is no archive where one was looked for."""
+
+
 @dataclass(frozen=True)
 class Archive:
     """An opened archive. Cheap to make and to pickle; holds no connection and no secret."""
@@ -78,11 +82,11 @@ class Archive:
 
     @classmethod
     def open(cls, uri: str | Path) -> "Archive":
-        """Return the archive at a URI. Raises UserError when there is none, and when it has another schema version."""
+        """Return the archive at a URI. Raises NoArchive when there is none, UserError for another schema version."""
         uri = _absolute(uri)
         files, root = _file_system(uri)
         if not _exists(files, f"{root}/{DESCRIPTION}"):
-            raise UserError(f"there is no archive at {uri}: ingest into it first")
+            raise NoArchive(f"there is no archive at {uri}: ingest into it first")
         with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
             described = _description(file.read())
         if (found := described["schema_version"]) != SCHEMA_VERSION:

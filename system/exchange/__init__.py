@@ -5,6 +5,6 @@ coco.py        COCO JSON
 """
 
 from system.exchange.candidates import ImageCandidates, SourceCandidate, to_source
-from system.exchange.coco import as_coco
+from system.exchange.coco import CANDIDATE, MASS, Category, as_coco
 
-__all__ = ["ImageCandidates", "SourceCandidate", "as_coco", "to_source"]
+__all__ = ["CANDIDATE", "MASS", "Category", "ImageCandidates", "SourceCandidate", "as_coco", "to_source"]

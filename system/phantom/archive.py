@@ -1,6 +1,5 @@
 """Write exams as the folder that a hospital would deliver: dicom/, masks/, reports.csv, truth.csv."""
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from system.files.csv_out import write_csv
 from system.phantom.config import PhantomConfig
 from system.phantom.dicom import patient_id, study_uid, write_dicom
 from system.phantom.exam import Exam, make_exam
@@ -63,8 +63,8 @@ def write_exam(out: Path, exam: Exam) -> ExamRows:
 def write_tables(out: Path, rows: Iterable[ExamRows]) -> None:
     """Write truth.csv and reports.csv, ordered by exam whatever the order of `rows`."""
     ordered = sorted(rows, key=lambda row: row.index)
-    _write_csv(out / "truth.csv", TRUTH_COLUMNS, [row for exam in ordered for row in exam.truth])
-    _write_csv(out / "reports.csv", REPORT_COLUMNS, [row for exam in ordered for row in exam.reports])
+    _write_rows(out / "truth.csv", TRUTH_COLUMNS, [row for exam in ordered for row in exam.truth])
+    _write_rows(out / "reports.csv", REPORT_COLUMNS, [row for exam in ordered for row in exam.reports])
 
 
 def _report_row(exam: Exam) -> Row:
@@ -79,8 +79,5 @@ def _report_row(exam: Exam) -> Row:
     }
 
 
-def _write_csv(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+def _write_rows(path: Path, columns: tuple[str, ...], rows: list[Row]) -> None:
+    write_csv(path, columns, [[row[column] for column in columns] for row in rows])

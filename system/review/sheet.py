@@ -1,15 +1,16 @@
 """The table that a radiologist fills in: one line per image of the queue."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows, to_count
+from system.files.csv_in import Row, read_records
 from system.mining import VERDICTS
 from system.records import Box
 
 SHEET = ("image_id", "picture", "study_id", "side", "view", "why", "p_mass", "score", "verdict", "x0", "y0", "x1", "y1")
-VERDICT_COLUMNS = ("image_id", "picture", "why", "verdict", "x0", "y0", "x1", "y1")
+BOX = ("x0", "y0", "x1", "y1")
+VERDICT_COLUMNS = ("image_id", "picture", "why", "verdict", *BOX)
+MAX_PX = 65535  # no view has more rows or columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +20,47 @@ class Judgement:
     image_id: str
     picture: str  # file name of the picture that was shown; also `file_name` in COCO annotations
     why: str  # queue.Why
-    verdict: str  # a key of mining.VERDICTS
+    verdict: str  # a key of mining.VERDICTS; "" = not judged yet
     box_px: Box | None  # around the mass, in the picture's pixels; None = not drawn
+    line: int = field(default=0, compare=False)  # of the sheet
 
 
 def read_sheet(path: Path) -> list[Judgement]:
-    """Return the judgements of a completed sheet; lines without a verdict are left out.
+    """Return the judgements of a completed sheet; lines without a verdict are left out. Raises as `read_lines`."""
+    return [line for line in read_lines(path) if line.verdict]
 
-    Raises UserError with the line for an unknown verdict, an incomplete box, a box without a mass, an image that is
-    judged twice.
+
+def read_lines(path: Path) -> list[Judgement]:
+    """Return all lines of a sheet.
+
+    Raises UserError with every wrong line: an unknown verdict, an incomplete box, a box without a mass, an image that
+    is judged twice, a picture of two images.
     """
-    found: dict[str, Judgement] = {}
-    for line, row in read_rows(path, columns=VERDICT_COLUMNS):
-        if not row["verdict"]:
-            continue
-        where = f"{path.name} line {line}"
-        if row["image_id"] in found:
-            raise UserError(f"{where}: the image was judged in a line before: keep one of them")
-        verdict = one_of(row["verdict"], tuple(VERDICTS), where=f"{where}, verdict")
-        found[row["image_id"]] = Judgement(
-            row["image_id"], row["picture"], row["why"], verdict, _box(row, verdict, where=where)
-        )
-    return list(found.values())
+    judged: set[str] = set()
+    image_of: dict[str, str] = {}
+
+    def judgement(row: Row) -> Judgement:
+        if row["verdict"] and row["image_id"] in judged:
+            row.wrong("the image was judged in a line before: keep one of them")
+        if row["verdict"]:
+            judged.add(row["image_id"])
+        if row["picture"] and image_of.setdefault(row["picture"], row["image_id"]) != row["image_id"]:
+            row.wrong("another image has the same picture: import the sheet of each queue by itself")
+        verdict = row.one_of("verdict", tuple(VERDICTS)) if row["verdict"] else ""
+        return Judgement(row["image_id"], row["picture"], row["why"], verdict, _box(row), row.line)
+
+    return read_records(path, of=judgement, columns=VERDICT_COLUMNS)
 
 
-def _box(row: dict[str, str], verdict: str, *, where: str) -> Box | None:
-    edges = [row[name] for name in ("x0", "y0", "x1", "y1")]
-    if not any(edges):
+def _box(row: Row) -> Box | None:
+    if not any(row[name] for name in BOX):
         return None
-    if verdict != "mass":
-        raise UserError(f"{where}: a box is drawn, but the verdict is {verdict!r}: only a mass has a box")
-    x0, y0, x1, y1 = (
-        to_count(edge, where=f"{where}, {name}") for name, edge in zip(("x0", "y0", "x1", "y1"), edges, strict=True)
-    )
-    if x1 <= x0 or y1 <= y0:
-        raise UserError(
-            f"{where}: the box ends where it begins ({x0}, {y0}, {x1}, {y1}): x1 must be above x0, y1 above y0"
-        )
+    if row["verdict"] != "mass":
+        verdict = f"the verdict is {row['verdict']!r}" if row["verdict"] else "there is no verdict"
+        row.wrong(f"a box is drawn, but {verdict}: only a mass has a box")
+        return None
+    faults = len(row.mistakes)
+    x0, y0, x1, y1 = (row.count(name, high=MAX_PX) for name in BOX)
+    if len(row.mistakes) == faults and (x1 <= x0 or y1 <= y0):
+        row.wrong(f"the box ends where it begins ({x0}, {y0}, {x1}, {y1}): x1 must be above x0, y1 above y0")
     return x0, y0, x1, y1

@@ -14,13 +14,14 @@ RUN/config.yaml                 the resolved settings
 """
 
 import fcntl
+import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from system.archive import Archive
+from system.archive import Archive, NoArchive
 from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
@@ -37,6 +38,8 @@ from system.run.results import (
     TrainResult,
 )
 from system.run.stage import SCHEMA_VERSION, Stage, Written
+
+log = logging.getLogger(__name__)
 
 CONFIG, LOCK = "config.yaml", "driver.lock"
 SUPERVISED = "supervised"  # title of Stage 1
@@ -266,18 +269,49 @@ class RunFolder:
 
         uri: where the archive lies now; "" = where it lay when the run was started
 
-        Raises NotFinished for a run without a pin, UserError for another archive than the run's.
+        Raises NotFinished for a run without a pin, UserError for another archive than the run's, and where there is
+        none any more.
         """
         if not self.archive_pin.finished:
             raise NotFinished(f"run {self.name} is not pinned to an archive yet: go on with `mammoloop selftrain`")
         pin = self.archive_pin.result()
-        archive = Archive.open(uri or pin.uri)
+        archive = Archive.open(uri) if uri else self._archive_of(pin)
         if archive.key_fingerprint != pin.key_fingerprint:
             raise UserError(
                 f"run {self.name} was begun on another archive than {archive.uri} (their site keys differ): "
                 "name the archive it was begun on"
             )
         return archive.pinned(pin.versions)
+
+    def _archive_of(self, pin: ArchivePin) -> Archive:
+        """Return the archive where it lay when the run was started, and log its place."""
+        beside = self._beside(pin)
+        hint = f"; one of the same key lies beside the run, at {beside}" if beside else ""
+        try:
+            archive = Archive.open(pin.uri)
+        except NoArchive:
+            raise UserError(
+                f"run {self.name} was begun on the archive at {pin.uri}, where there is none now: it has moved, say "
+                f"with --archive where it lies{hint}"
+            ) from None
+        if beside:
+            log.warning(
+                "run %s reads the archive at %s%s: name the one you mean with --archive", self.name, pin.uri, hint
+            )
+        else:
+            log.info("run %s reads the archive at %s", self.name, pin.uri)
+        return archive
+
+    def _beside(self, pin: ArchivePin) -> str:
+        """Return an archive of the same name and key that lies beside the run and is another copy; "" without one."""
+        beside = self.path.resolve().parent / pin.uri.rstrip("/").rpartition("/")[2]
+        if str(beside) == pin.uri:
+            return ""
+        try:
+            archive = Archive.open(beside)
+        except UserError:
+            return ""
+        return archive.uri if archive.key_fingerprint == pin.key_fingerprint and archive.uri != pin.uri else ""
 
     def pin(self, archive_uri: str) -> Archive:
         """Fix the archive's versions at the first start; a restart reads the same ones."""

@@ -31,8 +31,8 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows
+from system.errors import Mistakes, UserError
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 
@@ -45,7 +45,7 @@ COLUMNS = (
     "image file path",
     "ROI mask file path",
 )
-FILM_FOLDER = re.compile(r"(?:Mass|Calc)-(?:Training|Test)_(P_\d{5})_(LEFT|RIGHT)_(CC|MLO)")
+FILM_FOLDER = re.compile(r"(?:Mass|Calc)-(?:Training|Test)_(P_[0-9]{5})_(LEFT|RIGHT)_(CC|MLO)")
 SIDES = {"LEFT": Side.LEFT, "RIGHT": Side.RIGHT}
 DENSITY = ("breast_density", "breast density")  # the tables of masses and of calcifications spell it differently
 MASS, CALCIFICATION = "mass", "calcification"
@@ -72,10 +72,8 @@ class CbisDdsm:
     def items(self, source: Path) -> list[SourceItem]:
         """Return the films that the four tables list, ordered by patient, side and view."""
         films: dict[tuple[str, str, str], list[Abnormality]] = {}
-        for table in TABLES:
-            for line, row in read_rows(source / table, columns=COLUMNS, optional=DENSITY):
-                abnormality = _abnormality(row, where=f"{table} line {line}")
-                films.setdefault(abnormality.film, []).append(abnormality)
+        for abnormality in _abnormalities(source):
+            films.setdefault(abnormality.film, []).append(abnormality)
         return [_item(films[film]) for film in sorted(films)]
 
     def files(self, source: Path, item: SourceItem) -> list[Path]:
@@ -111,20 +109,29 @@ class CbisDdsm:
         return []
 
 
-def _abnormality(row: dict[str, str], *, where: str) -> Abnormality:
-    abnormality_type = one_of(row["abnormality type"], (MASS, CALCIFICATION), where=f"{where}, abnormality type")
+def _abnormalities(source: Path) -> list[Abnormality]:
+    """Return the rows of the four tables. Raises UserError with the mistakes of all of them."""
+    found, mistakes = [], Mistakes()
+    for table in TABLES:
+        try:
+            found += read_records(source / table, of=_abnormality, columns=COLUMNS, optional=DENSITY)
+        except UserError as error:
+            mistakes.add(str(error))
+    mistakes.refuse()
+    return found
+
+
+def _abnormality(row: Row) -> Abnormality:
+    abnormality_type = row.one_of("abnormality type", (MASS, CALCIFICATION))
     film = (row["patient_id"], row["left or right breast"], row["image view"])
     folder = row["image file path"].split("/")[0]
     match = FILM_FOLDER.fullmatch(folder)
     if match is None or match.groups() != film:
-        raise UserError(
-            f"{where}: image file path does not begin with the folder of this patient, breast and view: correct the row"
-        )
+        row.wrong("image file path does not begin with the folder of this patient, breast and view: correct the row")
     mask_folder = row["ROI mask file path"].split("/")[0] if abnormality_type == MASS else ""
-    if abnormality_type == MASS and not re.fullmatch(rf"{folder}_\d+", mask_folder):
-        raise UserError(
-            f"{where}: ROI mask file path does not begin with the folder of one of this film's abnormalities: "
-            "correct the row"
+    if abnormality_type == MASS and not re.fullmatch(rf"{re.escape(folder)}_[0-9]{{1,4}}", mask_folder):
+        row.wrong(
+            "ROI mask file path does not begin with the folder of one of this film's abnormalities: correct the row"
         )
     return Abnormality(film, folder, mask_folder, density_of(next(filter(None, (row[name] for name in DENSITY)), "")))
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
 from system.errors import UserError
-from system.files.csv_in import one_of, read_rows
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.imaging.dicom_file import careful_reading, parse_header, text_of
 from system.records import Side
@@ -34,7 +34,7 @@ TABLE = "CMMD_clinicaldata_revision.csv"
 SPREADSHEET = "CMMD_clinicaldata_revision.xlsx"
 COLUMNS = ("ID1", "LeftRight", "abnormality")
 NUM_MASSES = {"mass": 1, "both": 1, "calcification": 0}
-PATIENT_ID = re.compile(r"D[12]-\d{4}")
+PATIENT_ID = re.compile(r"D[12]-[0-9]{4}")
 
 Breast = tuple[str, str]
 """Patient ID, L or R."""
@@ -84,14 +84,16 @@ def _num_masses(source: Path) -> dict[Breast, int]:
             f"{SPREADSHEET} is not read: open it in a spreadsheet program and save it beside as {TABLE} (CSV, UTF-8)"
         )
     found: dict[Breast, int] = {}
-    for line, row in read_rows(path, columns=COLUMNS, delimiter=_delimiter(path)):
-        where = f"{TABLE} line {line}"
+
+    def keep(row: Row) -> None:
         if not PATIENT_ID.fullmatch(row["ID1"]):
-            raise UserError(f"{where}, ID1: expected D1-0000 or D2-0000 with other digits: correct the row")
-        breast = row["ID1"], one_of(row["LeftRight"], tuple(Side), where=f"{where}, LeftRight")
+            row.wrong("expected D1-0000 or D2-0000 with other digits: correct the row", column="ID1")
+        breast = row["ID1"], row.one_of("LeftRight", tuple(Side))
         if breast in found:
-            raise UserError(f"{where}: a breast is listed twice: keep one row")
-        found[breast] = NUM_MASSES[one_of(row["abnormality"], tuple(NUM_MASSES), where=f"{where}, abnormality")]
+            row.wrong("a breast is listed twice: keep one row")
+        found[breast] = NUM_MASSES[row.one_of("abnormality", tuple(NUM_MASSES))]
+
+    read_records(path, of=keep, columns=COLUMNS, delimiter=_delimiter(path))
     return found
 
 

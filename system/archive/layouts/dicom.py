@@ -11,10 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport, density_of, inside
+from system.archive.layouts.layout import MAX_MASSES, SourceItem, SourceReport, density_of, inside
 from system.archive.layouts.report_table import read_report_file
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows, to_count
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, quoted, read_dicom, read_mask
 from system.records import Side, Split, ViewPosition
 
@@ -83,27 +82,31 @@ def _may_be_image(path: Path, *, folder: Path) -> bool:
 def _read_truth(source: Path) -> dict[str, SourceItem]:
     """Return the items of truth.csv by file; none when it is absent."""
     path = source / "truth.csv"
-    items: dict[str, SourceItem] = {}
-    for line, row in read_rows(path, columns=TRUTH_COLUMNS, optional=("density",)) if path.exists() else []:
-        where = f"{path.name} line {line}"
-        item = _truth_item(row, where=where)
-        if item.name in items:
-            raise UserError(f"{where}: a file is listed twice: keep one row")
-        items[item.name] = item
-    return items
+    if not path.exists():
+        return {}
+    listed: set[str] = set()
+    items = read_records(
+        path, of=lambda row: _truth_item(row, listed=listed), columns=TRUTH_COLUMNS, optional=("density",)
+    )
+    return {item.name: item for item in items}
 
 
-def _truth_item(row: dict[str, str], *, where: str) -> SourceItem:
-    num_masses = to_count(row["num_masses"], where=f"{where}, num_masses")
-    if row["mask"] and not num_masses:
-        raise UserError(f"{where}: a mask is named but num_masses is 0: correct one of them")
+def _truth_item(row: Row, *, listed: set[str]) -> SourceItem:
+    """Return one image. listed: the files of the rows before."""
+    num_masses = row.count("num_masses", high=MAX_MASSES)
+    if row["mask"] and set(row["num_masses"]) == {"0"}:
+        row.wrong("a mask is named but num_masses is 0: correct one of them")
+    row.given("file", remedy="give the path of the image, as it lies below dicom/")
+    if row["file"] in listed:
+        row.wrong("a file is listed twice: keep one row")
+    listed.add(row["file"])
     return SourceItem(
-        name=row["file"],
+        name=row.path("file"),
         has_truth=bool(row["mask"]) or num_masses == 0,
         num_masses=num_masses,
-        masks=(row["mask"],) if row["mask"] else (),
+        masks=(row.path("mask"),) if row["mask"] else (),
         side=row["side"],
         view=row["view"],
         density=density_of(row["density"]),
-        split=one_of(row["split"], ("", *Split), where=f"{where}, split"),
+        split=row.one_of("split", ("", *Split)),
     )

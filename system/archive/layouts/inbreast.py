@@ -28,15 +28,15 @@ import numpy as np
 from skimage.draw import polygon
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 
 TABLE = "INbreast.csv"
 COLUMNS = ("Laterality", "View", "Acquisition date", "File Name")
-FILE_NAME = re.compile(r"(?P<number>\d+)_(?P<patient>[0-9a-f]+)_MG_(?P<side>[LR])_(?P<view>CC|MLO|ML)_ANON\.dcm")
+FILE_NAME = re.compile(r"(?P<number>[0-9]+)_(?P<patient>[0-9a-f]+)_MG_(?P<side>[LR])_(?P<view>CC|MLO|ML)_ANON\.dcm")
 VIEWS = ("CC", "MLO", "ML")  # ML stands for MLO
+NUMBER = re.compile(r"[0-9]{1,32}")
 POINT = re.compile(r"\(\s*([^,()]+),\s*([^,()]+)\)")
 SPACING_MM = 0.07  # Moreira et al. 2012: one machine, 70 µm
 MAX_XML_BYTES = 64 * 1024**2  # an image full of outlined calcifications has a few MB
@@ -101,13 +101,16 @@ class InBreast:
 def _listed(source: Path) -> dict[str, dict[str, str]]:
     """Return the rows of the table by file number."""
     rows: dict[str, dict[str, str]] = {}
-    for line, row in read_rows(source / TABLE, columns=COLUMNS, optional=("ACR",), delimiter=";"):
-        where, number = f"{TABLE} line {line}", row["File Name"]
-        one_of(row["Laterality"], tuple(Side), where=f"{where}, Laterality")
-        one_of(row["View"], VIEWS, where=f"{where}, View")
-        if not number.isascii() or not number.isdigit() or number in rows:
-            raise UserError(f"{where}, File Name: expected a number that no other row has: correct the row")
-        rows[number] = row
+
+    def keep(row: Row) -> None:
+        number = row["File Name"]
+        row.one_of("Laterality", tuple(Side))
+        row.one_of("View", VIEWS)
+        if not NUMBER.fullmatch(number) or number in rows:
+            row.wrong("expected a number that no other row has: correct the row", column="File Name")
+        rows[number] = row.values
+
+    read_records(source / TABLE, of=keep, columns=COLUMNS, optional=("ACR",), delimiter=";")
     return rows
 
 

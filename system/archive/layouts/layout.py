@@ -14,6 +14,8 @@ import numpy as np
 from system.imaging import DicomConfig, ImageRefused, SourceImage
 from system.records import Side
 
+MAX_MASSES = 1000  # in one image; no table has near as many
+
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:

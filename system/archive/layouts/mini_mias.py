@@ -10,13 +10,15 @@ What Info.txt does not make plain:
   patient that show the same side are both refused (`side_conflict`): nothing here shows which one is mirrored.
 """
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
-from system.errors import UserError
+from system.errors import Mistakes, UserError
+from system.files.csv_in import to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_plain
 from system.imaging.breast import find_breast
 from system.phantom import BreastTruth, MassShape, MassTruth, write_report
@@ -27,6 +29,7 @@ FILM_PX = 1024
 SHAPES = {"CIRC": MassShape.CIRCUMSCRIBED, "SPIC": MassShape.SPICULATED, "MISC": MassShape.ILL_DEFINED}
 OTHER_CLASSES = ("CALC", "ARCH", "ASYM", "NORM")
 DENSITIES = {"F": "a", "G": "b", "D": "c"}  # fatty, fatty-glandular, dense-glandular -> the nearest ACR letter
+FILM = re.compile(r"mdb[0-9]{3}")
 REPORT_SEED = 1995  # of the generated texts: fixed, so that every archive of these films has the same reports
 
 
@@ -111,11 +114,17 @@ def _films(source: Path) -> dict[int, list[InfoRow]]:
     if not path.exists():
         raise UserError("Info.txt is not in the source folder: give the folder of the original mini-MIAS files")
     films: dict[int, list[InfoRow]] = {}
-    for line, text in enumerate(path.read_text(encoding="latin-1").splitlines(), start=1):
+    mistakes = Mistakes()
+    for line, text in enumerate(path.read_text(encoding="latin-1").split("\n"), start=1):
         fields = text.split()
-        if fields and len(fields[0]) == 6 and fields[0].startswith("mdb") and fields[0][3:].isdigit():
-            row = _info_row(fields, where=f"Info.txt line {line}")
-            films.setdefault(row.number, []).append(row)
+        if fields and FILM.fullmatch(fields[0]):
+            try:
+                row = _info_row(fields, where=f"Info.txt line {line}")
+            except UserError as error:
+                mistakes.add(str(error))
+            else:
+                films.setdefault(row.number, []).append(row)
+    mistakes.refuse()
     if not films:
         raise UserError("Info.txt lists no film (mdbNNN): give the folder of the original mini-MIAS files")
     return films
@@ -126,14 +135,20 @@ def _info_row(fields: list[str], *, where: str) -> InfoRow:
         raise UserError(
             f"{where}: expected 'mdbNNN tissue class [severity x y radius]', found {' '.join(fields)[:60]!r}"
         )
-    return InfoRow(number=int(fields[0][3:]), tissue=fields[1], abnormality=fields[2], circle_px=_circle(fields[4:]))
+    return InfoRow(
+        number=int(fields[0][3:]), tissue=fields[1], abnormality=fields[2], circle_px=_circle(fields[4:], where=where)
+    )
 
 
-def _circle(fields: list[str]) -> tuple[float, float, float] | tuple[()]:
+def _circle(fields: list[str], *, where: str) -> tuple[float, float, float] | tuple[()]:
     """Return x, y from the top left and the radius; () unless there are three numbers."""
-    if len(fields) != 3 or not all(field.isdigit() for field in fields):
+    if len(fields) != 3 or not all(field.isascii() and field.isdigit() for field in fields):
         return ()
-    x, y_from_bottom, radius = (float(field) for field in fields)
+    names = ("x", "y", "radius")
+    x, y_from_bottom, radius = (
+        float(to_count(field, where=f"{where}, {name}", high=FILM_PX - 1))
+        for name, field in zip(names, fields, strict=True)
+    )
     return x, FILM_PX - 1 - y_from_bottom, radius
 
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from system.archive.layouts.layout import SourceReport
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows, to_count
+from system.errors import Mistakes, UserError
+from system.files.csv_in import Row, read_records
 
 COLUMNS = ("study", "version", "status", "language", "description", "impression")
 STATUSES = ("final", "corrected", "withdrawn")
@@ -24,40 +24,44 @@ def read_report_file(path: Path) -> list[SourceReport]:
     description: text
     impression: text
 
-    Raises UserError with the line, or the row of a Parquet file, and what is wrong with it.
+    Raises UserError with every wrong line, or row of a Parquet file, and what is wrong with it.
     """
     if path.suffix == ".parquet":
-        rows = _parquet_rows(path)
-    elif path.suffix == ".csv":
-        rows = [(f"line {line}", row) for line, row in read_rows(path, columns=COLUMNS)]
-    else:
-        raise UserError(f"{path.name}: reports are read from .csv or .parquet; save them as one of these")
-    return [_report(row, where=f"{path.name} {where}") for where, row in rows]
+        return _from_parquet(path)
+    if path.suffix == ".csv":
+        return read_records(path, of=_report, columns=COLUMNS)
+    raise UserError(f"{path.name}: reports are read from .csv or .parquet; save them as one of these")
 
 
-def _parquet_rows(path: Path) -> list[tuple[str, dict[str, str]]]:
+def _from_parquet(path: Path) -> list[SourceReport]:
     try:
         table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the storage; a damaged file has no number
+            raise
         raise UserError(f"{path.name} is no Parquet file that can be read: write it again ({error})") from None
     if missing := [name for name in COLUMNS if table.column_names.count(name) != 1]:
         raise UserError(
             f"{path.name}: column {missing[0]!r} occurs {table.column_names.count(missing[0])} times, expected once"
         )
-    rows = table.select(list(COLUMNS)).to_pylist()
-    return [
-        (f"row {number}", {name: "" if value is None else str(value) for name, value in row.items()})
-        for number, row in enumerate(rows, 1)
+    mistakes = Mistakes()
+    reports = [
+        _report(Row(path.name, number, _texts(row), mistakes, unit="row"))
+        for number, row in enumerate(table.select(list(COLUMNS)).to_pylist(), start=1)
     ]
+    mistakes.refuse()
+    return reports
 
 
-def _report(row: dict[str, str], *, where: str) -> SourceReport:
-    if not row["study"]:
-        raise UserError(f"{where}: study is empty: give the StudyInstanceUID")
+def _texts(row: dict[str, object]) -> dict[str, str]:
+    return {name: "" if value is None else str(value) for name, value in row.items()}
+
+
+def _report(row: Row) -> SourceReport:
     return SourceReport(
-        study=row["study"],
-        version=to_count(row["version"], where=f"{where}, version"),
-        status=one_of(row["status"], STATUSES, where=f"{where}, status"),
+        study=row.given("study", remedy="give the StudyInstanceUID"),
+        version=row.count("version"),
+        status=row.one_of("status", STATUSES),
         language=row["language"],
         description=row["description"],
         impression=row["impression"],

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, inside
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, ViewPosition
 
@@ -75,14 +74,22 @@ def _plain(path: Path, item: SourceItem) -> SourceImage:
 
 def _read_list(path: Path) -> dict[str, SourceItem]:
     """Return the items of views.csv by file; none when it is absent."""
-    items: dict[str, SourceItem] = {}
-    for line, row in read_rows(path, columns=("file", "study", "side", "view")) if path.exists() else []:
-        where = f"{path.name} line {line}"
-        if row["file"] in items:
-            raise UserError(f"{where}: a file is listed twice: keep one row")
-        if not row["study"]:
-            raise UserError(f"{where}: study is empty: give all images of one examination the same study")
-        side = one_of(row["side"], tuple(Side), where=f"{where}, side")
-        view = one_of(row["view"], tuple(ViewPosition), where=f"{where}, view")
-        items[row["file"]] = SourceItem(name=row["file"], study=row["study"], side=side, view=view)
-    return items
+    if not path.exists():
+        return {}
+    listed: set[str] = set()
+    columns = ("file", "study", "side", "view")
+    return {item.name: item for item in read_records(path, of=lambda row: _item(row, listed=listed), columns=columns)}
+
+
+def _item(row: Row, *, listed: set[str]) -> SourceItem:
+    """Return one image. listed: the files of the rows before."""
+    row.given("file", remedy="give the path of the picture in this folder")
+    if row["file"] in listed:
+        row.wrong("a file is listed twice: keep one row")
+    listed.add(row["file"])
+    return SourceItem(
+        name=row.path("file"),
+        study=row.given("study", remedy="give all images of one examination the same study"),
+        side=row.one_of("side", tuple(Side)),
+        view=row.one_of("view", tuple(ViewPosition)),
+    )

@@ -19,15 +19,13 @@ What the tables do not make plain:
 
 import ast
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of, filled_boxes
-from system.errors import UserError
-from system.files.csv_in import one_of, read_rows, to_count, to_number
+from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.records import Side, Split, ViewPosition
 
@@ -36,7 +34,8 @@ IMAGE_COLUMNS = ("study_id", "image_id", "laterality", "view_position", "height"
 FINDINGS = "finding_annotations.csv"
 BOX_COLUMNS = ("xmin", "ymin", "xmax", "ymax")
 FINDING_COLUMNS = ("image_id", "finding_categories", *BOX_COLUMNS)
-IDENTIFIER = re.compile(r"[0-9A-Za-z]+")
+IDENTIFIER = re.compile(r"[0-9A-Za-z]{1,128}")
+MAX_PX = 65535  # rows and columns of a DICOM file (0028,0010), (0028,0011): 16 bits
 SPLITS = {"training": "", "test": Split.TEST}
 MASS = "Mass"
 
@@ -92,57 +91,64 @@ class VinDrMammo:
 def _images(source: Path) -> dict[str, SourceItem]:
     """Return the listed images by image_id, without their findings."""
     items: dict[str, SourceItem] = {}
-    for line, row in read_rows(source / IMAGES, columns=IMAGE_COLUMNS, optional=("breast_density",)):
-        where = f"{IMAGES} line {line}"
+
+    def keep(row: Row) -> None:
         if row["image_id"] in items:
-            raise UserError(f"{where}: an image is listed twice: keep one row")
-        items[row["image_id"]] = _image(row, where=where)
+            row.wrong("an image is listed twice: keep one row")
+        items[row["image_id"]] = _image(row)
+
+    read_records(source / IMAGES, of=keep, columns=IMAGE_COLUMNS, optional=("breast_density",))
     return items
 
 
-def _image(row: dict[str, str], *, where: str) -> SourceItem:
+def _image(row: Row) -> SourceItem:
     for column in ("study_id", "image_id"):
         if not IDENTIFIER.fullmatch(row[column]):
-            raise UserError(f"{where}, {column}: expected letters and digits: correct the row")
+            row.wrong("expected letters and digits, at most 128: correct the row", column=column)
     study = f"VinDr-Mammo {row['study_id']}"
     return SourceItem(
         name=f"images/{row['study_id']}/{row['image_id']}.dicom",
         has_truth=True,
-        size_px=(to_count(row["height"], where=f"{where}, height"), to_count(row["width"], where=f"{where}, width")),
-        side=one_of(row["laterality"], tuple(Side), where=f"{where}, laterality"),
-        view=one_of(row["view_position"], tuple(ViewPosition), where=f"{where}, view_position"),
+        size_px=(row.count("height", low=1, high=MAX_PX), row.count("width", low=1, high=MAX_PX)),
+        side=row.one_of("laterality", tuple(Side)),
+        view=row.one_of("view_position", tuple(ViewPosition)),
         density=density_of(row["breast_density"]),
         patient=study,
         study=study,
-        split=SPLITS[one_of(row["split"], tuple(SPLITS), where=f"{where}, split")],
+        split=SPLITS[row.one_of("split", tuple(SPLITS))],
     )
 
 
-def _mass_boxes(source: Path, *, known: Iterable[str]) -> dict[str, list[BoxPx]]:
+def _mass_boxes(source: Path, *, known: dict[str, SourceItem]) -> dict[str, list[BoxPx]]:
     """Return the boxes of the masses of every known image."""
     boxes: dict[str, list[BoxPx]] = {image_id: [] for image_id in known}
-    for line, row in read_rows(source / FINDINGS, columns=FINDING_COLUMNS):
-        where = f"{FINDINGS} line {line}"
+
+    def keep(row: Row) -> None:
         if row["image_id"] not in boxes:
-            raise UserError(f"{where}: {IMAGES} does not list this image: take both tables from one release")
-        if MASS in _categories(row["finding_categories"], where=where):
-            boxes[row["image_id"]].append(_box(row, where=where))
+            row.wrong(f"{IMAGES} does not list this image: take both tables from one release")
+        elif MASS in _categories(row):
+            boxes[row["image_id"]].append(_box(row))
+
+    read_records(source / FINDINGS, of=keep, columns=FINDING_COLUMNS)
     return boxes
 
 
-def _categories(text: str, *, where: str) -> list[str]:
+def _categories(row: Row) -> list[str]:
     """Return the categories of a finding, from the text of a Python list of texts."""
+    text = row["finding_categories"]
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         found = None
     if not isinstance(found, list) or not all(isinstance(category, str) for category in found):
-        raise UserError(f"{where}, finding_categories: expected a list like ['Mass'], found {text[:40]!r}")
+        row.wrong(f"expected a list like ['Mass'], found {text[:40]!r}", column="finding_categories")
+        return []
     return found
 
 
-def _box(row: dict[str, str], *, where: str) -> BoxPx:
-    x0, y0, x1, y1 = (to_number(row[column], where=f"{where}, {column}") for column in BOX_COLUMNS)
-    if x0 >= x1 or y0 >= y1:
-        raise UserError(f"{where}: xmin and ymin must be below xmax and ymax: correct the row")
+def _box(row: Row) -> BoxPx:
+    faults = len(row.mistakes)
+    x0, y0, x1, y1 = (row.number(column, low=-MAX_PX, high=2 * MAX_PX) for column in BOX_COLUMNS)
+    if len(row.mistakes) == faults and (x0 >= x1 or y0 >= y1):
+        row.wrong("xmin and ymin must be below xmax and ymax: correct the row")
     return x0, y0, x1, y1

@@ -217,6 +217,17 @@ def test_what_does_not_fit_is_refused(
     assert Archive.open(archive.uri).table("verdicts").num_rows == 0
 
 
+def test_the_queue_of_a_run_whose_archive_has_moved_is_exported_from_its_new_place(
+    run: RunFolder, archive: Archive, tmp_path: Path
+) -> None:
+    Path(archive.uri).rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"begun on the archive at .* none now: it has moved, say with --archive"):
+        export(run, tmp_path / "review")
+    config = QueueConfig(size=3, random_share=0)
+    why = review.export(run.path, 1, tmp_path / "review", config=config, archive_uri=str(tmp_path / "moved"))
+    assert sum(why.values()) == 3
+
+
 def test_a_round_that_was_not_inferred_is_refused(run: RunFolder, tmp_path: Path) -> None:
     with pytest.raises(NotFinished, match="round_02/predictions of run run is not finished"):
         review.export(run.path, 2, tmp_path / "review", config=QueueConfig())

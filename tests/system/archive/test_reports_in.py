@@ -9,7 +9,7 @@ import pytest
 
 from system.archive import Archive
 from system.archive.layouts import SourceReport
-from system.archive.reports_in import report_rows
+from system.archive.reports_in import readable, report_rows
 from system.archive.tables import SCHEMAS
 from system.imaging import ImagingConfig
 
@@ -27,6 +27,17 @@ def image(archive: Archive, *, study: str, patient: str) -> None:
     row = dict.fromkeys(SCHEMAS["images"].names)
     ids = {"image_id": study, "patient_id": patient, "study_id": archive.identifier("study", study)}
     archive.upsert("images", pa.Table.from_pylist([row | ids], schema=SCHEMAS["images"]))
+
+
+def test_a_text_that_nobody_wrote_costs_its_report_alone() -> None:
+    long = "mass " * 30_000
+    reports = [
+        report("1", description=long),
+        report("2"),
+        report("3", impression=long),
+        report("4", description="x" * 100_000),
+    ]
+    assert [kept.study for kept in readable(reports)] == ["2", "4"]
 
 
 def test_rows_are_scrubbed_and_their_study_hashed(archive: Archive) -> None:

@@ -14,6 +14,7 @@ def test_candidates_become_annotations_of_their_image() -> None:
             "id": 1,
             "image_id": 1,
             "category_id": 1,
+            "segmentation": [],
             "bbox": [2.0, 1.0, 3.12, 2.0],
             "area": 5.5,
             "score": 0.75,

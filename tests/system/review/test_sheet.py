@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from system.errors import UserError
-from system.review import Judgement, read_sheet
+from system.review import Judgement, read_lines, read_sheet
 
 HEADER = "image_id,picture,why,verdict,x0,y0,x1,y1\n"
 
@@ -51,3 +51,32 @@ def test_a_mistake_is_named_by_its_line(tmp_path: Path, line: str, message: str)
 def test_an_image_judged_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 3: the image was judged in a line before"):
         read_sheet(sheet(tmp_path, "a,1.png,random,mass,,,,", "a,1.png,random,no mass,,,,"))
+
+
+def test_all_wrong_lines_are_refused_at_once(tmp_path: Path) -> None:
+    path = sheet(
+        tmp_path,
+        "a,1.png,random,cancer,,,,",
+        "b,2.png,random,,1,2,3,4",
+        "c,3.png,random,mass,1,2,99999999999,٣",
+        "d,4.png,random,mass,,,,",
+        "d,4.png,random,unsure,,,,",
+        "e,4.png,random,mass,,,,",
+        "f,5.png",
+    )
+    with pytest.raises(UserError) as caught:
+        read_sheet(path)
+    assert [line[:50] for line in sorted(str(caught.value).splitlines())] == [
+        "queue.csv line 2, verdict: expected one of ['mass'",
+        "queue.csv line 3: a box is drawn, but there is no ",
+        "queue.csv line 4, x1: expected a whole number up t",
+        "queue.csv line 4, y1: expected a whole number, fou",
+        "queue.csv line 6: the image was judged in a line b",
+        "queue.csv line 7: another image has the same pictu",
+        "queue.csv line 8: 2 fields, the header has 8: quot",
+    ]
+
+
+def test_lines_are_known_also_where_nothing_is_judged(tmp_path: Path) -> None:
+    path = sheet(tmp_path, "a,1.png,random,mass,1,2,5,9", "b,2.png,entropy,,,,,")
+    assert [(line.image_id, line.verdict, line.line) for line in read_lines(path)] == [("a", "mass", 2), ("b", "", 3)]

@@ -1,5 +1,6 @@
 """A run's folder: its stages by name, its rounds and systems, its lock, its settings, and its archive."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -377,6 +378,49 @@ def test_an_archive_that_was_moved_is_read_where_it_lies_now(
     run.pin(make_archive("archive", b"k" * 32).uri)
     (tmp_path / "archive").rename(tmp_path / "moved")
     assert run.archive(uri=str(tmp_path / "moved")).table("images")["image_id"].to_pylist() == ["first"]
+
+
+def test_without_its_archive_a_run_names_the_option_and_the_copy_beside_it(
+    run: RunFolder, make_archive: Callable[[str, bytes], Archive], tmp_path: Path
+) -> None:
+    first = make_archive("archive", b"k" * 32).uri
+    run.pin(first)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (tmp_path / "archive").rename(moved / "old")
+    with pytest.raises(
+        UserError, match=rf"run run_7 was begun on the archive at {first}, where there is none now"
+    ) as no:
+        run.archive()
+    assert "--archive" in str(no.value)
+    assert "beside" not in str(no.value)
+    (moved / "old").rename(moved / "archive")
+    run.path.rename(moved / "run_7")
+    with pytest.raises(
+        UserError, match=rf"--archive where it lies; one of the same key lies beside the run, at {moved}"
+    ):
+        RunFolder(moved / "run_7").archive()
+    with pytest.raises(UserError, match=r"there is no archive at .*nowhere"):
+        RunFolder(moved / "run_7").archive(uri=str(tmp_path / "nowhere"))
+
+
+def test_a_copied_run_does_not_read_the_first_archive_without_a_word(
+    run: RunFolder,
+    make_archive: Callable[[str, bytes], Archive],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    first = make_archive("archive", b"k" * 32).uri
+    run.pin(first)
+    assert run.archive().uri == first
+    assert f"run run_7 reads the archive at {first}" in caplog.messages
+    for name in ("archive", run.path.name):
+        shutil.copytree(run.path.parent / name, tmp_path / "copy" / name)
+    caplog.clear()
+    assert RunFolder(tmp_path / "copy" / run.path.name).archive().uri == first
+    (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert f"one of the same key lies beside the run, at {tmp_path / 'copy' / 'archive'}: name the one" in warning
 
 
 def test_an_archive_of_another_key_is_refused(run: RunFolder, make_archive: Callable[[str, bytes], Archive]) -> None:

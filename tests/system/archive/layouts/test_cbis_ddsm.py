@@ -301,6 +301,20 @@ def test_a_wrong_row_is_refused_with_its_table_and_line(tables: Callable[..., Pa
         LAYOUT.items(source)
 
 
+def test_the_wrong_rows_of_all_tables_are_refused_at_once(tables: Callable[..., Path]) -> None:
+    source = tables(
+        mass_train=[row("mass", "Training", type="asymmetry")], calc_train=[row("calc", "Training", folder="../../etc")]
+    )
+
+    with pytest.raises(UserError) as caught:
+        LAYOUT.items(source)
+
+    assert [line.split()[0] for line in str(caught.value).splitlines()] == [
+        "mass_case_description_train_set.csv",
+        "calc_case_description_train_set.csv",
+    ]
+
+
 def test_without_one_of_the_four_tables_nothing_is_listed(tables: Callable[..., Path]) -> None:
     source = tables(calc_train=[row("calc", "Training")])
     (source / "mass_case_description_test_set.csv").unlink()

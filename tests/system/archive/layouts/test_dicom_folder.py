@@ -97,6 +97,37 @@ def test_a_wrong_row_is_refused_with_its_line(folder: Path, row: str, message: s
         LAYOUT.items(folder)
 
 
+def test_all_wrong_rows_are_refused_at_once(folder: Path) -> None:
+    long = "x" * 300
+    write_truth(
+        folder,
+        "a/1.dcm,,p,s,L,CC,3000000000,",
+        f"a/2.dcm,,p,s,L,CC,1{30 * '0'},train",
+        "a/3.dcm,,p,s,L,CC,1001,",
+        "a/4.dcm,,p,s,L,CC,１,",
+        "a/\0.dcm,,p,s,L,CC,0,",
+        f"{long}.dcm,,p,s,L,CC,0,",
+        "a/1.dcm,,p,s,L,CC,0,",
+        ",,p,s,L,CC,0,",
+        f"a/5.dcm,{long},p,s,L,CC,1,",
+    )
+    with pytest.raises(UserError) as caught:
+        LAYOUT.items(folder)
+    found = sorted(line.partition(": ")[::2] for line in str(caught.value).splitlines())
+    assert [(where.removeprefix("truth.csv line "), what[:40]) for where, what in found] == [
+        ("10, mask", "no file has a name of 300 bytes: give it"),
+        ("2, num_masses", "expected a whole number up to 1000, foun"),
+        ("3, num_masses", "expected a whole number up to 1000, foun"),
+        ("3, split", "expected one of ['', 'strong', 'weak', '"),
+        ("4, num_masses", "expected a whole number up to 1000, foun"),
+        ("5, num_masses", "expected a whole number, found '１'"),
+        ("6", "a field holds a NUL character: save the "),
+        ("7, file", "no file has a name of 304 bytes: give it"),
+        ("8", "a file is listed twice: keep one row"),
+        ("9", "file is empty: give the path of the imag"),
+    ]
+
+
 def test_a_file_listed_twice_is_refused(folder: Path) -> None:
     write_truth(folder, "a/1.dcm,,p,s,L,CC,0,", "a/1.dcm,,p,s,L,CC,0,")
 

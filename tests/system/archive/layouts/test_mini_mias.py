@@ -124,6 +124,26 @@ def test_a_row_of_another_form_is_named_by_its_line(films: Path) -> None:
         MiniMias().items(films)
 
 
+def test_all_wrong_rows_of_the_list_are_refused_at_once(films: Path) -> None:
+    rows = "mdb012 X CIRC B 1 2 3\nmdb013 G CIRC B 1024 2 3\nmdb014 G CIRC B 1 2 99999999999999999999999\n"
+    (films / "Info.txt").write_text(INFO + rows)
+
+    with pytest.raises(UserError) as caught:
+        MiniMias().items(films)
+
+    assert [line[:42] for line in str(caught.value).splitlines()] == [
+        "Info.txt line 10: expected 'mdbNNN tissue ",
+        "Info.txt line 11, x: expected a whole numb",
+        "Info.txt line 12, radius: expected a whole",
+    ]
+
+
+def test_what_only_looks_like_a_digit_is_text_where_a_circle_should_be(films: Path) -> None:
+    (films / "Info.txt").write_text(INFO + "mdb012 G CIRC B 1 2 ³\n", encoding="latin-1")
+
+    assert item(films, 12).has_truth is False
+
+
 def test_a_folder_without_the_list_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"Info\.txt is not in the source folder: give the folder of the original"):
         MiniMias().items(tmp_path)

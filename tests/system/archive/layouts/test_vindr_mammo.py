@@ -198,6 +198,28 @@ def test_a_wrong_row_is_refused_with_its_table_and_line(
         LAYOUT.items(release)
 
 
+def test_all_wrong_rows_are_refused_at_once(release: Path) -> None:
+    write_tables(release, images=ROW.replace("training", "train") + ROW.replace(",8,", ",70000,"))
+    with pytest.raises(UserError) as caught:
+        LAYOUT.items(release)
+    assert [line[:52] for line in sorted(str(caught.value).splitlines())] == [
+        "breast-level_annotations.csv line 2, split: expected",
+        "breast-level_annotations.csv line 3, height: expecte",
+        "breast-level_annotations.csv line 3: an image is lis",
+    ]
+
+    write_tables(
+        release, findings=finding(box="1,2,٣,4") + finding() + finding(image="ffff") + finding(box="1,2,1e9,4")
+    )
+    with pytest.raises(UserError) as caught:
+        LAYOUT.items(release)
+    assert [line.partition(": ")[0] for line in str(caught.value).splitlines()] == [
+        "finding_annotations.csv line 2, xmax",
+        "finding_annotations.csv line 4",
+        "finding_annotations.csv line 5, xmax",
+    ]
+
+
 def test_the_density_is_that_of_the_table(release: Path) -> None:
     assert only_item(release).density == "c"
 
