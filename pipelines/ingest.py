@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import ray
 from rich.table import Table
 
-from system.archive import Archive, IngestConfig
+from system.archive import Archive, IngestConfig, SplitConfig, num_repeats
 from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
 from system.archive.intake import Intake, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
 from system.archive.layouts.report_table import read_report_file
+from system.archive.one_person import NotOnePatient, collective_ids, seen_in
+from system.archive.pairs import BREAST
 from system.archive.reports_in import readable, report_rows
 from system.archive.scrub import MAX_CHARACTERS
 from system.archive.settle import SettledRows, write_settled
@@ -53,6 +56,9 @@ class IngestSummary:
     quarantined: dict[str, int] = field(default_factory=dict)  # reason code -> files
     patients: dict[str, int] = field(default_factory=dict)  # split -> patients of the whole archive
     annotated: dict[str, int] = field(default_factory=dict)  # split -> those whose masses are outlined in all images
+    # why -> patients of the whole archive who are not identified and never held out
+    unidentified: dict[str, int] = field(default_factory=dict)
+    num_repeats: int = 0  # images of the whole archive that show a breast in a view which its study has already
     archive_versions: dict[str, int] = field(default_factory=dict)
 
 
@@ -97,6 +103,8 @@ def run(
         quarantined=dict(Counter(sorted(code for part in settled for code in part.quarantine["code"].to_pylist()))),
         patients=_patients_per_split(archive),
         annotated=_annotated_per_split(archive),
+        unidentified=_unidentified(archive, config=config.split),
+        num_repeats=num_repeats(archive.table("images", columns=BREAST)),
         archive_versions=archive.versions(),
     )
     archive.compact()
@@ -239,8 +247,23 @@ def _annotated_per_split(archive: Archive) -> dict[str, int]:
     return dict(sorted(Counter(annotated["split"]).items()))
 
 
+def _unidentified(archive: Archive, *, config: SplitConfig) -> dict[str, int]:
+    """Return how many patients are none that a source identifies, by reason."""
+    files = archive.table("files", columns=["patient_id", "study_id", "birth", "code", "patient_known"])
+    used = files.filter(pc.field("code") == "")
+    nobody = len(pc.unique(used.filter(~pc.field("patient_known"))["patient_id"]))
+    collective = Counter(collective_ids(seen_in(used), config=config).values())
+    return {str(why): count for why, count in [(NotOnePatient.NOBODY, nobody), *sorted(collective.items())] if count}
+
+
 def warnings(summary: IngestSummary) -> Iterator[str]:
     """Give a sentence for each split that a run will miss, and for annotations that it will not use."""
+    for why in (NotOnePatient.BIRTH_DATES, NotOnePatient.STUDIES):
+        if count := summary.unidentified.get(why):
+            yield (
+                f"{count} patient IDs have {why} for one person: they are never held out; if they are of one person "
+                "each, raise ingest.split.max_birth_dates or .max_studies"
+            )
     if unused := summary.annotated.get(Split.WEAK, 0):
         yield (
             f"{unused} of {sum(summary.annotated.values())} annotated patients are weak: their masks are not used in "
@@ -268,4 +291,7 @@ def summary_table(summary: IngestSummary) -> Table:
     counts |= {"reports, too long": summary.num_reports_too_long} if summary.num_reports_too_long else {}
     counts |= {f"patients, {split}": count for split, count in summary.patients.items()}
     counts |= {f"annotated patients, {IN_WORDS[Split(split)]}": count for split, count in summary.annotated.items()}
+    counts |= {f"patients, {why}, never held out": count for why, count in summary.unidentified.items()}
+    if summary.num_repeats:
+        counts["repeated views, a pair of their own each"] = summary.num_repeats
     return two_columns("Ingest", counts)

@@ -162,14 +162,22 @@ def refresh(
 
 
 def check_current(archive_uri: str, *, stage: Stage[LabelResult]) -> None:
-    """Raise UserError when other report models than the finished stage's have written into the archive's `labels`."""
-    version, labels = stage.result().models, Archive.open(archive_uri).table("labels")
+    """Raise UserError when the archive's `labels` are not those that the finished stage has written.
+
+    So it is where other report models have labelled since, and in another archive than the stage's.
+    """
+    result, labels = stage.result(), Archive.open(archive_uri).table("labels")
     writers = {str(model).partition("/")[0] for model in pc.unique(labels["model"]).to_pylist()}
-    if others := sorted(writers - {version, WITHDRAWN}):
+    remedy = "`mammoloop label --only-new` with the same --out has this run's models read its reports"
+    if others := sorted(writers - {result.models, WITHDRAWN}):
         raise UserError(
             f"the archive has labels of other report models ({', '.join(others)}) than {stage.name} of run "
-            f"{stage.run.name} ({version}), so a run would mix them: `mammoloop label --only-new` with the same --out "
-            "has this run's models read those reports again"
+            f"{stage.run.name} ({result.models}), so a run would mix them: {remedy} again"
+        )
+    if result.num_labels and result.models not in writers:
+        raise UserError(
+            f"the archive has no label of {stage.name} of run {stage.run.name} ({result.models}), which labelled "
+            f"another archive: name that one; or {remedy}"
         )
 
 

@@ -118,7 +118,7 @@ class Loop:
     def mine(self, this: Round) -> PoolsResult:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
-        now = Archive.open(self.archive.uri)  # not the pinned one: corrected reports and verdicts count at once
+        now = self.folder.newest_archive(uri=self.archive.uri)  # corrected reports and verdicts count at once
         labels, masks, verdicts = self._labels(self.archive), self.archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
         updates = [verdicts_of(verdicts, self.images, round_number=this.number)]

@@ -5,12 +5,15 @@ import shutil
 import time
 from pathlib import Path
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from pipelines.workers.follow import follow
 from pipelines.workers.train_loop import BEST, EPOCHS, train_loop
+from system.errors import UserError
+from system.files.json_in import first_mistake
+from system.files.parquet import REMEDY
 from system.nets.weights import CARD, WEIGHTS
 from system.resources import TrainResources
 from system.run.folder import RunFolder
@@ -92,8 +95,10 @@ def epoch_rows(stage: Stage[TrainResult]) -> list[EpochRow]:
 
 def read_rows(path: Path) -> list[EpochRow]:
     """Return the rows of an epochs.jsonl."""
-    lines = path.read_text(encoding="utf8").splitlines()
-    return [_ROW.validate_json(line) for line in lines]
+    try:
+        return [_ROW.validate_json(line) for line in path.read_bytes().splitlines()]
+    except ValidationError as error:
+        raise UserError(f"{path.name} is not what was written ({first_mistake(error)}): {REMEDY}") from None
 
 
 def _scaling(resources: TrainResources) -> ScalingConfig:

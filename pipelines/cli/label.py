@@ -44,6 +44,8 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
             f"--only-new: {out.name} holds no finished report models; run `mammoloop label` without it first"
         )
     settings, resources = config.reports, config.resources.reports
+    if folder.archive_pin.finished:
+        folder.newest_archive(uri=archive)  # refuses another archive than the run's
     stage = known or folder.next_labelling()
     with session(config.resources.cluster, quiet=quiet):
         if known:

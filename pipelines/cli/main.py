@@ -1,5 +1,6 @@
 """The `mammoloop` command: its commands put together, in the order in which they are used."""
 
+import io
 import sys
 
 import typer
@@ -53,6 +54,9 @@ def main() -> None:
 
     A mistake that the user can mend ends with exit code 2 and its text, everything else with its traceback.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # paths may hold bytes that are no UTF-8
     try:
         app()
     except Exception as error:

@@ -24,6 +24,7 @@ from system.archive.layouts import LAYOUTS
 from system.config import RunConfig
 from system.errors import UserError
 from system.figures.console import two_columns
+from system.files.names import readable
 from system.imaging import ImagingConfig
 from system.nets import read_card, weights_digest
 from system.run.folder import System
@@ -159,10 +160,10 @@ def _views(archive: Archive, images: Path, *, layout: str) -> list[SourceView]:
         source = source_of(archive, images, item)
         if row := taken.get(source) if source not in kept_out else None:
             known = {name: row[name] for name in ("side", "view", "geometry", "pixel_sha")}
-            views.append(SourceView(number, item.name, row["image_id"], **known))
+            views.append(SourceView(number, readable(item.name), row["image_id"], **known))
         else:
             reason = kept_out.get(source, "unread: it came while the others were read")
-            views.append(SourceView(number, item.name, "", error=reason))
+            views.append(SourceView(number, readable(item.name), "", error=reason))
     return views
 
 

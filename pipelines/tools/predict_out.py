@@ -55,7 +55,7 @@ class SourceView:
     """One file, and what is known of it."""
 
     number: int  # from 1, in the order of the layout
-    file: str  # as the user named it
+    file: str  # as the user named it, in characters that can be written and shown
     key: str  # image_id in the working archive; "" = it was kept out
     side: str = ""
     view: str = ""

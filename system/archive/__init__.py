@@ -4,6 +4,8 @@ tables.py      the tables' schemas and keys
 delta.py       one Delta table: read, upsert with retries
 pixels.py      the content-addressed pixel store
 store.py       Archive: tables, pixels and ids under one URI
+nobody.py      patient IDs that stand for nobody
+one_person.py  patient IDs that several people lie under
 pairs.py       the bilateral pairs of a table of images
 splits.py      the split of each patient
 config.py      how a source folder becomes an archive
@@ -16,7 +18,7 @@ layouts/       the kinds of source folders: DICOM folders and public data sets
 """
 
 from system.archive.config import IngestConfig
-from system.archive.pairs import other_breasts, pair_table
+from system.archive.pairs import num_repeats, other_breasts, pair_table
 from system.archive.splits import SplitConfig, assign_splits, check_no_leak, share_of_patients
 from system.archive.store import Archive, NoArchive
 
@@ -27,6 +29,7 @@ __all__ = [
     "SplitConfig",
     "assign_splits",
     "check_no_leak",
+    "num_repeats",
     "other_breasts",
     "pair_table",
     "share_of_patients",

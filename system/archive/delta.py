@@ -6,13 +6,17 @@ Upserts are safe to repeat and safe with many writers at once.
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
+
+from system.errors import UserError
 
 NUM_ATTEMPTS = 8
 WAIT_S = 0.05  # doubled at each attempt, times a random 0.5 to 1.5
@@ -28,7 +32,17 @@ class Outdated(RuntimeError):
 
 def current_version(uri: str) -> int | None:
     """Return the table's newest version; None when there is no table."""
-    return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
+    table = _open(uri)
+    return None if table is None else table.version()
+
+
+def table_id(uri: str) -> str | None:
+    """Return the id that the table was given when it was created (Delta protocol, metaData.id).
+
+    A copy keeps it; None when there is no table.
+    """
+    table = _open(uri)
+    return None if table is None else str(table.metadata().id)
 
 
 def read(
@@ -41,14 +55,49 @@ def read(
     where: filter of rows; None = all
     """
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    if not DeltaTable.is_deltatable(uri):
+    if (table := _open(uri, version=version)) is None:
         return wanted.empty_table()
-    return (
-        DeltaTable(uri, version=version)
-        .to_pyarrow_dataset(schema=schema)
-        .to_table(columns=wanted.names, filter=where)
-        .cast(wanted)
-    )
+    with _whole(uri):
+        return table.to_pyarrow_dataset(schema=schema).to_table(columns=wanted.names, filter=where).cast(wanted)
+
+
+def _open(uri: str, *, version: int | None = None) -> DeltaTable | None:
+    """Return a table, None where there is none.
+
+    Raises UserError for one whose log is damaged or incomplete, or does not reach back to the version.
+    """
+    folder = None if "://" in uri else Path(uri)
+    if not DeltaTable.is_deltatable(uri):
+        if folder and any(folder.glob("*.parquet")):
+            raise _damaged(uri, "it has data and no _delta_log")
+        return None
+    if folder and any(not entry.stat().st_size for entry in folder.glob("_delta_log/*.json")):
+        raise _damaged(uri, "an entry of its _delta_log is empty")  # Delta would read on without its rows
+    try:
+        return DeltaTable(uri, version=version)
+    except DeltaError as error:
+        if "object store" in str(error).lower():  # not the table's fault
+            raise
+        which = "" if version is None else f", read at version {version},"
+        raise _damaged(uri, f"its _delta_log{which} is damaged or incomplete") from error
+
+
+@contextmanager
+def _whole(uri: str) -> Generator[None]:
+    """Turn the error for a missing or damaged data file of a table into a UserError."""
+    try:
+        yield
+    except (FileNotFoundError, pa.ArrowInvalid) as error:
+        raise _damaged(uri, "one of its data files is missing or damaged") from error
+    except OSError as error:
+        if "range was invalid" not in str(error):  # of a file that is shorter than its log says
+            raise
+        raise _damaged(uri, "one of its data files is cut") from error
+
+
+def _damaged(uri: str, what: str) -> UserError:
+    name = uri.rstrip("/").rsplit("/", 1)[-1]
+    return UserError(f"table {name} of the archive cannot be read, {what}: restore the archive from a copy")
 
 
 def one_of(column: str, values: Iterable[str]) -> pc.Expression:
@@ -70,6 +119,7 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...],
         Outdated: the table has a newer version than `based_on`.
     """
     rows = _checked(rows, schema=schema, key=key)
+    _open(uri)  # refuses a damaged one
     if based_on is not None:
         return _merge_at(uri, rows, schema=schema, key=key, version=based_on)
     return _retried(
@@ -79,7 +129,7 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...],
 
 def remove(uri: str, values: list[str], *, column: str) -> None:
     """Delete the rows whose column holds one of the values; without such rows nothing is written."""
-    if not values or not DeltaTable.is_deltatable(uri):
+    if not values or _open(uri) is None:
         return
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
@@ -87,7 +137,8 @@ def remove(uri: str, values: list[str], *, column: str) -> None:
 
 def compact(uri: str, *, min_files: int) -> None:
     """Join the small files of many upserts once there are at least `min_files`; reading returns the same rows."""
-    if DeltaTable.is_deltatable(uri) and len(DeltaTable(uri).file_uris()) >= min_files:
+    table = _open(uri)
+    if table is not None and len(table.file_uris()) >= min_files:
         _retried(uri, lambda: _compact(uri))
 
 
@@ -141,9 +192,10 @@ def _merge(
     table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], max_commit_retries: int | None = None
 ) -> int:
     """Merge the new and the changed rows, on top of the version that is loaded; return the version that holds them."""
-    present = table.to_pyarrow_dataset(schema=schema).to_table(
-        columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist())
-    )
+    with _whole(table.table_uri):
+        present = table.to_pyarrow_dataset(schema=schema).to_table(
+            columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist())
+        )
     changed = _not_in(rows, present)
     if changed.num_rows:
         condition = " AND ".join(f"target.{name} = source.{name}" for name in key)

@@ -12,6 +12,7 @@ import resource
 import select
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from system.imaging import DicomConfig
 
 START_TIMEOUT_S = 120.0  # importing the decoders from a cold disk
 PATIENCE_S = 0.5  # wait for a child that should end by itself; then it is killed
+_PIPE_BYTES = 65536
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -114,8 +116,15 @@ class Fence:
         """Return the child's next line: without a line end when the child has ended, None after `timeout_s`."""
         assert self._child is not None
         assert self._child.stdout is not None
-        ready, _, _ = select.select([self._child.stdout], [], [], timeout_s)
-        return self._child.stdout.readline() if ready else None
+        pipe, deadline_s, line = self._child.stdout.fileno(), time.monotonic() + timeout_s, b""
+        while not line.endswith(b"\n"):  # a child that stops within a line must not keep us waiting either
+            ready, _, _ = select.select([pipe], [], [], max(0.0, deadline_s - time.monotonic()))
+            if not ready:
+                return None
+            if not (part := os.read(pipe, _PIPE_BYTES)):
+                break
+            line += part
+        return line
 
     def _failed(self, item: SourceItem, code: str, detail: str) -> Intake:
         """Return the row of a file that the child could not finish."""

@@ -12,6 +12,8 @@ from system.archive.nobody import is_known
 from system.archive.store import Archive
 from system.imaging import DicomConfig, Geometry, ImageRefused, SourceImage, canonical_mask, canonical_view
 
+NO_BIRTH_DATE = "19000101"  # and earlier: what is written where the date is not known
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -24,6 +26,7 @@ class Intake:
     image_id: str = ""
     patient_id: str = ""
     patient_known: bool = False
+    birth: str | None = ""  # keyed hash of the birth date; "" = not given, None = read before it was kept
     study_id: str = ""
     side: str = ""
     view: str = ""
@@ -74,7 +77,7 @@ def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, di
 def _size_and_time(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a list names a file with a NUL character
         return None
     return found.st_size, found.st_mtime_ns
 
@@ -92,6 +95,7 @@ def _read(
         image_id=archive.identifier("image", image.image),
         patient_id=archive.identifier("patient", image.patient if known else f"unknown, study {image.study}"),
         patient_known=known,
+        birth=_birth(archive, image.birth_date),
         study_id=archive.identifier("study", image.study),
         side=image.side,
         view=image.view,
@@ -107,6 +111,13 @@ def _read(
         num_lesions=int(np.asarray(measure.label(mask, connectivity=2)).max()),
         area_px=int(mask.sum()),
     )
+
+
+def _birth(archive: Archive, date: str) -> str:
+    """Return the keyed hash of a Patient's Birth Date (0010,0030), DA of PS3.5 6.2; "" for one that stands for none."""
+    digits = "".join(character for character in date if character in "0123456789")
+    is_date = len(digits) == len("YYYYMMDD") and digits > NO_BIRTH_DATE and digits[4:] != "0000"
+    return archive.identifier("birth", digits) if is_date else ""
 
 
 def _truth(layout: Layout, *, source: Path, item: SourceItem, image: SourceImage, geometry: Geometry) -> np.ndarray:

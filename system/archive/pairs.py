@@ -1,31 +1,36 @@
 """The bilateral pair, the unit of inference: the same view of both breasts of one study."""
 
 from collections import Counter
+from typing import Any
 
 import pyarrow as pa
 
 from system.records import Side, image_key
 from system.schemas import PAIRS
 
+BREAST = ["patient_id", "study_id", "view", "side"]  # columns of `images` that name what is shown
 _NO_IMAGE = {"image_id": "", "image_key": 0, "pixel_sha": ""}
 
 
 def pair_table(images: pa.Table) -> pa.Table:
-    """Return one row per study and view, sorted by pair_key.
+    """Return one row per study and view, sorted by pair_key: who is looked at beside whom, wherever a pair is wanted.
 
     Where a breast was taken twice in one view, the second images of both breasts make a pair of their own, and so do
     the third, and so on; repeats are counted in the order of their image_id.
+    A study whose images are of two patients, as older archives may hold, is two studies here. So the pairs of some
+    patients are the same whether or not others are in the table.
 
-    images: rows of the archive's `images`
+    images: rows of the archive's `images`, of each patient all or none
     """
-    found: dict[tuple[str, str, int], dict[str, dict]] = {}
-    seen: Counter[tuple[str, str, str]] = Counter()
-    columns = ["image_id", "image_key", "pixel_sha", "patient_id", "study_id", "side", "view"]
+    found: dict[tuple[str, str, str, int], dict[str, dict[str, Any]]] = {}
+    seen: Counter[tuple[str, str, str, str]] = Counter()
+    columns = ["image_id", "image_key", "pixel_sha", *BREAST]
     for image in images.select(columns).sort_by("image_id").to_pylist():
-        breast = (image["study_id"], image["view"], image["side"])
-        found.setdefault((*breast[:2], seen[breast]), {})[image["side"]] = image
+        patient, study, view, side = (image[name] for name in BREAST)
+        breast = (patient, study, view, side)
+        found.setdefault((patient, study, view, seen[breast]), {})[side] = image
         seen[breast] += 1
-    rows = [_pair(study_id, view, repeat, sides) for (study_id, view, repeat), sides in found.items()]
+    rows = [_pair(study, view, repeat, sides) for (_, study, view, repeat), sides in found.items()]
     return pa.Table.from_pylist(rows, schema=PAIRS).sort_by("pair_key")
 
 
@@ -41,7 +46,15 @@ def other_breasts(images: pa.Table) -> dict[int, str]:
     return {row["left_key"]: row["right_sha"] for row in both} | {row["right_key"]: row["left_sha"] for row in both}
 
 
-def _pair(study_id: str, view: str, repeat: int, sides: dict[str, dict]) -> dict:
+def num_repeats(images: pa.Table) -> int:
+    """Return how many images show a breast in a view that its study has already; each makes a pair of its own.
+
+    images: rows of the archive's `images`
+    """
+    return images.num_rows - images.group_by(BREAST).aggregate([]).num_rows
+
+
+def _pair(study_id: str, view: str, repeat: int, sides: dict[str, dict[str, Any]]) -> dict[str, Any]:
     row = {
         "pair_key": image_key(f"{study_id}/{view}" + (f"/{repeat}" if repeat else "")),
         "study_id": study_id,

@@ -10,13 +10,15 @@ import pyarrow.compute as pc
 
 from system.archive.delta import Outdated, one_of
 from system.archive.intake import Intake
+from system.archive.one_person import Seen, collective_ids, seen_in
 from system.archive.splits import Patient, SplitConfig, assign_splits, check_no_leak
 from system.archive.store import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.records import Split, image_key
 
-_COMPARED = ["image_id", "patient_id", "pixel_sha", "split"]
+_COMPARED = ["image_id", "patient_id", "study_id", "pixel_sha", "split"]
+_HELD_OUT = (Split.VALIDATION, Split.TEST)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, over
     """
     present = archive.table("images", columns=_COMPARED, where=_touched_by(intakes))
     kept, refused = _without_conflicts(intakes, present=present, overwrite=overwrite)
-    splits = _splits(kept, present=present, config=config)
+    collective = _collective(archive, kept, config=config)
+    splits = _splits(kept, present=present, collective=collective, config=config)
     without_truth = [
         _without_truth(intake, splits[intake.patient_id])
         for intake in kept
@@ -77,6 +80,7 @@ def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, over
     images = pa.Table.from_pylist(
         [_image_row(intake, splits[intake.patient_id], archive) for intake in new], schema=SCHEMAS["images"]
     )
+    images = pa.concat_tables([images, _moved(archive, splits, present=present, new=new)])
     written = set(images["image_id"].to_pylist())
     stays = pa.array([image_id not in written for image_id in present["image_id"].to_pylist()], pa.bool_())
     check_no_leak(pa.concat_tables([present.filter(stays), images.select(_COMPARED)]))
@@ -91,10 +95,34 @@ def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, over
 
 
 def _touched_by(intakes: list[Intake]) -> pc.Expression:
-    """Return the filter for the images with the id, the patient or the pixels of one of these files."""
-    names = ("image_id", "patient_id", "pixel_sha")
-    image, patient, pixels = (one_of(name, sorted({getattr(intake, name) for intake in intakes})) for name in names)
-    return image | patient | pixels
+    """Return the filter for the images with the id, the patient, the study or the pixels of one of these files."""
+    names = ("image_id", "patient_id", "study_id", "pixel_sha")
+    image, *others = (one_of(name, sorted({getattr(intake, name) for intake in intakes})) for name in names)
+    for other in others:
+        image |= other
+    return image
+
+
+def _collective(archive: Archive, kept: list[Intake], *, config: SplitConfig) -> set[str]:
+    """Return those of these files' patients under whose ID several people lie, by all files of the archive."""
+    patients = {intake.patient_id for intake in kept}
+    columns = ["patient_id", "study_id", "birth", "code"]
+    before = seen_in(archive.table("files", columns=columns, where=one_of("patient_id", sorted(patients))))
+    now = [Seen(intake.patient_id, intake.study_id, intake.birth or "") for intake in kept]
+    return set(collective_ids([*before, *now], config=config))
+
+
+def _moved(archive: Archive, splits: dict[str, Split], *, present: pa.Table, new: list[Intake]) -> pa.Table:
+    """Return the archive's rows whose patient's split is another now: held out until their ID proved collective."""
+    replaced = {intake.image_id for intake in new}
+    moved = [
+        row["image_id"]
+        for row in present.select(["image_id", "patient_id", "split"]).to_pylist()
+        if splits.get(row["patient_id"], row["split"]) != row["split"] and row["image_id"] not in replaced
+    ]
+    rows = archive.table("images", where=one_of("image_id", moved)).to_pylist() if moved else []
+    changed = [row | {"split": splits[row["patient_id"]].value} for row in rows]
+    return pa.Table.from_pylist(changed, schema=SCHEMAS["images"])
 
 
 def _release(archive: Archive, sources: list[str]) -> None:
@@ -108,18 +136,27 @@ def _without_conflicts(
 ) -> tuple[list[Intake], list[Intake]]:
     """Return the files to keep and those refused.
 
-    Of one id with two pictures, and of one picture with two ids, the first file stays.
+    Of one id with two pictures, and of one picture with two ids, the first file stays. A study belongs to one patient:
+    to the one whom the archive has it of, else to a known one before an unknown one, else to the first.
     """
     sha_of = (
         {} if overwrite else dict(zip(present["image_id"].to_pylist(), present["pixel_sha"].to_pylist(), strict=True))
     )
     id_of = {sha: image_id for image_id, sha in sha_of.items()}
+    again = {intake.image_id for intake in intakes if not intake.code} if overwrite else set[str]()
+    patient_of = {
+        row["study_id"]: row["patient_id"]
+        for row in present.select(["image_id", "study_id", "patient_id"]).to_pylist()
+        if row["image_id"] not in again
+    }
     kept: dict[str, Intake] = {}
     refused = [intake for intake in intakes if intake.code]
-    for intake in intakes:
+    for intake in sorted(intakes, key=lambda intake: not intake.patient_known):
         if intake.code:
             continue
-        if sha_of.setdefault(intake.image_id, intake.pixel_sha) != intake.pixel_sha:
+        if patient_of.setdefault(intake.study_id, intake.patient_id) != intake.patient_id:
+            refused.append(_refused(intake, "uid_conflict", "another patient has the same Study Instance UID"))
+        elif sha_of.setdefault(intake.image_id, intake.pixel_sha) != intake.pixel_sha:
             refused.append(_refused(intake, "uid_conflict", "another picture has the same SOP Instance UID"))
         elif id_of.setdefault(intake.pixel_sha, intake.image_id) != intake.image_id:
             refused.append(_refused(intake, "uid_conflict", "another SOP Instance UID has the same picture"))
@@ -128,19 +165,26 @@ def _without_conflicts(
     return list(kept.values()), refused
 
 
-def _splits(kept: list[Intake], *, present: pa.Table, config: SplitConfig) -> dict[str, Split]:
-    """Return the split of every patient among these files; a patient of the archive keeps their split."""
+def _splits(kept: list[Intake], *, present: pa.Table, collective: set[str], config: SplitConfig) -> dict[str, Split]:
+    """Return the split of every patient among these files; a patient of the archive keeps their split.
+
+    Only one who was held out, and whose ID has proved to be collective, becomes weak, unless these files give a split.
+    """
     before = dict(zip(present["patient_id"].to_pylist(), present["split"].to_pylist(), strict=True))
+    before = {patient: split for patient, split in before.items() if not (patient in collective and split in _HELD_OUT)}
     by_patient: dict[str, list[Intake]] = {}
     for intake in kept:
         by_patient.setdefault(intake.patient_id, []).append(intake)
     return assign_splits(
-        [_patient(patient_id, images, before.get(patient_id, "")) for patient_id, images in by_patient.items()],
+        [
+            _patient(patient_id, images, before.get(patient_id, ""), one_person=patient_id not in collective)
+            for patient_id, images in by_patient.items()
+        ],
         config=config,
     )
 
 
-def _patient(patient_id: str, images: list[Intake], before: str) -> Patient:
+def _patient(patient_id: str, images: list[Intake], before: str, *, one_person: bool) -> Patient:
     given = {image.split for image in images if image.split} | ({before} if before else set())
     if len(given) > 1:
         raise UserError(
@@ -151,7 +195,7 @@ def _patient(patient_id: str, images: list[Intake], before: str) -> Patient:
         patient_id=patient_id,
         has_mass=any(image.num_masses for image in images),
         has_truth=all(image.has_truth for image in images),
-        known=all(image.patient_known for image in images),
+        known=one_person and all(image.patient_known for image in images),
         split=next(iter(given), ""),
     )
 

@@ -31,6 +31,9 @@ class SplitConfig(Settings):
     draw: Literal["by_hash", "by_count"] = "by_hash"
     # Begin the draw after this share of the patients: with test 0.5, rotate 0 and 0.5 are two folds.
     rotate: float = Field(default=0.0, ge=0, lt=1)
+    # Of one Patient ID. One with more is of several people: never held out, like an ID that stands for nobody.
+    max_studies: int = Field(default=30, ge=1)  # one a year from 45 to 74
+    max_birth_dates: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _sum_to_one(self) -> "SplitConfig":
@@ -47,7 +50,7 @@ class Patient:
     patient_id: str  # keyed hash: its order is the draw
     has_mass: bool
     has_truth: bool  # the places of all masses are known, in every image
-    known: bool = True  # False: the source does not identify the patient
+    known: bool = True  # False: the source does not identify the patient, or the ID is of several people
     split: str = ""  # given by the source or by the archive; "" = to be drawn
 
 

@@ -21,6 +21,8 @@ from system.archive.tables import KEYS, SCHEMAS
 from system.errors import UserError
 from system.files.atomic import create
 from system.files.bucket import check_conditional_put, put_new
+from system.files.json_in import parse
+from system.files.names import is_utf8, readable
 from system.imaging import ImagingConfig
 
 SCHEMA_VERSION = 1
@@ -117,6 +119,11 @@ class Archive:
         found = {name: delta.current_version(self._table_uri(name)) for name in SCHEMAS}
         return {name: version for name, version in found.items() if version is not None}
 
+    def table_ids(self) -> dict[str, str]:
+        """Return the own id of each existing table: a moved or copied archive keeps them, no other archive has them."""
+        found = {name: delta.table_id(self._table_uri(name)) for name in SCHEMAS}
+        return {name: table_id for name, table_id in found.items() if table_id is not None}
+
     def table(self, name: str, *, columns: list[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
         """Return a table's rows, in no given order: of the pinned version, else of the newest.
 
@@ -170,13 +177,12 @@ class Archive:
     def identifier(self, kind: str, raw: str) -> str:
         """Return the keyed hash that stands for a raw id; it differs between kinds.
 
-        kind: patient, study, image, file, stamp or shift
+        kind: patient, study, image, birth, file, stamp or shift
 
         Raises UserError when the site key is absent or not the archive's.
         """
-        return hmac.new(
-            _site_key(self.uri, self.key_fingerprint), f"{kind}:{raw}".encode(), hashlib.sha256
-        ).hexdigest()[:ID_HEX_DIGITS]
+        text = f"{kind}:{raw}".encode("utf8", "surrogatepass")  # a path may hold bytes that are no UTF-8
+        return hmac.new(_site_key(self.uri, self.key_fingerprint), text, hashlib.sha256).hexdigest()[:ID_HEX_DIGITS]
 
     @property
     def _pixels(self) -> PixelStore:
@@ -198,9 +204,16 @@ def _known(name: str) -> pa.Schema:
 
 
 def _absolute(uri: str | Path) -> str:
-    """Return the URI, a plain path made absolute: workers have other working folders than the driver."""
-    text = str(uri)
-    return text if "://" in text else Path(text).resolve().as_posix()
+    """Return the URI, a plain path made absolute: workers have other working folders than the driver.
+
+    Raises UserError for a path that is not UTF-8, which Arrow and Delta cannot open.
+    """
+    text = str(uri) if "://" in str(uri) else Path(uri).resolve().as_posix()
+    if not is_utf8(text):
+        raise UserError(
+            f"the archive's path {readable(text)} is not UTF-8: rename its folders, or choose another place"
+        )
+    return text
 
 
 def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
@@ -229,12 +242,12 @@ def _write_first(uri: str, name: str, data: bytes, *, mode: int) -> None:
 def _description(text: bytes) -> dict[str, object]:
     """Return what archive.json says. Raises UserError for a damaged one."""
     try:
-        found = json.loads(text)
+        found = parse(text)
     except ValueError:
         found = None
-    wanted = ("schema_version", "imaging", "site_key_fingerprint")
-    if not isinstance(found, dict) or not all(key in found for key in wanted):
-        raise UserError(f"{DESCRIPTION} is not what was written (it has no {', '.join(wanted)}): restore it")
+    wanted = {"schema_version": int, "imaging": dict, "site_key_fingerprint": str}
+    if not isinstance(found, dict) or not all(isinstance(found.get(key), kind) for key, kind in wanted.items()):
+        raise UserError(f"{DESCRIPTION} is not what was written (it lacks one of {', '.join(wanted)}): restore it")
     return found
 
 

@@ -67,6 +67,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("image_id", _TEXT),
             ("patient_id", _TEXT),
             ("patient_known", pa.bool_()),
+            ("birth", _TEXT),  # keyed hash of the birth date; "" where none is given
             ("study_id", _TEXT),
             ("side", _TEXT),
             ("view", _TEXT),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from system.archive import Archive
 from system.errors import UserError
-from system.files.parquet import read_table
+from system.files.parquet import read_table, whole
 from system.maps import decode_map, upsample
 from system.records import Split
 from system.run.results import InferResult
@@ -57,7 +57,7 @@ def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split:
     masks = archive.table("masks", columns=["image_id", "mask_sha"])
     sha_of = dict(zip(masks["image_id"].to_pylist(), masks["mask_sha"].to_pylist(), strict=True))
     for path in parquet_files(predictions):
-        with pq.ParquetFile(path) as file:
+        with whole(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_ROWS_AT_ONCE, columns=_PREDICTED):
                 for row in batch.to_pylist():
                     image = images.get(row["image_id"])

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from scipy import sparse
 
-from system.files.parquet import read_table
+from system.files.json_in import read_record
+from system.files.parquet import REMEDY, read_table
 from system.metrics import OUTCOMES, FrocConfig, PatientCounts
 from system.metrics.bootstrap import count_by_patient
 from system.metrics.matching import Detections, Match
@@ -62,7 +63,7 @@ def read_back(stage: Stage[FrocResult]) -> EvaluationTables:
 
 def read_report(stage: Stage[FrocResult]) -> FrocReport:
     """Return the rules, the result and the curves of a finished evaluation. Raises NotFinished."""
-    return TypeAdapter(FrocReport).validate_json(stage.path("froc.json").read_bytes())
+    return read_record(stage.path("froc.json"), TypeAdapter(FrocReport), remedy=REMEDY)
 
 
 def patient_counts(stage: Stage[FrocResult], *, config: FrocConfig) -> PatientCounts:

@@ -81,6 +81,7 @@ class SourceImage:
     # none; and how the pixels, which are as in the file, are turned upright
     chest_wall: Side | None = None
     turn: Turn = UPRIGHT
+    birth_date: str = ""  # Patient's Birth Date (0010,0030); may be empty
 
 
 def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImage:
@@ -117,6 +118,7 @@ def _described(header: Dataset) -> SourceImage:
             patient=_patient(header),
             chest_wall=orientation.chest_wall,
             turn=orientation.turn,
+            birth_date=text_of(header, "PatientBirthDate"),
         )
 
 

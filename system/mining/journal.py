@@ -109,17 +109,18 @@ def _unpacked(data: bytes, *, number: int) -> Message:
     try:
         table = pa.ipc.open_file(pa.BufferReader(data)).read_all()
         header: Header = json.loads((table.schema.metadata or {})[_HEADER])
-    except (pa.ArrowInvalid, KeyError, ValueError) as error:
+        if (found := header["schema"]) == SCHEMA_VERSION:
+            message = _message(header, table)
+            if message.digest() == header["digest"]:
+                return message
+    except (pa.ArrowException, LookupError, ValueError, TypeError, OverflowError, RecursionError, OSError) as error:
         raise _damaged(number) from error
-    if header["schema"] != SCHEMA_VERSION:
-        raise UserError(
-            f"journal entry {number} has schema {header['schema']}, this is schema {SCHEMA_VERSION}: "
-            "read it with the version that wrote it"
-        )
-    message = _message(header, table)
-    if message.digest() != header["digest"]:
+    if found == SCHEMA_VERSION:
         raise _damaged(number)
-    return message
+    raise UserError(
+        f"journal entry {number} has schema {found}, this is schema {SCHEMA_VERSION}: "
+        "read it with the version that wrote it"
+    )
 
 
 def _message(header: Header, table: pa.Table) -> Message:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from system.errors import UserError
+from system.files.json_in import read_record
 
 CARD, WEIGHTS = "model.json", "model.safetensors"
 
@@ -45,15 +46,7 @@ def read_card(folder: Path) -> ModelCard:
         raise UserError(
             f"no model in {folder.name}: expected {CARD} and {WEIGHTS}; give the folder of a trained checkpoint"
         )
-    try:
-        return TypeAdapter(ModelCard).validate_json(path.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or CARD
-        raise UserError(
-            f"{CARD} of {folder.name} is not what was written ({place}: {first['msg']}): restore it, or take another "
-            "checkpoint"
-        ) from None
+    return read_record(path, TypeAdapter(ModelCard), remedy="restore it, or take another checkpoint")
 
 
 def weights_digest(folder: Path) -> str:
@@ -63,9 +56,11 @@ def weights_digest(folder: Path) -> str:
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Return the weights. Raises UserError for a truncated file or for values that are not finite."""
+    """Return the weights. Raises UserError for an absent or truncated file, and for values that are not finite."""
     try:
         state = load_file(folder / WEIGHTS)
+    except FileNotFoundError:
+        raise UserError(f"checkpoint {folder.name} has no {WEIGHTS}: restore it, or take another checkpoint") from None
     except SafetensorError as error:
         raise UserError(
             f"checkpoint {folder.name}: {WEIGHTS} is no whole safetensors file ({error}); take another checkpoint"

@@ -11,6 +11,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from system.errors import UserError
 from system.records import Side
 from system.reports.config import ReportConfig
 from system.reports.encoder import load_classifier
@@ -66,6 +67,7 @@ def fit(job: FineTuneJob, encoder: Path, out: Path, *, config: ReportConfig, dev
             _train_epoch(model, tokenizer, training, optimizer=optimizer, schedule=schedule, config=config)
             # without validation reports the last epoch is the best
             loss = validation_loss(model, tokenizer, validation, config=config) if validation[0] else -epoch
+            _check_finite(model, loss, name=job.name)
             if loss < best.loss:
                 weights = {name: weight.detach().cpu().clone() for name, weight in model.state_dict().items()}
                 best = _Best(loss, epoch, weights)
@@ -74,6 +76,15 @@ def fit(job: FineTuneJob, encoder: Path, out: Path, *, config: ReportConfig, dev
     model.cpu().load_state_dict(best.weights)
     model.save_pretrained(out)
     return best.epoch
+
+
+def _check_finite(model: PreTrainedModel, loss: float, *, name: str) -> None:
+    """Raise UserError for a model that has diverged; NaN would be lower than nothing, and its weights never kept."""
+    if not math.isfinite(loss) or not all(bool(torch.isfinite(weight).all()) for weight in model.parameters()):
+        raise UserError(
+            f"report model {name} has diverged (its loss or its weights are no finite numbers): "
+            "lower reports.learning_rate, or take another reports.encoder"
+        )
 
 
 @dataclass(frozen=True)

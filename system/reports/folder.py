@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from system.errors import NotFinished
+from system.files.json_in import read_record
 from system.records import Side
 from system.reports.rule_rates import LabelSource, RuleRates
 
@@ -58,4 +59,4 @@ def read_card(folder: Path) -> ReportModelCard:
         raise NotFinished(
             f"{folder.name} holds no {CARD}: its report models were never finished, run `mammoloop label` again"
         )
-    return TypeAdapter(ReportModelCard).validate_json(file.read_bytes())
+    return read_record(file, TypeAdapter(ReportModelCard), remedy="restore it, or run `mammoloop label --retrain`")

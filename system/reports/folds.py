@@ -1,8 +1,13 @@
 """Divide annotated reports into folds so that no patient is both in training and in test."""
 
+from fractions import Fraction
+
 import numpy as np
 
 from system.errors import UserError
+
+_FINEST = 20  # parts of the patients, of which some are a share
+_MOST = 127  # folds: they are counted in 8 bits
 
 
 def assign_folds(patients: np.ndarray, truth: np.ndarray, *, num_folds: int, rng: np.random.Generator) -> np.ndarray:
@@ -54,7 +59,13 @@ def choose_early_stopping(
     """
     if not share:
         return np.zeros(len(patients), bool)
-    return assign_folds(patients, truth, num_folds=round(1 / share), rng=rng) == 0
+    if share < 1 / _FINEST:
+        return assign_folds(patients, truth, num_folds=min(_MOST, round(1 / share)), rng=rng) == 0
+    finest = min(_FINEST, len(set(patients.tolist())))  # no fold without a patient
+    parts = Fraction(share).limit_denominator(max(2, finest))  # 0.4 is two folds of five, not one of round(2.5)
+    taken, of = max(1, parts.numerator), parts.denominator
+    folds = assign_folds(patients, truth, num_folds=of, rng=rng).astype(np.int64)
+    return folds * taken % of < taken  # so many folds, spread evenly over all, as the patterns of masses are
 
 
 def choose_share(patients: np.ndarray, *, share: float, rng: np.random.Generator) -> np.ndarray:

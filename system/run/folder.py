@@ -22,12 +22,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from system.archive import Archive, NoArchive
-from system.config import RunConfig, as_yaml, differences, resolve
+from system.config import ConfigError, RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
 from system.files.atomic import write_text
+from system.files.names import is_utf8, readable
 from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
+from system.run.pin import check_pinned, pin_of
 from system.run.results import (
     ArchivePin,
     FrocResult,
@@ -255,14 +257,18 @@ class RunFolder:
             raise NotFinished(
                 f"{self.name} holds no run: it has no {CONFIG}{hint}; start one with `mammoloop selftrain`"
             )
-        text = kept.read_text(encoding="utf8")
+        text = kept.read_bytes().decode("utf8", "replace")  # what is no UTF-8 is no setting either
         if not text.startswith(_HEADER):
             raise UserError(
                 f"run {self.name} was written by another version ({CONFIG} does not begin with {_HEADER.strip()!r}): "
                 "start a new run, or go on with the version that began it; its models can be used, "
                 "`mammoloop predict --checkpoint` takes an attempt's folder"
             )
-        return resolve(RunConfig(), text=text)
+        try:
+            return resolve(RunConfig(), text=text)
+        except ConfigError as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{CONFIG} of run {self.name} is not what was written ({reason}): restore it") from error
 
     def archive(self, *, uri: str = "") -> Archive:
         """Return the run's archive at the versions it is pinned to.
@@ -272,16 +278,19 @@ class RunFolder:
         Raises NotFinished for a run without a pin, UserError for another archive than the run's, and where there is
         none any more.
         """
+        return self.newest_archive(uri=uri).pinned(self.archive_pin.result().versions)
+
+    def newest_archive(self, *, uri: str = "") -> Archive:
+        """Return the run's archive as it is now: with the reports, labels and verdicts that came since the pin.
+
+        uri, Raises: as of `archive`
+        """
         if not self.archive_pin.finished:
             raise NotFinished(f"run {self.name} is not pinned to an archive yet: go on with `mammoloop selftrain`")
         pin = self.archive_pin.result()
         archive = Archive.open(uri) if uri else self._archive_of(pin)
-        if archive.key_fingerprint != pin.key_fingerprint:
-            raise UserError(
-                f"run {self.name} was begun on another archive than {archive.uri} (their site keys differ): "
-                "name the archive it was begun on"
-            )
-        return archive.pinned(pin.versions)
+        check_pinned(archive, pin, run=self.name)
+        return archive
 
     def _archive_of(self, pin: ArchivePin) -> Archive:
         """Return the archive where it lay when the run was started, and log its place."""
@@ -314,13 +323,8 @@ class RunFolder:
         return archive.uri if archive.key_fingerprint == pin.key_fingerprint and archive.uri != pin.uri else ""
 
     def pin(self, archive_uri: str) -> Archive:
-        """Fix the archive's versions at the first start; a restart reads the same ones."""
-
-        def now(_: Path) -> Written[ArchivePin]:
-            archive = Archive.open(archive_uri)
-            return Written(ArchivePin(archive.uri, archive.versions(), archive.key_fingerprint))
-
-        self.archive_pin.once(now)
+        """Fix the archive and its versions at the first start; a restart reads the same ones."""
+        self.archive_pin.once(lambda _: Written(pin_of(Archive.open(archive_uri))))
         return self.archive(uri=archive_uri)
 
     @contextmanager
@@ -334,6 +338,8 @@ class RunFolder:
             raise UserError(
                 f"--out {self.path}: runs are kept in a folder, local or mounted on every node; give a path"
             )
+        if not is_utf8(str(self.path.resolve())):
+            raise UserError(f"--out {readable(str(self.path))} is not UTF-8: rename its folders, or choose another one")
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / LOCK).open("w") as lock:
             try:

@@ -3,7 +3,7 @@
 The records of a whole measurement (FrocSummary, SideMeasures, QuadrantCounts, …) lie beside the code that measures.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from system.errors import UserError
 from system.files.json_out import Measured
@@ -25,6 +25,8 @@ class ArchivePin:
     uri: str
     versions: dict[str, int]  # table -> Delta version
     key_fingerprint: str  # of the archive's site key
+    # table -> the table's own id; empty in runs that were pinned before ids were: these compare key and versions alone
+    table_ids: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)

@@ -5,20 +5,21 @@ written again. Other code takes the files that the manifest lists, never those o
 a record, never by a key.
 """
 
-import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from system.errors import NotFinished, UserError
 from system.files.atomic import replacing, write_text
+from system.files.json_in import first_mistake, parse
 from system.files.json_out import as_json
 from system.run.code import code_digest
 from system.settings import Settings, different_keys
@@ -87,7 +88,7 @@ class Stage(Generic[Result]):
             return None
         place = f"stage {self.name} of run {self.run.name}"
         try:
-            found = json.loads(path.read_text(encoding="utf8"))
+            found: Any = parse(path.read_bytes())
             version = found["schema_version"]
             if version != SCHEMA_VERSION:
                 raise UserError(
@@ -96,7 +97,9 @@ class Stage(Generic[Result]):
                     "`mammoloop predict --checkpoint` takes an attempt's folder"
                 )
             found["result"] = TypeAdapter(self.result_type).validate_python(found["result"])
-            return TypeAdapter(Manifest[Result]).validate_python(found)
+            manifest = TypeAdapter(Manifest[Result]).validate_python(found)
+            _check_inside(manifest)
+            return manifest
         except UserError:  # a ValueError too, but one that says what to do
             raise
         except (ValidationError, ValueError, KeyError, TypeError) as error:
@@ -124,19 +127,30 @@ class Stage(Generic[Result]):
         return self._finished_manifest().result
 
     def paths(self) -> list[Path]:
-        """Return the files of the finished stage. Raises NotFinished."""
-        manifest = self._finished_manifest()
-        return [self.folder / manifest.attempt / name for name in manifest.files]
+        """Return the files of the finished stage. Raises NotFinished, and UserError where one of them is missing."""
+        return [self._there(path) for path in self._listed()]
 
     def path(self, name: str) -> Path:
         """Return one file of the finished stage by its name.
 
-        Raises NotFinished, and LookupError for a file that the stage did not write.
+        Raises NotFinished, UserError where the file is missing, and LookupError for one that the stage did not write.
         """
-        for path in self.paths():
+        for path in self._listed():
             if path.name == name:
-                return path
+                return self._there(path)
         raise LookupError(f"stage {self.name} wrote no {name}")
+
+    def _listed(self) -> list[Path]:
+        manifest = self._finished_manifest()
+        return [self.folder / manifest.attempt / name for name in manifest.files]
+
+    def _there(self, path: Path) -> Path:
+        if not path.exists():
+            raise UserError(
+                f"stage {self.name} of run {self.run.name} has lost {path.name}: restore it, or remove the stage's "
+                f"{MANIFEST} to do the stage again"
+            )
+        return path
 
     @contextmanager
     def attempt(self, *, inputs: str = "") -> Generator[Path]:
@@ -225,6 +239,15 @@ def link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, partial)
 
 
+def _check_inside(manifest: Manifest[Any]) -> None:
+    """Raise ValueError for a manifest that names files outside its stage."""
+    if not re.fullmatch(r"attempt_\d+", manifest.attempt):
+        raise ValueError(f"attempt is {manifest.attempt[:40]!r}, expected attempt_ and a number")
+    for name in map(PurePosixPath, manifest.files):
+        if name.is_absolute() or ".." in name.parts or not name.parts:
+            raise ValueError("a file lies outside the attempt's folder")
+
+
 def _number_of(attempt: Path) -> int:
     return int(attempt.name.removeprefix("attempt_"))
 
@@ -236,6 +259,5 @@ def _inputs_of(attempt: Path) -> str:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        return first_mistake(error)
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

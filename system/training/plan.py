@@ -1,9 +1,11 @@
 """What one epoch trains on: the samples, and the mini-batches made of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from system.files.parquet import read_table, whole
 from system.training.config import StrongInBatch
 from system.training.job import TrainJob
 from system.training.sampler import BatchPlan, Group
@@ -29,9 +31,10 @@ def epoch_index(job: TrainJob, epoch: int, *, images: pa.Table, masks: pa.Table)
     """
     rows = strong_rows(keep_share(images, masks, share=job.strong_share), masks)
     if job.outlined:
-        rows = pa.concat_tables([rows, outlined_rows(pq.ParquetFile(job.outlined).read())])
+        rows = pa.concat_tables([rows, outlined_rows(read_table(Path(job.outlined)))])
     if epoch in job.pools:
-        with pa.memory_map(job.pools[epoch].file) as source:
+        file = Path(job.pools[epoch].file)
+        with whole(file), pa.memory_map(str(file)) as source:
             pool = pa.ipc.open_file(source).read_all()
             mined = pool_rows(
                 pool,

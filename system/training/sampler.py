@@ -40,8 +40,18 @@ class BatchPlan:
     seed: tuple[int, ...]  # of the training, and the epoch
 
     def steps(self) -> int:
-        """Return the number of mini-batches."""
-        return self.num_steps or max(1, -(-_size(self.positives) // max(1, self.positives_per_batch())))
+        """Return the number of mini-batches.
+
+        Raises UserError where it is to be as many as show every positive once, and there is no positive.
+        """
+        if self.num_steps:
+            return self.num_steps
+        if not _size(self.positives):
+            raise UserError(
+                "steps_per_epoch is 0, as many as show every image with a mass once, and no image that trains has one: "
+                "annotate masses in split strong, or set steps_per_epoch in stage1 and rounds.train"
+            )
+        return -(-_size(self.positives) // self.positives_per_batch())
 
     def positives_per_batch(self) -> int:
         """Return how many samples of a batch are positive.

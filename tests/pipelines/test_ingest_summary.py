@@ -30,6 +30,24 @@ def test_a_split_without_patients_is_named_with_its_key() -> None:
     assert "set ingest.split.test" in found[1]
 
 
+def test_ids_of_several_people_are_warned_of_with_the_keys_and_counted_in_the_table() -> None:
+    found = {"without an ID": 7, "several birth dates": 2, "too many studies": 1}
+    summary = IngestSummary(patients=ALL, unidentified=found, num_repeats=4)
+    several, many = warnings(summary)
+    assert several.startswith("2 patient IDs have several birth dates for one person: they are never held out; ")
+    assert many.startswith("1 patient IDs have too many studies for one person")
+    assert many.endswith("raise ingest.split.max_birth_dates or .max_studies")
+    screen = Console(file=StringIO(), width=120)
+    screen.print(summary_table(summary))
+    shown = " ".join(screen.file.getvalue().replace("│", " ").split())  # type: ignore[attr-defined]
+    for line in (
+        "without an ID, never held out 7",
+        "several birth dates, never held out 2",
+        "a pair of their own each 4",
+    ):
+        assert line in shown
+
+
 def test_the_table_says_what_the_annotated_patients_do() -> None:
     screen = Console(file=StringIO(), width=120)
     screen.print(summary_table(IngestSummary(patients=ALL, annotated={"strong": 3412, "weak": 7})))

@@ -244,11 +244,13 @@ def test_an_encoder_that_is_nowhere_fails_before_any_task_with_the_setting_named
         )
 
 
-def done(folder: Path, *, models: str = "mine", config: ReportConfig = TINY) -> Stage[LabelResult]:
+def done(folder: Path, *, models: str = "mine", config: ReportConfig = TINY, num_labels: int = 0) -> Stage[LabelResult]:
     """Return a finished labelling without any file."""
     stage = Stage(folder, "labels", LabelResult)
     stage.once(
-        lambda _: Written(LabelResult(models, {}, {}, {}, 0, 0, "models", RuleRates(0.5, 0.5, 0.5)), settings=config)
+        lambda _: Written(
+            LabelResult(models, {}, {}, {}, num_labels, 0, "models", RuleRates(0.5, 0.5, 0.5)), settings=config
+        )
     )
     return stage
 
@@ -283,6 +285,17 @@ def test_a_run_begins_only_with_labels_of_its_own_models(writers: list[str], ref
         return
     with pytest.raises(UserError, match=r"labels of other report models \(other\) than labels of run run \(mine\)"):
         label.check_current(archive.uri, stage=stage)
+
+
+def test_selftrain_pins_no_archive_that_the_runs_models_never_labelled(tmp_path: Path) -> None:
+    other = Archive.create(str(tmp_path / "other"), imaging=ImagingConfig())
+    done(tmp_path / "run", num_labels=2)
+    refusal = (
+        r"the archive has no label of labels of run run \(mine\), which labelled another archive: name that one; or"
+    )
+    with pytest.raises(UserError, match=refusal):
+        selftrain.prepare(other.uri, RunFolder(tmp_path / "run"), config=demo().of_run().changed(reports=TINY))
+    assert not RunFolder(tmp_path / "run").archive_pin.finished
 
 
 def test_selftrain_pins_no_archive_whose_labels_other_models_have_replaced(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ def read_report_file(path: Path) -> list[SourceReport]:
 
 def _from_parquet(path: Path) -> list[SourceReport]:
     try:
-        table = pq.read_table(path)
+        with path.open("rb") as file:  # Arrow opens no path that is not UTF-8
+            table = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # of the storage; a damaged file has no number
             raise

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main as command_line
+from pipelines.cli.mistake import mistake_in
 from system.errors import NotFinished, UserError
 from tests.pipelines.cli.calling import Mammoloop
 
@@ -190,3 +191,23 @@ def test_a_fault_of_ours_that_comes_back_through_ray_keeps_its_traceback(
     with pytest.raises(Exception, match="ValueError: shapes differ") as fault:
         mammoloop()
     assert "line" in str(fault.value)  # of the remote traceback
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        PermissionError(13, "Permission denied", "/data/run/manifest.json"),
+        IsADirectoryError(21, "Is a directory", "/data/run/manifest.json"),
+        NotADirectoryError(20, "Not a directory", "/data/run/manifest.json"),
+        OSError(30, "Read-only file system", "/data/run/manifest.json"),
+    ],
+)
+def test_a_place_that_may_not_be_read_or_written_is_the_users_to_mend(error: OSError) -> None:
+    assert mistake_in(error) == f"manifest.json: {error.strerror}; change its permissions, or choose another place"
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device", "x"), FileNotFoundError(2, "No such file", "x")]
+)
+def test_other_faults_of_storage_are_no_mistake_of_the_users(error: OSError) -> None:
+    assert mistake_in(error) == ""

@@ -3,8 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,13 @@ def test_a_job_and_an_item_come_back_from_their_line(source: Path) -> None:
     assert ReadJob.from_json(job.to_json()) == job
     item = SourceItem("f", masks=("a", "b"), circles_px=((1.0, 2.0, 3.0),))
     assert item_from_json(json.dumps(asdict(item))) == item
+
+
+def test_a_child_that_stops_within_a_line_is_a_timeout_too(fence: Fence, source: Path) -> None:
+    code = "import sys, time; sys.stdin.readline(); print('half a', end='', flush=True); time.sleep(60)"
+    fence._child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+    )
+    fence.job = replace(fence.job, timeout_s=1.0)
+    assert fence.take(good(source)).code == "timeout"
+    assert fence.pid == 0

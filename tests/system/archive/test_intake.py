@@ -1,16 +1,17 @@
 """One file to a row, and a source's rows settled together, without Ray."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from system.archive import Archive, SplitConfig
+from system.archive import Archive, SplitConfig, check_no_leak
 from system.archive.intake import Intake, source_of, stamp_of, take
 from system.archive.layouts import SourceItem, SourceReport
 from system.archive.settle import SettledRows, write_settled
+from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.imaging import DicomConfig, ImageRefused, ImagingConfig, SourceImage
 from system.records import Side, ViewPosition
@@ -46,12 +47,12 @@ class DrawnLayout:
         return []
 
 
-def breast(image: str = "i", *, patient: str = "P1", study: str = "s", seed: int = 0) -> SourceImage:
+def breast(image: str = "i", *, patient: str = "P1", study: str = "s", seed: int = 0, birth: str = "") -> SourceImage:
     y, x = np.mgrid[:128, :64]
     tissue = (x / 52) ** 2 + ((y - 64) / 58) ** 2 < 1
     noise = np.random.default_rng(seed).normal(0, 5, (128, 64))
     pixels = (np.where(tissue, 500 - 3 * x, 10) + noise).astype(np.float32)
-    return SourceImage(pixels, Side.LEFT, ViewPosition.CC, 0.2, patient, study, image)
+    return SourceImage(pixels, Side.LEFT, ViewPosition.CC, 0.2, patient, study, image, birth_date=birth)
 
 
 def square() -> np.ndarray:
@@ -204,6 +205,115 @@ def test_a_patient_id_of_nobody_is_weak_and_joins_no_two_studies(archive: Archiv
 
     assert settled.images["split"].to_pylist() == ["weak", "weak"]
     assert len(set(settled.images["patient_id"].to_pylist())) == 2
+
+
+def studies(number: int, *, patient: str = "P1", births: tuple[str, ...] = ("",)) -> DrawnLayout:
+    """Return one image of each study of a patient, the birth dates in turn."""
+    return DrawnLayout(
+        {
+            f"{patient} {at}": breast(
+                f"i{patient} {at}",
+                patient=patient,
+                study=f"s{patient} {at}",
+                seed=100 * int(patient[1:]) + at,
+                birth=births[at % len(births)],
+            )
+            for at in range(number)
+        }
+    )
+
+
+def free(layout: DrawnLayout) -> list[SourceItem]:
+    """Return the images as free of masses, so that the patient can be held out."""
+    return [SourceItem(name, has_truth=True) for name in layout.images]
+
+
+ALL_TEST = SplitConfig(strong=0.0, weak=0.0, validation=0.0, test=1.0, max_studies=3)
+
+
+def splits_of(archive: Archive, layout: DrawnLayout, *, config: SplitConfig = ALL_TEST) -> set[str]:
+    """Ingest and return the splits of the archive's images."""
+    intakes = read_items(archive, layout, *free(layout))
+    archive.upsert("files", pa.Table.from_pylist([asdict(intake) for intake in intakes], schema=SCHEMAS["files"]))
+    write_settled(archive, intakes, config=config, overwrite=False)
+    return set(archive.table("images")["split"].to_pylist())
+
+
+@pytest.mark.parametrize(("number", "split"), [(3, "test"), (4, "weak")])
+def test_an_id_with_more_studies_than_one_person_has_is_never_held_out(
+    archive: Archive, number: int, split: str
+) -> None:
+    assert splits_of(archive, studies(number)) == {split}
+
+
+@pytest.mark.parametrize(
+    ("births", "split"),
+    [
+        (("19500101", "19500101"), "test"),
+        (("19500101", "1950.01.01"), "test"),  # the same date, as old files write it
+        (("19500101", ""), "test"),
+        (("19500101", "19000101"), "test"),  # stands for no date
+        (("19500101", "not known"), "test"),
+        (("19500101", "19610203"), "weak"),
+    ],
+)
+def test_an_id_with_several_birth_dates_is_never_held_out(
+    archive: Archive, births: tuple[str, ...], split: str
+) -> None:
+    assert splits_of(archive, studies(2, births=births)) == {split}
+
+
+def test_an_id_that_proves_to_be_of_several_people_leaves_the_test_set_and_others_stay(archive: Archive) -> None:
+    layout = studies(5)
+    first = DrawnLayout({name: layout.images[name] for name in list(layout.images)[:2]})
+    later = DrawnLayout({name: layout.images[name] for name in list(layout.images)[2:]})
+    splits_of(archive, studies(2, patient="P2"))
+    assert splits_of(archive, first) == {"test"}
+    assert splits_of(archive, later) == {"test", "weak"}
+    table = archive.table("images")
+    of_patient = dict(zip(table["patient_id"].to_pylist(), table["split"].to_pylist(), strict=True))
+    assert of_patient == {archive.identifier("patient", "P1"): "weak", archive.identifier("patient", "P2"): "test"}
+    check_no_leak(table)
+    before = archive.versions()
+    assert splits_of(archive, later) == {"test", "weak"}
+    assert archive.versions() == before
+
+
+def test_studies_that_an_earlier_source_brought_count_too(archive: Archive) -> None:
+    layout = studies(5)
+    rows = [asdict(intake) for intake in read_items(archive, layout, *free(layout))]
+    archive.upsert("files", pa.Table.from_pylist(rows, schema=SCHEMAS["files"]))
+    one = DrawnLayout({"P1 0": layout.images["P1 0"]})
+    assert splits_of(archive, one) == {"weak"}
+
+
+def test_files_that_were_read_before_birth_dates_were_kept_have_none(archive: Archive) -> None:
+    layout = studies(2, births=("19500101", "19610203"))
+    intakes = [replace(intake, birth=None) for intake in read_items(archive, layout, *free(layout))]
+    write_settled(archive, intakes, config=ALL_TEST, overwrite=False)
+    assert archive.table("images")["split"].to_pylist() == ["test", "test"]
+
+
+@pytest.mark.parametrize("stranger", ["P2", "ANON", ""])
+def test_a_study_belongs_to_one_patient_and_to_a_known_one_first(archive: Archive, stranger: str) -> None:
+    layout = DrawnLayout(
+        {"a": breast("i1", patient=stranger), "b": breast("i2", seed=2), "c": breast("i3", study="s2", seed=3)}
+    )
+    settled = ingest(archive, layout, *(SourceItem(name) for name in layout.images))
+    assert settled.quarantine["code"].to_pylist() == ["uid_conflict"]
+    stays = archive.identifier("patient", stranger if stranger == "P2" else "P1")
+    taken = {row["study_id"]: row["patient_id"] for row in settled.images.to_pylist()}
+    assert taken[archive.identifier("study", "s")] == stays
+    assert len(settled.images) == 2
+
+
+def test_a_study_of_the_archive_stays_with_its_patient_unless_its_files_are_replaced(archive: Archive) -> None:
+    ingest(archive, DrawnLayout({"a": breast("i1")}), SourceItem("a"))
+    other = DrawnLayout({"b": breast("i2", patient="P2", seed=2)})
+    assert ingest(archive, other, SourceItem("b")).quarantine["code"].to_pylist() == ["uid_conflict"]
+    corrected = DrawnLayout({"a": breast("i1", patient="P2")})
+    ingest(archive, corrected, SourceItem("a"), overwrite=True)
+    assert archive.table("images")["patient_id"].to_pylist() == [archive.identifier("patient", "P2")]
 
 
 def test_memory_that_runs_out_is_a_code_of_the_quarantine(archive: Archive) -> None:

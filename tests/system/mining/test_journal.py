@@ -5,10 +5,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from system.errors import UserError
 from system.mining.journal import Claim, Journal, Message, Superseded
 from system.mining.journal_storage import FolderEntries
 from system.mining.label_updates import LabelUpdate, UpdateSource
 from system.mining.pools import Columns, Shard
+from tests.damage import WAYS
 
 
 def shard(number: int, *, num_rows: int = 3, attempt: int = 1) -> Shard:
@@ -117,4 +119,36 @@ def test_a_journal_of_another_schema_is_refused(tmp_path: Path, monkeypatch: pyt
         older.setattr("system.mining.journal.SCHEMA_VERSION", 9)
         write(tmp_path, shard(0))
     with pytest.raises(ValueError, match="journal entry 0 has schema 9, this is schema 3"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize("way", [way for name, way in WAYS.items() if name != "gone"])
+def test_an_entry_that_was_overwritten_is_refused(tmp_path: Path, way: Callable[[Path], object]) -> None:
+    write(tmp_path, shard(0), verdict(), Claim(1))
+    way(tmp_path / "00000001.arrow")
+    with pytest.raises(UserError, match="journal entry 1 is not what was written: restore it, or remove the run's"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "5",
+        "{}",
+        '{"schema": 3}',
+        '{"schema": 3, "kind": "shard", "digest": "x"}',
+        '{"schema": 3, "kind": [1]}',
+        '{"schema": 3, "kind": "claim", "driver": null, "digest": "1"}',
+        '{"schema": 3, "kind": "update", "round": 1e999}',
+        "[" * 100000,
+        "not JSON",
+    ],
+)
+def test_an_entry_with_another_header_is_refused(tmp_path: Path, header: str) -> None:
+    write(tmp_path, Claim(1))
+    table = pa.table({"image_key": pa.array([], pa.int64())}).replace_schema_metadata({"mammoloop": header})
+    with pa.OSFile(str(tmp_path / "00000000.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(UserError, match="journal entry 0 is not what was written"):
         read(tmp_path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from timm.layers import BatchNormAct2d
 from torch import distributed, nn
 from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
@@ -14,7 +15,15 @@ NUM_WORKERS = 2
 
 def make_net() -> nn.Sequential:
     torch.manual_seed(5)
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2))
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 4, 3),
+        BatchNormAct2d(4, act_layer=nn.SiLU),  # timm's, as DenseNet has them
+        nn.Conv2d(4, 2, 3),
+        nn.BatchNorm2d(2),
+    )
     return net.double()
 
 
@@ -63,3 +72,9 @@ def test_two_workers_normalise_as_one(tmp_path: Path) -> None:
 
 def test_the_state_dict_stays_that_of_a_plain_network() -> None:
     assert with_synced_norms(make_net()).state_dict().keys() == make_net().state_dict().keys()
+
+
+def test_a_norm_with_an_activation_keeps_it_when_nothing_is_trained() -> None:
+    images, net = make_images(), make_net().eval()
+    expected = net(images)
+    torch.testing.assert_close(with_synced_norms(net)(images), expected)

@@ -79,3 +79,10 @@ def test_a_card_that_was_damaged_is_refused_with_what_to_do(tmp_path: Path, text
     (tmp_path / "model" / "model.json").write_text(text)
     with pytest.raises(UserError, match=r"model\.json of model is not what was written .*: restore it"):
         read_card(tmp_path / "model")
+
+
+def test_weights_that_were_removed_are_refused(tmp_path: Path) -> None:
+    write_model(tmp_path / "model", state(), CARD_OF_TEST)
+    (tmp_path / "model" / WEIGHTS).unlink()
+    with pytest.raises(UserError, match=r"checkpoint model has no model\.safetensors: restore it, or take another"):
+        read_weights(tmp_path / "model")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from system.errors import UserError
 from system.records import Side
 from system.reports.config import ReportConfig, SmallEncoderConfig
 from system.reports.encoder import build_encoder, load_classifier
@@ -163,3 +164,13 @@ def test_half_the_reports_lose_one_section_and_none_loses_all() -> None:
     assert shown[2000:] == whole[2000:]
     assert sum(not report.impression for report in shown[:2000]) == pytest.approx(500, abs=60)
     assert sum(not report.description for report in shown[:2000]) == pytest.approx(500, abs=60)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25])
+def test_a_model_that_diverges_is_named_with_the_setting(encoder: Path, tmp_path: Path, share: float) -> None:
+    stopping = np.arange(len(REPORTS)) < share * len(REPORTS)
+    job = FineTuneJob(Side.LEFT, 1, REPORTS, TRUTH, stopping)
+    refusal = r"report model L_1 has diverged .*: lower reports\.learning_rate"
+    with pytest.raises(UserError, match=refusal):
+        fit(job, encoder, tmp_path / "model", config=CONFIG.changed(learning_rate=1e38, epochs=2), device="cpu")
+    assert not (tmp_path / "model").exists()

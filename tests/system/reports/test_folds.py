@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from system.errors import UserError
-from system.reports.folds import assign_folds, check_folds, choose_share
+from system.reports.folds import assign_folds, check_folds, choose_early_stopping, choose_share
 
 
 @settings(max_examples=50, deadline=None)
@@ -52,3 +52,23 @@ def test_a_share_of_patients_keeps_all_of_a_patients_reports() -> None:
     chosen = choose_share(patients, share=0.3, rng=np.random.default_rng(0))
     assert chosen.sum() == 6
     assert (chosen[::2] == chosen[1::2]).all()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.15, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5])
+@pytest.mark.parametrize("number", [40, 200])
+def test_early_stopping_takes_the_share_that_was_asked_for(share: float, number: int) -> None:
+    truth = np.zeros((number, 2), np.int8)
+    truth[: number // 4, 0] = 1
+    rng = np.random.default_rng(0)
+    chosen = choose_early_stopping(np.arange(number).astype(str), truth, share=share, rng=rng)
+    assert chosen.sum() == pytest.approx(share * number, abs=1.01)
+    assert chosen[: number // 4].sum() == pytest.approx(share * number / 4, abs=1.01)
+
+
+@pytest.mark.parametrize(("share", "number", "fewest", "most"), [(0.35, 6, 1, 3), (0.001, 500, 1, 5), (0.5, 2, 1, 1)])
+def test_early_stopping_never_takes_none_nor_most_of_few_patients(
+    share: float, number: int, fewest: int, most: int
+) -> None:
+    patients, truth = np.arange(number).astype(str), np.zeros((number, 2), np.int8)
+    chosen = choose_early_stopping(patients, truth, share=share, rng=np.random.default_rng(0))
+    assert fewest <= chosen.sum() <= most

@@ -372,14 +372,6 @@ def test_a_run_reads_the_archive_at_the_versions_of_its_first_start(
     assert sorted(Archive.open(archive.uri).table("images")["image_id"].to_pylist()) == ["first", "later"]
 
 
-def test_an_archive_that_was_moved_is_read_where_it_lies_now(
-    run: RunFolder, make_archive: Callable[[str, bytes], Archive], tmp_path: Path
-) -> None:
-    run.pin(make_archive("archive", b"k" * 32).uri)
-    (tmp_path / "archive").rename(tmp_path / "moved")
-    assert run.archive(uri=str(tmp_path / "moved")).table("images")["image_id"].to_pylist() == ["first"]
-
-
 def test_without_its_archive_a_run_names_the_option_and_the_copy_beside_it(
     run: RunFolder, make_archive: Callable[[str, bytes], Archive], tmp_path: Path
 ) -> None:
@@ -421,16 +413,6 @@ def test_a_copied_run_does_not_read_the_first_archive_without_a_word(
     assert RunFolder(tmp_path / "copy" / run.path.name).archive().uri == first
     (warning,) = (record.getMessage() for record in caplog.records if record.levelname == "WARNING")
     assert f"one of the same key lies beside the run, at {tmp_path / 'copy' / 'archive'}: name the one" in warning
-
-
-def test_an_archive_of_another_key_is_refused(run: RunFolder, make_archive: Callable[[str, bytes], Archive]) -> None:
-    run.pin(make_archive("archive", b"k" * 32).uri)
-    other = make_archive("other", b"x" * 32)
-    for read in (lambda: run.archive(uri=other.uri), lambda: run.pin(other.uri)):
-        with pytest.raises(
-            UserError, match=r"run run_7 was begun on another archive than .*other \(their site keys differ"
-        ):
-            read()
 
 
 def test_what_is_no_stage_has_its_place_too(run: RunFolder) -> None:

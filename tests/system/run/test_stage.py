@@ -16,6 +16,7 @@ from system.run import code
 from system.run.code import code_digest
 from system.run.stage import SCHEMA_VERSION, Stage, Written
 from system.settings import Settings
+from tests.damage import WAYS
 
 
 @dataclass(frozen=True)
@@ -300,3 +301,40 @@ def test_a_manifest_says_how_long_its_stage_took(stage: Stage[Outcome]) -> None:
     manifest = stage.manifest()
     assert manifest is not None
     assert 0.2 <= manifest.seconds < 60
+
+
+@pytest.mark.parametrize("way", [way for name, way in WAYS.items() if name != "gone"])
+def test_a_manifest_that_was_overwritten_is_refused(stage: Stage[Outcome], way: Callable[[Path], object]) -> None:
+    stage.once(one_file)
+    way(stage.folder / "manifest.json")
+    with pytest.raises(UserError, match=r"manifest of stage round_01/pools of run run is not what was written|schema"):
+        stage.paths()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attempt": "../../elsewhere"},
+        {"attempt": "/tmp"},
+        {"attempt": "attempt_1/.."},
+        {"files": ["../x"]},
+        {"files": ["/etc/passwd"]},
+        {"files": [""]},
+        {"files": ["a/../../x"]},
+    ],
+)
+def test_a_manifest_that_names_files_elsewhere_is_refused(stage: Stage[Outcome], change: dict[str, object]) -> None:
+    stage.once(one_file)
+    path = stage.folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(UserError, match=r"is not what was written .*: restore it, or remove it to do the stage again"):
+        stage.paths()
+
+
+def test_a_file_of_a_finished_stage_that_is_gone_is_named(stage: Stage[Outcome]) -> None:
+    stage.once(lambda folder: Written(Outcome(rows=1), write(folder, "x", "y")))
+    (stage.folder / "attempt_001" / "x").unlink()
+    assert stage.path("y").exists()
+    for use in (stage.paths, lambda: stage.path("x")):
+        with pytest.raises(UserError, match=r"stage round_01/pools of run run has lost x: restore it, or remove the"):
+            use()

@@ -96,6 +96,15 @@ def test_an_absent_class_leaves_its_place_to_the_other_and_it_is_logged(caplog: 
     assert "no positive samples" in caplog.text
 
 
+def test_as_many_steps_as_show_every_positive_are_none_without_positives() -> None:
+    without = replace(PLAN, positives=(Group("any", NOTHING),))
+    for use in (without.steps, without.batches):
+        with pytest.raises(
+            UserError, match=r"steps_per_epoch is 0, as many as show every image with a mass once, and no"
+        ):
+            use()
+
+
 def test_nothing_to_train_on_is_refused() -> None:
     for nothing in ((), (Group("any", NOTHING),)):
         with pytest.raises(UserError, match=r"nothing to train on: .*check the splits and masks"):
