@@ -3,21 +3,24 @@
 Upserts are safe to repeat and safe with many writers at once.
 """
 
-import logging
-import random
-import time
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
-NUM_ATTEMPTS = 8
-WAIT_S = 0.05  # doubled at each attempt, times a random 0.5 to 1.5
+from system.errors import UserError
+from system.faults import fault_of, passes
+from system.files.atomic import sync_file
+from system.files.retries import retried
+
+_LOG = "_delta_log"
 NO_TABLE = -1  # stands for the version of a table that does not exist yet
-_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -27,8 +30,8 @@ class Outdated(RuntimeError):
 
 
 def current_version(uri: str) -> int | None:
-    """Return the table's newest version; None when there is no table."""
-    return DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None
+    """Return the table's newest version; None when there is no table. Raises as `read` does."""
+    return _retried(uri, lambda: DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None)
 
 
 def read(
@@ -39,16 +42,18 @@ def read(
     version: None = the newest
     columns: None = all
     where: filter of rows; None = all
+
+    Raises UserError for a damaged table, MachineFault for what its storage does.
     """
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    if not DeltaTable.is_deltatable(uri):
-        return wanted.empty_table()
-    return (
-        DeltaTable(uri, version=version)
-        .to_pyarrow_dataset(schema=schema)
-        .to_table(columns=wanted.names, filter=where)
-        .cast(wanted)
-    )
+
+    def rows() -> pa.Table:
+        if not DeltaTable.is_deltatable(uri):
+            return wanted.empty_table()
+        dataset = DeltaTable(uri, version=version).to_pyarrow_dataset(schema=schema)
+        return dataset.to_table(columns=wanted.names, filter=where).cast(wanted)
+
+    return _retried(uri, rows)
 
 
 def one_of(column: str, values: Iterable[str]) -> pc.Expression:
@@ -68,13 +73,18 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...],
     Raises:
         ValueError: the columns are not the schema's, a key is null, or two rows have one key.
         Outdated: the table has a newer version than `based_on`.
+        UserError, MachineFault: as of `read`.
     """
     rows = _checked(rows, schema=schema, key=key)
-    if based_on is not None:
-        return _merge_at(uri, rows, schema=schema, key=key, version=based_on)
-    return _retried(
-        uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key)
-    )
+    with _table_of(uri):
+        if based_on is not None:
+            version = _merge_at(uri, rows, schema=schema, key=key, version=based_on)
+        else:
+            version = _retried(
+                uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key)
+            )
+        _sync(uri, version)
+    return version
 
 
 def remove(uri: str, values: list[str], *, column: str) -> None:
@@ -82,7 +92,9 @@ def remove(uri: str, values: list[str], *, column: str) -> None:
     if not values or not DeltaTable.is_deltatable(uri):
         return
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
+    with _table_of(uri):
+        _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
+        _sync(uri, DeltaTable(uri).version())
 
 
 def compact(uri: str, *, min_files: int) -> None:
@@ -96,23 +108,64 @@ def _compact(uri: str) -> None:
     DeltaTable(uri).optimize.compact()
 
 
-def _retried(uri: str, commit: Callable[[], Result]) -> Result:
-    """Call `commit`; when another writer has committed first, wait and call it again, up to NUM_ATTEMPTS times."""
-    for attempt in range(NUM_ATTEMPTS):
-        try:
-            return commit()
-        except CommitFailedError as error:
-            if attempt == NUM_ATTEMPTS - 1:
-                raise
-            wait_s = WAIT_S * 2**attempt * random.uniform(0.5, 1.5)  # jitter between writers; no result depends on it
-            _log.info(
-                "table %s: another writer was first (%s), trying again in %.2f s",
-                uri.rsplit("/", 1)[-1],
-                type(error).__name__,
-                wait_s,
-            )
-            time.sleep(wait_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+def _retried(uri: str, do: Callable[[], Result]) -> Result:
+    """Call `do`; where another writer has committed first, or the store failed for a moment, wait and call it again."""
+    with _table_of(uri):
+        _check_log(uri)
+        return retried(do, again=_may_pass, what=f"table {_name_of(uri)}")
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, CommitFailedError) or passes(error)
+
+
+@contextmanager
+def _table_of(uri: str) -> Iterator[None]:
+    """Raise MachineFault for what the storage does, and UserError for a damaged table."""
+    try:
+        yield
+    except (CommitFailedError, SchemaMismatchError):
+        raise
+    except (DeltaError, OSError, pa.ArrowInvalid) as error:
+        if fault := fault_of(error, place=f"table {_name_of(uri)} of the archive"):
+            raise fault from error
+        raise UserError(
+            f"table {_name_of(uri)} of the archive is damaged ({_first_words(error)}): restore its folder, log and "
+            "files, from a copy"
+        ) from error
+
+
+def _check_log(uri: str) -> None:
+    """Raise UserError where a commit of a folder's table is empty: deltalake takes it for one that changed nothing."""
+    if "://" in uri:
+        return
+    if empty := [path.name for path in Path(uri, _LOG).glob("*.json") if not path.stat().st_size]:
+        raise UserError(
+            f"table {_name_of(uri)} of the archive is damaged (commit {empty[0]} is empty): restore its folder, log "
+            "and files, from a copy"
+        )
+
+
+def _sync(uri: str, version: int) -> None:
+    """Bring a commit of a folder's table and the files that it adds to disk; deltalake leaves that to the system."""
+    commit = Path(uri, _LOG, f"{version:020d}.json")
+    if "://" in uri or not commit.exists():
+        return
+    actions = [json.loads(line) for line in commit.read_text(encoding="utf8").splitlines()]
+    for added in (action["add"]["path"] for action in actions if "add" in action):
+        if (path := Path(uri, added)).exists():
+            sync_file(path)
+    for path in (Path(uri), commit, commit.parent):
+        sync_file(path)
+
+
+def _name_of(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _first_words(error: Exception) -> str:
+    """Return the beginning of an error's text, without the traces of Rust that follow it."""
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
 
 
 def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], version: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from system.faults import raise_fault
 from system.imaging.png_whole import missing_bytes
 from system.imaging.refused import ImageRefused
 
@@ -33,5 +34,6 @@ def read_plain(path: Path) -> np.ndarray:
     except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
         if isinstance(error, ImageRefused):
             raise
+        raise_fault(error)
         raise ImageRefused("truncated", f"the image data cannot be read ({type(error).__name__})") from None
     return pixels.astype(np.uint8) if pixels.dtype in (np.uint8, np.bool_) else pixels.astype(np.uint16)

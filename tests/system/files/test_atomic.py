@@ -1,5 +1,6 @@
 """Whole files or none, whatever fails, and however many write."""
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from system.errors import MachineFault
 from system.files import atomic
 from system.files.atomic import PARTIAL, create, replacing, write_bytes, write_text
 
@@ -59,11 +61,11 @@ def test_a_block_that_writes_nothing_leaves_the_old_file(path: Path) -> None:
 
 def test_a_rename_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_self: Path, _target: Path) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", fail)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(MachineFault, match=rf"no space is left on the storage \({path.parent}\): free space"):
             write_bytes(path, b"new")
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
@@ -71,11 +73,11 @@ def test_a_rename_that_fails_leaves_the_old_file_and_nothing_else(path: Path, mo
 
 def test_a_write_that_fails_half_way_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_file: int) -> None:
-        raise OSError("input/output error")
+        raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="input/output"):
+        with pytest.raises(MachineFault, match=rf"the storage failed to read or write \({path.parent}\)"):
             write_text(path, "new")
     assert path.read_text() == "old"
     write_text(path, "new")
