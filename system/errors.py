@@ -20,3 +20,7 @@ class MachineFault(Exception):
     being done. The command line prints the text as one line and ends with exit code 75 (EX_TEMPFAIL of sysexits.h):
     the same command goes on. Neither an OSError nor a ValueError: who catches those takes them for a file's fault.
     """
+
+
+class WorkerLost(MachineFault):
+    """A process of a cluster was killed or lost, or stood still: another try may well succeed."""

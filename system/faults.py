@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from system.errors import MachineFault, UserError
+from system.errors import MachineFault, UserError, WorkerLost
 
 Owner = Literal["user", "machine", "ours"]
 
@@ -114,8 +114,9 @@ def passes(error: BaseException) -> bool:
 def fault_in_words(kind: str, text: str) -> MachineFault | None:
     """Return the machine's fault of an error of which only its class's name and its text are left."""
     name = kind.rpartition(".")[2]
-    if name == MachineFault.__name__:
-        return MachineFault(text)
+    for kind_of_fault in (MachineFault, WorkerLost):
+        if name == kind_of_fault.__name__:
+            return kind_of_fault(text)
     if name == MemoryError.__name__:
         return machine_fault(MEMORY)
     cause = _cause_written(text) if name in _SYSTEM else None
@@ -126,14 +127,16 @@ def machine_fault(cause: Cause, *, place: str = "", detail: str = "") -> Machine
     """Return a fault as the command line prints it. place: names no patient;  detail: what more is known."""
     where = f" ({place})" if place else ""
     more = f", {detail}" if detail else ""
-    return MachineFault(f"{cause.what}{where}{more}: {cause.remedy}, then start the same command again, it goes on")
+    kind = WorkerLost if cause in {KILLED, STOOD_STILL} else MachineFault
+    return kind(f"{cause.what}{where}{more}: {cause.remedy}, then start the same command again, it goes on")
 
 
 @contextmanager
-def storage(place: object, *, always: bool = False) -> Iterator[None]:
+def storage(place: object, *, num_bytes: int = 0, always: bool = False) -> Iterator[None]:
     """Raise MachineFault, naming the place, for what a storage of ours does to the block.
 
     place: path, URI or name; it must name no patient
+    num_bytes: wanted there; 0 = not known
     always: every OSError but a missing file is the storage's, also one that says nothing of itself
     """
     try:
@@ -141,7 +144,8 @@ def storage(place: object, *, always: bool = False) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except Exception as error:
-        fault = None if isinstance(error, MachineFault) else fault_of(error, place=str(place))
+        wanted = f", {num_bytes / 1e6:.1f} MB are wanted" if num_bytes else ""
+        fault = None if isinstance(error, MachineFault) else fault_of(error, place=f"{place}{wanted}")
         if fault is None and always and isinstance(error, OSError):
             fault = machine_fault(BROKEN, place=str(place), detail=type(error).__name__)
         if fault is None:

@@ -69,6 +69,18 @@ def create(path: Path, data: bytes, *, mode: int = PLAIN) -> bool:
     return True
 
 
+def append_line(path: Path, line: str) -> None:
+    """Append a line, or leave the file as it was. line: with its end. Raises MachineFault for what the storage does."""
+    with storage(path.parent), path.open("ab") as file:
+        before = file.tell()
+        try:
+            file.write(line.encode("utf8"))
+            file.flush()
+        except OSError:
+            file.truncate(before)
+            raise
+
+
 def _drop(partial: Path) -> None:
     """Remove a partial file; where even that fails, the error that came first is the one to see."""
     with suppress(OSError):
