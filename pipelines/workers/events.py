@@ -1,7 +1,7 @@
 """TensorBoard's file of a training, written at once.
 
-tensorboardX's SummaryWriter writes in a thread of its own: a full disk ends that thread, and the next numbers are waited
-for without end.
+tensorboardX's SummaryWriter writes in a thread of its own: a full disk ends that thread, and whoever hands it the next
+numbers waits without end.
 """
 
 import time

@@ -51,16 +51,22 @@ def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group.
 
     settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line
-    per epoch; `events`, the folder of TensorBoard's file; `notes`, the file that gets a line if this worker stands still
+    per epoch; `events`, the folder of TensorBoard's file; `notes`, the file that gets a line if this worker
+    stands still
     """
-    job = TrainJob.model_validate(settings["job"])
     resources = TrainResources.model_validate(settings["resources"])
+    limit = StallLimit(resources.stall_s, settings["notes"])
+    watch = watchdog(limit, who=f"training worker {ray.train.get_context().get_world_rank()}")
+    with watch.during("starting"):
+        _train(settings, resources, watch)
+
+
+def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog) -> None:
+    job = TrainJob.model_validate(settings["job"])
     torch.set_num_threads(max(1, int(resources.cpus)))
     archive = Archive.open(job.archive_uri).pinned(job.archive_versions)
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
-    watch = watchdog(StallLimit(resources.stall_s, settings["notes"]), who=f"training worker {rank}")
-    watch.alive("starting")
     kept_in = Path(settings["progress"]).parent
     worker = Worker(kept_in, job, resources, archive, _make_learner(job), watch, rank=rank, num_workers=num_workers)
     if job.train.synced_norms and job.train.batch_size % num_workers:

@@ -341,7 +341,7 @@ def test_killing_a_predictor_midway_changes_no_byte(
     calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path, killing: Killing
 ) -> None:
     stage, killed = predictions_of(tmp_path), []
-    with killing("(ShardPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
+    with killing("(WatchedPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
         infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=SHARDED)
         assert killed, "no predictor was killed while there was work"
     assert contents(stage) == contents(calm)
