@@ -1,6 +1,8 @@
 """Write files so that other processes see the old file or the whole new one, also after a power cut."""
 
+import logging
 import os
+import time
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -8,7 +10,9 @@ from pathlib import Path
 
 from system.faults import storage
 
+log = logging.getLogger(__name__)
 PARTIAL = ".part"  # ending of a file that is still being written
+PARTIAL_AGE_S = 24 * 3600.0  # a partial file that has not grown for so long has no writer any more
 PLAIN, PRIVATE = 0o644, 0o600  # permission bits; private: what quotes reports or names patients' studies
 
 
@@ -79,6 +83,15 @@ def append_line(path: Path, line: str) -> None:
         except OSError:
             file.truncate(before)
             raise
+
+
+def clear_partial(folder: Path) -> None:
+    """Remove the partial files below a folder that a killed process left, a day after they were last written."""
+    for path in folder.rglob(f"*{PARTIAL}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > PARTIAL_AGE_S:
+                path.unlink()
+                log.info("removed %s, left half written by a process that is gone", path.name)
 
 
 def _drop(partial: Path) -> None:

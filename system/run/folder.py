@@ -23,7 +23,8 @@ from pathlib import Path
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
-from system.files.atomic import write_text
+from system.faults import storage
+from system.files.atomic import clear_partial, write_text
 from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
@@ -300,8 +301,10 @@ class RunFolder:
             raise UserError(
                 f"--out {self.path}: runs are kept in a folder, local or mounted on every node; give a path"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("w") as lock:
+        with storage(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = (self.path / LOCK).open("w")
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -313,6 +316,7 @@ class RunFolder:
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
                 )
+            clear_partial(self.path)
             self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield
