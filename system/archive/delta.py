@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 from system.errors import UserError
 from system.faults import fault_of, passes
 from system.files.atomic import sync_file
+from system.files.bucket import DELTA_OPTIONS
 from system.files.retries import retried
 
 _LOG = "_delta_log"
@@ -31,7 +32,7 @@ class Outdated(RuntimeError):
 
 def current_version(uri: str) -> int | None:
     """Return the table's newest version; None when there is no table. Raises as `read` does."""
-    return _retried(uri, lambda: DeltaTable(uri).version() if DeltaTable.is_deltatable(uri) else None)
+    return _retried(uri, lambda: _load(uri).version() if _is_table(uri) else None)
 
 
 def read(
@@ -48,9 +49,9 @@ def read(
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
     def rows() -> pa.Table:
-        if not DeltaTable.is_deltatable(uri):
+        if not _is_table(uri):
             return wanted.empty_table()
-        dataset = DeltaTable(uri, version=version).to_pyarrow_dataset(schema=schema)
+        dataset = _load(uri, version=version).to_pyarrow_dataset(schema=schema)
         return dataset.to_table(columns=wanted.names, filter=where).cast(wanted)
 
     return _retried(uri, rows)
@@ -80,32 +81,30 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...],
         if based_on is not None:
             version = _merge_at(uri, rows, schema=schema, key=key, version=based_on)
         else:
-            version = _retried(
-                uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key)
-            )
+            version = _retried(uri, lambda: _merge(_create(uri, schema), rows, schema=schema, key=key))
         _sync(uri, version)
     return version
 
 
 def remove(uri: str, values: list[str], *, column: str) -> None:
     """Delete the rows whose column holds one of the values; without such rows nothing is written."""
-    if not values or not DeltaTable.is_deltatable(uri):
+    if not values or not _is_table(uri):
         return
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
     with _table_of(uri):
-        _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
-        _sync(uri, DeltaTable(uri).version())
+        _retried(uri, lambda: _load(uri).delete(f"{column} IN ({quoted})"))
+        _sync(uri, _load(uri).version())
 
 
 def compact(uri: str, *, min_files: int) -> None:
     """Join the small files of many upserts once there are at least `min_files`; reading returns the same rows."""
-    if DeltaTable.is_deltatable(uri) and len(DeltaTable(uri).file_uris()) >= min_files:
+    if _is_table(uri) and len(_load(uri).file_uris()) >= min_files:
         _retried(uri, lambda: _compact(uri))
 
 
 def _compact(uri: str) -> None:
     """Compact the newest version, which a retry must load again."""
-    DeltaTable(uri).optimize.compact()
+    _load(uri).optimize.compact()
 
 
 def _retried(uri: str, do: Callable[[], Result]) -> Result:
@@ -159,6 +158,22 @@ def _sync(uri: str, version: int) -> None:
         sync_file(path)
 
 
+def _is_table(uri: str) -> bool:
+    return DeltaTable.is_deltatable(uri, storage_options=_options(uri))
+
+
+def _create(uri: str, schema: pa.Schema) -> DeltaTable:
+    return DeltaTable.create(uri, schema=schema, mode="ignore", storage_options=_options(uri))
+
+
+def _load(uri: str, *, version: int | None = None) -> DeltaTable:
+    return DeltaTable(uri, version=version, storage_options=_options(uri))
+
+
+def _options(uri: str) -> dict[str, str]:
+    return DELTA_OPTIONS if "://" in uri else {}
+
+
 def _name_of(uri: str) -> str:
     return uri.rstrip("/").rsplit("/", 1)[-1]
 
@@ -171,13 +186,13 @@ def _first_words(error: Exception) -> str:
 def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], version: int) -> int:
     """Merge on top of exactly this version, or raise Outdated."""
     if version == NO_TABLE:
-        _retried(uri, lambda: DeltaTable.create(uri, schema=schema, mode="ignore"))
-        table = DeltaTable(uri)
+        _retried(uri, lambda: _create(uri, schema))
+        table = _load(uri)
         outdated = bool(
             table.file_uris()
         )  # not the version number: two writers that create the table at once may commit twice
     else:
-        table = DeltaTable(uri)
+        table = _load(uri)
         outdated = table.version() != version
     if outdated:
         raise Outdated(

@@ -5,5 +5,6 @@ bucket.py   objects of a bucket, put on a condition
 csv_in.py   CSV files that others wrote
 csv_out.py  CSV that is safe to open in a spreadsheet
 parquet.py  one Parquet file, whatever its folder is called
+retries.py  what failed for a moment only, done again
 json_out.py plain values and records as JSON
 """

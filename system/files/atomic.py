@@ -28,9 +28,9 @@ def replacing(path: Path, *, mode: int = PLAIN) -> Generator[Path]:
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     with storage(path.parent):
         try:
-            yield partial
             if mode != PLAIN:
-                partial.chmod(mode)
+                partial.touch(mode)
+            yield partial
             sync_file(partial)
             partial.replace(path)
         except BaseException:
@@ -75,11 +75,12 @@ def create(path: Path, data: bytes, *, mode: int = PLAIN) -> bool:
 
 def append_line(path: Path, line: str) -> None:
     """Append a line, or leave the file as it was. line: with its end. Raises MachineFault for what the storage does."""
-    with storage(path.parent), path.open("ab") as file:
+    left = line.encode("utf8")
+    with storage(path.parent), path.open("ab", buffering=0) as file:  # a buffer would be written once more at the end
         before = file.tell()
         try:
-            file.write(line.encode("utf8"))
-            file.flush()
+            while left:
+                left = left[file.write(left) :]
         except OSError:
             file.truncate(before)
             raise
