@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray._private import ray_constants
 
 from pipelines import ray_temporary
 from system.config import RunConfig
@@ -39,14 +40,15 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     if config.address == "local":
         if wrong := ray_temporary.mistake():
             raise UserError(wrong)
-        ray.init(
-            address="local",
-            num_cpus=config.logical_cpus or None,
-            include_dashboard=config.dashboard,
-            object_store_memory=config.object_store_bytes or None,
-            log_to_driver=config.worker_logs,
-            logging_level=logging.WARNING,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=config.logical_cpus or None,
+                include_dashboard=config.dashboard,
+                object_store_memory=config.object_store_bytes or None,
+                log_to_driver=config.worker_logs,
+                logging_level=logging.WARNING,
+            )
     else:
         _join(config)
     try:
@@ -56,6 +58,27 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let what is started in the block listen on 127.0.0.1 alone: nobody else on the network has to reach it.
+
+    Ray does so by itself on macOS and Windows, where it starts no clusters, and on Linux only by this switch of its own:
+    an address of loopback that is given to ray.init becomes the machine's.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    kept = os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that are started
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if kept is None:
+            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        else:
+            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = kept
 
 
 def _listen_again(handler: Any) -> None:

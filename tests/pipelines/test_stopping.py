@@ -1,5 +1,6 @@
-"""A driver that is asked to end does so with one line, and the same command ends as if it had not been stopped."""
+"""A driver on one machine: what it listens on, and how it ends when it is asked to."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -81,3 +82,34 @@ def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_
     assert len(rows(tmp_path / "calm", "images")) == 24
     for table in TABLES:
         assert rows(tmp_path / "stopped", table) == rows(tmp_path / "calm", table)
+
+
+LISTENING = """
+import json, os, socket
+from pathlib import Path
+import psutil, ray
+from pipelines.cluster import session
+from system.resources import ClusterResources
+
+with session(ClusterResources(address="local", logical_cpus=2, object_store_bytes=100 * 1024**2, dashboard=True)):
+    assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    own = psutil.Process()
+    listening = [each for process in (own, *own.children(recursive=True)) for each in process.net_connections("inet")]
+    print(json.dumps(sorted({each.laddr.ip for each in listening if each.status == psutil.CONN_LISTEN})))
+"""
+
+
+def test_ray_and_its_dashboard_listen_on_loopback_alone(ray_environment: Mapping[str, str]) -> None:
+    pytest.importorskip("psutil")
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENING],
+        env=dict(ray_environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 0, done.stderr
+    addresses = json.loads(done.stdout.splitlines()[-1])
+    assert addresses
+    assert set(addresses) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
