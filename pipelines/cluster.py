@@ -64,8 +64,8 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
 def _on_loopback() -> Iterator[None]:
     """Let what is started in the block listen on 127.0.0.1 alone: nobody else on the network has to reach it.
 
-    Ray does so by itself on macOS and Windows, where it starts no clusters, and on Linux only by this switch of its own:
-    an address of loopback that is given to ray.init becomes the machine's.
+    Ray does so by itself on macOS and Windows, where it starts no clusters, and on Linux only by this switch of its
+    own: it takes an address of loopback that ray.init is given for the machine's.
     """
     before = ray_constants.ENABLE_RAY_CLUSTER
     kept = os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)

@@ -87,12 +87,14 @@ def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_
 LISTENING = """
 import json, os, socket
 from pathlib import Path
-import psutil, ray
+import ray
 from pipelines.cluster import session
 from system.resources import ClusterResources
 
 with session(ClusterResources(address="local", logical_cpus=2, object_store_bytes=100 * 1024**2, dashboard=True)):
     assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    import psutil  # that Ray brings along
+
     own = psutil.Process()
     listening = [each for process in (own, *own.children(recursive=True)) for each in process.net_connections("inet")]
     print(json.dumps(sorted({each.laddr.ip for each in listening if each.status == psutil.CONN_LISTEN})))
@@ -100,7 +102,6 @@ with session(ClusterResources(address="local", logical_cpus=2, object_store_byte
 
 
 def test_ray_and_its_dashboard_listen_on_loopback_alone(ray_environment: Mapping[str, str]) -> None:
-    pytest.importorskip("psutil")
     done = subprocess.run(
         [sys.executable, "-c", LISTENING],
         env=dict(ray_environment),
