@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from actors.predictor import Batch, Predictor, Stopwatch
 from system.errors import UserError
-from system.files.atomic import replacing
+from system.files.parquet import write_table
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,7 @@ class ShardPredictor:
 
     def _write(self, rows: pa.Table, shard: int) -> Path:
         path = self.folder / shard_name(shard)
-        with replacing(path) as partial:
-            pq.write_table(rows, partial)
+        write_table(rows, path)
         return path
 
 

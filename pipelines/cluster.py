@@ -2,12 +2,15 @@
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError, UserCodeException
+from ray._private import ray_constants
 
 from pipelines import ray_temporary
 from system.config import RunConfig
@@ -16,10 +19,6 @@ from system.resources import ClusterResources
 from system.run.code import code_digest
 
 log = logging.getLogger(__name__)
-
-# Of an error in an actor's constructor and in a task of Ray Data, Ray keeps nothing but the traceback's text.
-_TEXT_ONLY = (RayActorError, UserCodeException)
-_DIRECT_CAUSE = "The above exception was the direct cause of the following exception:"
 
 
 class MixedClusterError(UserError):
@@ -37,25 +36,55 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    handler = signal.getsignal(signal.SIGTERM)
     if config.address == "local":
         if wrong := ray_temporary.mistake():
             raise UserError(wrong)
-        ray.init(
-            address="local",
-            num_cpus=config.logical_cpus or None,
-            include_dashboard=config.dashboard,
-            object_store_memory=config.object_store_bytes or None,
-            log_to_driver=config.worker_logs,
-            logging_level=logging.WARNING,
-        )
+        with _on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=config.logical_cpus or None,
+                include_dashboard=config.dashboard,
+                object_store_memory=config.object_store_bytes or None,
+                log_to_driver=config.worker_logs,
+                logging_level=logging.WARNING,
+            )
     else:
         _join(config)
     try:
+        _listen_again(handler)
         _check_same_code()
         _tune_data(quiet=quiet)
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let what is started in the block listen on 127.0.0.1 alone: nobody else on the network has to reach it.
+
+    Ray does so by itself on macOS and Windows, where it starts no clusters, and on Linux only by this switch of its
+    own: it takes an address of loopback that ray.init is given for the machine's.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    kept = os.environ.get(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"  # for the processes that are started
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if kept is None:
+            del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+        else:
+            os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = kept
+
+
+def _listen_again(handler: Any) -> None:
+    """Handle SIGTERM as before ray.init, which takes it over: its own handler ends in SIGABRT."""
+    if handler and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _join(config: ClusterResources) -> None:
@@ -80,47 +109,6 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
         "GPU": max(train.num_workers * train.gpus, infer.num_predictors * infer.predictor_gpus),
     }
     return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
-
-
-def plain_cause(error: BaseException) -> BaseException:
-    """Return the error that a task, an actor or a training worker raised, without what Ray wrapped around it.
-
-    An error that no user can mend is returned as it came, with Ray's text, which holds the remote traceback. So is one
-    that our own code raised because of a user's mistake: only Ray's wrappers are looked into.
-    """
-    waiting, seen = [error], set[int]()
-    while waiting:
-        current = waiting.pop(0)
-        if isinstance(current, UserError) and not isinstance(current, RayError):
-            return current
-        if id(current) in seen or not type(current).__module__.startswith("ray."):
-            continue
-        seen.add(id(current))
-        if isinstance(current, _TEXT_ONLY) and (mistake := _mistake_in_traceback(str(current))):
-            return mistake
-        failures = getattr(current, "worker_failures", None)  # Ray Train: rank -> error
-        nested = [getattr(current, name, None) for name in ("cause", "controller_failure", "__cause__")]
-        nested += list(failures.values()) if isinstance(failures, dict) else []
-        waiting += [each for each in nested if isinstance(each, BaseException)]
-    return error
-
-
-def _mistake_in_traceback(text: str) -> UserError | None:
-    """Return the user's mistake that a traceback ends with, not counting what Ray raised because of it."""
-    parts = text.split("\n\n")
-    while len(parts) > 2 and parts[-2] == _DIRECT_CAUSE and "\nray." in parts[-1]:
-        parts = parts[:-2]
-    for each in _with_subclasses(UserError):
-        _, found, mistake = parts[-1].partition(f"\n{each.__module__}.{each.__qualname__}: ")
-        if found:
-            return UserError(mistake)
-    return None
-
-
-def _with_subclasses(kind: type[UserError]) -> Iterator[type[UserError]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from _with_subclasses(each)
 
 
 def _check_same_code() -> None:

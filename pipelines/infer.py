@@ -20,9 +20,10 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext
 
 from actors.predictor import PredictorConfig
-from actors.shard_predictor import ShardFacts, ShardPredictor, shard_name
-from pipelines.workers.decode import decode_pairs
+from actors.shard_predictor import ShardFacts, shard_name
+from pipelines.workers.follow import follow
 from pipelines.workers.infer_summary import InferProgress, in_words, summarise
+from pipelines.workers.watched import WatchedPredictor, decode_watched
 from system.archive import Archive
 from system.errors import UserError
 from system.files.atomic import write_text
@@ -32,11 +33,13 @@ from system.resources import InferResources
 from system.run.code import code_digest
 from system.run.results import InferResult
 from system.run.stage import Stage, Written
+from system.watchdog import StallLimit
 
 log = logging.getLogger(__name__)
 
 SHARDS_PER_PREDICTOR = 8  # enough that reading, network and writing overlap also on small archives
 _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "right_id", "right_key", "right_sha"]
+NOTES = "stood_still.txt"  # in an attempt: a line for each process that was ended because it stood still
 _SHARD_SIZE = "shard_size.txt"  # in an attempt: another start with other resources cuts the same shards
 _EVEN_ODDS = 0.5  # where no mask is read: the mask threshold has no effect
 
@@ -109,8 +112,9 @@ def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferRes
         began_s = time.time()
         progress = InferProgress(stage.name, num_pairs=sum(_num_pairs(shard) for shard in left))
         if left:
-            for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
-                progress.add(facts)
+            with follow(attempt / NOTES, describe=lambda line: f"{stage.name}: {line}"):
+                for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
+                    progress.add(facts)
         result = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
         result = replace(result, flip_average=settings.flip_average)
         log.info("%s: %s", stage.name, in_words(result))
@@ -194,20 +198,26 @@ def _stream(
     """Send shards through pixels (tasks) and predictions (actors), and give what each came to as its file is there."""
     resources = job.resources
     _check_gpus(resources)
+    limit = StallLimit(resources.stall_s, str(folder / NOTES))
     context = DataContext.get_current().copy()
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
     with DataContext.current(context):
         facts = (
             ray.data.from_arrow([*shards])
             .map_batches(
-                partial(decode_pairs, archive=archive),  # type: ignore[arg-type] - Ray's type is of all batch formats
+                partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type] - Ray's type is of all batch formats
                 batch_size=None,
                 batch_format="pyarrow",
                 num_cpus=resources.decode_cpus,
             )
             .map_batches(
-                ShardPredictor,
-                fn_constructor_args=(str(job.checkpoint.resolve()), settings.model_dump(mode="json"), str(folder)),
+                WatchedPredictor,
+                fn_constructor_args=(
+                    str(job.checkpoint.resolve()),
+                    settings.model_dump(mode="json"),
+                    str(folder),
+                    limit,
+                ),
                 batch_size=None,
                 batch_format="numpy",
                 compute=_predictors(resources),

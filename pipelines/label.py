@@ -9,7 +9,6 @@ from typing import NamedTuple, cast
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import ray.data
 
 from actors.labeler import Labeler
@@ -18,7 +17,7 @@ from pipelines.workers.fine_tune import FineTuneResult, device_name
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
-from system.files.parquet import read_table
+from system.files.parquet import read_table, write_table
 from system.reports.annotated import (
     NO_FOLD,
     SIDES,
@@ -102,7 +101,7 @@ def run(
         models = (attempt / MODELS).resolve()  # workers have other working directories
         tuned = fine_tune.run(reports.sections, training, models, config=config, resources=resources)
         held_out = _held_out(reports, training, tuned)
-        pq.write_table(held_out, attempt / HELD_OUT)
+        write_table(held_out, attempt / HELD_OUT)
         rest = np.flatnonzero((training.folds == NO_FOLD) & reports.named)
         labeling = Labeling(models, tuned.version, config, resources)
         labels = pa.concat_tables(
@@ -113,7 +112,7 @@ def run(
                 _withdrawn(pinned.table("labels"), reports.studies),
             ]
         )
-        pq.write_table(labels, attempt / LABELS)
+        write_table(labels, attempt / LABELS)
         _write(archive, labels)
         result = LabelResult(
             models=tuned.version,

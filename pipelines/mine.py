@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import ray
 
 from actors.miner import Miner
 from system.errors import UserError
 from system.files.bucket import fetch
+from system.files.parquet import write_table
 from system.mining import LabelUpdate, Shard
 from system.mining.columns_in import read_columns
 from system.mining.journal import Superseded
@@ -71,7 +71,7 @@ def run(
         with miner_of(stage.run, place=miner_place) as (miner, driver):
             offered = _offer(miner, _shards(predictions, inputs, round_number=round_number), driver=driver)
             ray.get([miner.update_labels.remote(update, driver=driver) for update in inputs.updates])
-            pq.write_table(inputs.outlined, attempt / _OUTLINED_FILE)
+            write_table(inputs.outlined, attempt / _OUTLINED_FILE)
             pools = [
                 _freeze(miner, attempt, step=step, p0=value, round_number=round_number, truth=inputs.truth)
                 for step, value in enumerate(p0, start=1)

@@ -3,15 +3,21 @@
 import logging
 import shutil
 import time
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer
 
+from pipelines.ray_errors import plain_cause
+from pipelines.workers.checkpoints import remove_partial
 from pipelines.workers.follow import follow
 from pipelines.workers.train_loop import BEST, EPOCHS, train_loop
-from system.errors import UserError
+from system.errors import UserError, WorkerLost
+from system.faults import STOOD_STILL, machine_fault, storage
 from system.files.json_in import first_mistake
 from system.files.parquet import REMEDY
 from system.nets.weights import CARD, WEIGHTS
@@ -24,6 +30,7 @@ from system.training.job import TrainJob
 from system.training.patience import best_epoch
 
 log = logging.getLogger(__name__)
+NOTES = "stood_still.txt"  # a line for each worker that was ended because it stood still
 _ROW = TypeAdapter(EpochRow)
 
 
@@ -32,30 +39,27 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
 
     Needs a running Ray. The stage's files are model.safetensors, model.json and epochs.jsonl; the run's folder
     `tensorboard` gets the same numbers.
+
+    Raises MachineFault at once for what a storage does, and WorkerLost after more than `max_failures` lost workers.
     """
     if stage.finished:
         return stage.result()
     start_s = time.monotonic()
-    storage = stage.folder.resolve() / "train"
-    storage.mkdir(parents=True, exist_ok=True)
-    trainer = TorchTrainer(
-        train_loop,
-        train_loop_config={
-            "job": job.model_dump(mode="json"),
-            "resources": resources.model_dump(mode="json"),
-            "progress": str(storage / EPOCHS),
-            "events": str(RunFolder(stage.run.resolve()).tensorboard(stage.name)),
-        },
-        scaling_config=_scaling(resources),
-        run_config=RunConfig(
-            name="ray",
-            storage_path=str(storage),
-            failure_config=FailureConfig(max_failures=resources.max_failures, controller_failure_limit=3),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
-    )
-    with follow(storage / EPOCHS, describe=lambda line: _ROW.validate_json(line).line(job.name)):
-        result = trainer.fit()
+    scratch = stage.folder.resolve() / "train"
+    with storage(scratch):
+        scratch.mkdir(parents=True, exist_ok=True)
+    settings = {
+        "job": job.model_dump(mode="json"),
+        "resources": resources.model_dump(mode="json"),
+        "progress": str(scratch / EPOCHS),
+        "notes": str(scratch / NOTES),
+        "events": str(RunFolder(stage.run.resolve()).tensorboard(stage.name)),
+    }
+    with (
+        follow(scratch / EPOCHS, describe=lambda line: _ROW.validate_json(line).line(job.name)),
+        follow(scratch / NOTES, describe=lambda line: f"{job.name}: {line}"),
+    ):
+        result = _fit(settings, resources, scratch)
     if result.checkpoint is None:
         raise RuntimeError(f"stage {stage.name} ended without a checkpoint: see the training worker's log")
     with stage.attempt() as folder, result.checkpoint.as_directory() as last:
@@ -77,8 +81,62 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
             ),
             seconds=time.monotonic() - start_s,
         )
-    shutil.rmtree(storage)
+    shutil.rmtree(scratch)
     return trained
+
+
+def _fit(settings: dict[str, Any], resources: TrainResources, scratch: Path) -> Result:
+    """Train, and go on from the last checkpoint when workers are lost, but not after any other error.
+
+    Ray Train itself would try again after every error, a full disk and a fault of ours included.
+    """
+    name = settings["job"]["name"]
+    for lost in range(1, resources.max_failures + 2):
+        remove_partial(scratch / "ray")
+        trainer = TorchTrainer(
+            train_loop,
+            train_loop_config=settings,
+            scaling_config=_scaling(resources),
+            run_config=RunConfig(
+                name="ray",
+                storage_path=str(scratch),
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=3),
+                checkpoint_config=CheckpointConfig(num_to_keep=2),
+            ),
+        )
+        noted = _size(scratch / NOTES)
+        try:
+            return _in_a_thread(trainer)
+        except TrainingFailedError as error:
+            cause = plain_cause(error)
+            remove_partial(scratch / "ray")
+            if isinstance(cause, WorkerLost) and _size(scratch / NOTES) > noted:
+                cause = machine_fault(STOOD_STILL, detail=f"for resources.train.stall_s = {resources.stall_s:g} s")
+            if not isinstance(cause, WorkerLost) or lost > resources.max_failures:
+                raise cause from error
+            log.warning(
+                "%s: %s; going on after the last checkpoint (%d of resources.train.max_failures = %d)",
+                *(name, str(cause).partition(":")[0], lost, resources.max_failures),
+            )
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def _in_a_thread(trainer: TorchTrainer) -> Result:
+    """Train in another thread: in the main one Ray Train takes Ctrl-C over, and the command would end with 0."""
+    done: Future[Result] = Future()
+
+    def fit() -> None:
+        try:
+            done.set_result(trainer.fit())
+        except BaseException as error:  # handed to the caller
+            done.set_exception(error)
+
+    Thread(target=fit, daemon=True).start()
+    return done.result()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _why_it_ended(rows: list[EpochRow], *, kept: int, patience_epochs: int) -> str:

@@ -31,6 +31,8 @@ class TrainResources(Settings):
     # A checkpoint every so many steps, beside the one at an epoch's end; 0 = none.
     checkpoint_steps: int = Field(default=0, ge=0)
     max_failures: int = Field(default=3, ge=0)  # worker groups lost before a training gives up
+    # A worker without a finished step, validation or checkpoint for so long has stood still and is ended.
+    stall_s: float = Field(default=3600.0, gt=0)
 
     @field_validator("min_workers")
     @classmethod
@@ -53,6 +55,8 @@ class InferResources(Settings):
     calls_at_once: int = Field(default=1, ge=1)  # shards one actor works on; 2 hides CRF, PNG and disk behind a GPU
     # Decoded pixels of the pairs written together, at most, where a batch allows it.
     shard_bytes: int = Field(default=64 * 1024**2, ge=1)
+    # An actor or a task without a finished shard for so long has stood still and is replaced.
+    stall_s: float = Field(default=1800.0, gt=0)
 
     @field_validator("max_predictors")
     @classmethod

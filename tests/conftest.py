@@ -108,18 +108,19 @@ def checkpoint(untrained: Callable[..., Path]) -> Path:
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """Run an S3 server in a process of its own: deltalake blocks the interpreter while it waits for an answer."""
-    port = _free_port()
-    yield from _served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port=port)
+    port = free_port()
+    yield from served([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port=port)
 
 
 @pytest.fixture
 def deaf_server(server: str) -> Iterator[str]:
     """The same server behind a proxy that drops the condition of a put."""
-    port = _free_port()
-    yield from _served([sys.executable, str(DEAF_PROXY), str(port), server], port=port)
+    port = free_port()
+    yield from served([sys.executable, str(DEAF_PROXY), str(port), server], port=port)
 
 
-def _served(command: list[str], *, port: int) -> Iterator[str]:
+def served(command: list[str], *, port: int) -> Iterator[str]:
+    """Run a server on a port of this machine and give its address."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + STORE_PATIENCE_S
     while True:
@@ -135,7 +136,8 @@ def _served(command: list[str], *, port: int) -> Iterator[str]:
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]

@@ -25,6 +25,7 @@ from pipelines.cli import (
     sweep,
     weights,
 )
+from pipelines.cli.ending import Stop, ending_of
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
@@ -52,17 +53,19 @@ app.command()(reproduce.reproduce)
 def main() -> None:
     """Run the command.
 
-    A mistake that the user can mend ends with exit code 2 and its text, everything else with its traceback.
+    A mistake that the user can mend ends with exit code 2 and its text, a fault of the machine with 75 and its text, a
+    signal with 128 and its number; everything else with its traceback.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # paths may hold bytes that are no UTF-8
+    stop = Stop()
+    stop.listen()
     try:
         app()
-    except Exception as error:
-        from pipelines.cli.mistake import mistake_in
-
-        if mistake := mistake_in(error):
-            typer.echo(f"mammoloop: {mistake}", err=True)
-            sys.exit(2)
-        raise
+    except BaseException as error:
+        ending = stop.ending() or (ending_of(error) if isinstance(error, Exception) else None)
+        if ending is None:
+            raise
+        typer.echo(f"mammoloop: {ending.text}", err=True)
+        sys.exit(ending.code)

@@ -17,11 +17,12 @@ import ray
 from ray.exceptions import RayError
 
 from pipelines import selftrain
-from pipelines.cluster import plain_cause, side_by_side
+from pipelines.cluster import side_by_side
 from pipelines.experiments.claim import claim
+from pipelines.ray_errors import plain_cause
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, resolve
-from system.errors import UserError
+from system.errors import MachineFault, UserError
 from system.evaluation.read_back import cut_counts, patient_counts
 from system.figures.console import console
 from system.figures.curves import froc_figure
@@ -158,8 +159,10 @@ def train_cells(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: 
             try:
                 ray.get(reference)
             except (RayError, ValueError, OSError, RuntimeError) as error:
+                if isinstance(cause := plain_cause(error), MachineFault):
+                    raise cause from error  # it would meet the other cells too
                 failed.append(cell.folder.name)
-                log.error("%s failed: %s", cell.folder.name, plain_cause(error))
+                log.error("%s failed: %s", cell.folder.name, cause)
             done = len(cells) - len(waiting) - len(running)
             minutes = (time.monotonic() - start) / 60
             log.info(

@@ -18,7 +18,7 @@ from system.evaluation.explain_image import (
 from system.figures import format as text
 from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
-from system.files.atomic import write_bytes, write_text
+from system.files.atomic import PRIVATE, write_bytes, write_text
 from system.files.json_out import as_json
 from system.records import Split, p0_text
 from system.run.folder import RunFolder
@@ -48,7 +48,7 @@ def run(
     write_bytes(target, png_of(_draw(found, archive)))
     console().print(f"picture: {target}", markup=False, highlight=False, soft_wrap=True)
     if json_file:
-        write_text(json_file, as_json(found))
+        write_text(json_file, as_json(found), mode=PRIVATE)  # it quotes the report
     return found
 
 

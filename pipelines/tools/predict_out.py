@@ -12,7 +12,7 @@ import ray
 from system.archive import Archive
 from system.exchange import ImageCandidates, SourceCandidate, as_coco, to_source
 from system.figures.overlays import png_of, with_candidates
-from system.files.atomic import replacing, write_text
+from system.files.atomic import PRIVATE, write_bytes, write_text
 from system.files.csv_out import write_csv
 from system.files.parquet import read_table
 from system.imaging import Geometry
@@ -111,18 +111,18 @@ def draw_part(path: Path, wanted: dict[str, SourceView], out: Path, archive: Arc
                 decode_candidates(row["candidates"]),
                 mirrored=Geometry.from_json(view.geometry).mirrored,
             )
-            (out / view.overlay).write_bytes(png_of(picture))
+            write_bytes(out / view.overlay, png_of(picture))
 
 
 def write(out: Path, predicted: Predicted, *, detector: Detector, overlays: Overlays) -> None:
-    """Write the tables; candidates.csv last, which shows that all is there."""
+    """Write the tables; candidates.csv last, which shows that all is there. They name files, so only for the owner."""
     found = [_in_source(view, predicted) for view in predicted.views if view.key]
-    write_csv(out / IMAGES, IMAGE_COLUMNS, [_image_row(view, predicted, overlays=overlays) for view in predicted.views])
+    images = [_image_row(view, predicted, overlays=overlays) for view in predicted.views]
+    write_csv(out / IMAGES, IMAGE_COLUMNS, images, mode=PRIVATE)
     about = f"mammoloop, {detector.in_words()}; no diagnosis"
-    write_text(out / COCO, json.dumps(as_coco(found, description=about), ensure_ascii=False))
+    write_text(out / COCO, json.dumps(as_coco(found, description=about), ensure_ascii=False), mode=PRIVATE)
     rows = [_candidate_row(image, candidate) for image in found for candidate in image.candidates]
-    with replacing(out / CANDIDATES) as partial:
-        write_csv(partial, CANDIDATE_COLUMNS, rows)
+    write_csv(out / CANDIDATES, CANDIDATE_COLUMNS, rows, mode=PRIVATE)
 
 
 def _in_source(view: SourceView, predicted: Predicted) -> ImageCandidates:

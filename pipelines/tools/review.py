@@ -16,7 +16,7 @@ from system.archive.tables import SCHEMAS
 from system.errors import Mistakes, UserError
 from system.exchange import CANDIDATE, MASS, ImageCandidates, SourceCandidate, as_coco
 from system.figures.overlays import png_of, with_candidates
-from system.files.atomic import write_text
+from system.files.atomic import write_bytes, write_text
 from system.files.csv_out import write_csv
 from system.imaging import encode_png
 from system.mining.columns_in import labels_of
@@ -175,9 +175,9 @@ def _draw(chosen: Sequence[Queued], stage: Stage[InferResult], *, out: Path, arc
     no_map = np.zeros((1, 1), np.float32)  # of images without a mask no map is kept
     for queued in chosen:
         view, coarse = archive.pixels(queued.pixel_sha), maps.get(queued.prediction.image_key, no_map)
-        (out / queued.picture).write_bytes(encode_png((view >> 8).astype(np.uint8)))
+        write_bytes(out / queued.picture, encode_png((view >> 8).astype(np.uint8)))
         picture = with_candidates(view, coarse, queued.prediction.candidates, mirrored=False)
-        (out / OVERLAYS / f"{queued.place:04d}.png").write_bytes(png_of(picture))
+        write_bytes(out / OVERLAYS / f"{queued.place:04d}.png", png_of(picture))
 
 
 def _image_candidates(queued: Queued, *, shape: tuple[int, int]) -> ImageCandidates:

@@ -12,7 +12,9 @@ from system.archive import Archive
 
 
 def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
-    """Read the pixels of pairs; what cannot be read becomes text in `error`.
+    """Read the pixels of pairs; what is absent or damaged becomes text in `error`.
+
+    Raises MachineFault where the archive's storage cannot be read.
 
     batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null),
     error and read_s
@@ -46,7 +48,5 @@ def _read(archive: Archive, sha: str) -> bytes | str | None:
         return "pixels_missing"
     except ValueError:
         return "pixels_damaged"
-    except OSError as error:
-        return f"pixels_unreadable ({type(error).__name__})"
     expected = (archive.imaging.height_px, archive.imaging.width_px)
     return pixels.tobytes() if pixels.dtype == np.uint16 and pixels.shape == expected else "pixel_size"

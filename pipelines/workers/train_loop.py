@@ -4,7 +4,7 @@ import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from system.archive import Archive
 from system.errors import UserError
+from system.faults import storage
+from system.files.atomic import append_line
 from system.imaging import ImagingConfig
 from system.methods import METHODS, Batch
 from system.nets import ModelCard, read_weights, with_synced_norms, write_model
@@ -37,6 +39,7 @@ from system.training.sampler import sample_seeds, share_of
 from system.training.samples import SampleIndex
 from system.training.tally import Tally
 from system.training.validation import Validation, validation_of
+from system.watchdog import StallLimit, Watchdog, watchdog
 
 log = logging.getLogger(__name__)
 EPOCHS = "epochs.jsonl"
@@ -48,15 +51,24 @@ def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group.
 
     settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line
-    per epoch; `events`, the folder of TensorBoard's file
+    per epoch; `events`, the folder of TensorBoard's file; `notes`, the file that gets a line if this worker
+    stands still
     """
-    job = TrainJob.model_validate(settings["job"])
     resources = TrainResources.model_validate(settings["resources"])
+    limit = StallLimit(resources.stall_s, settings["notes"])
+    watch = watchdog(limit, who=f"training worker {ray.train.get_context().get_world_rank()}")
+    with watch.during("starting"):
+        _train(settings, resources, watch)
+
+
+def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog) -> None:
+    job = TrainJob.model_validate(settings["job"])
     torch.set_num_threads(max(1, int(resources.cpus)))
     archive = Archive.open(job.archive_uri).pinned(job.archive_versions)
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
-    worker = Worker(job, resources, archive, _make_learner(job), rank=rank, num_workers=num_workers)
+    kept_in = Path(settings["progress"]).parent
+    worker = Worker(kept_in, job, resources, archive, _make_learner(job), watch, rank=rank, num_workers=num_workers)
     if job.train.synced_norms and job.train.batch_size % num_workers:
         raise UserError(
             f"synced_norms: {num_workers} workers cannot share batch_size {job.train.batch_size} evenly; change "
@@ -110,10 +122,13 @@ class _EpochFacts:
 class Worker:
     """One of the group, and what it works with."""
 
+    kept_in: Path  # folder of the checkpoints
+
     job: TrainJob
     resources: TrainResources
     archive: Archive
     learner: Learner
+    watch: Watchdog
     rank: int
     num_workers: int
     # The weights of the epoch that is best on validation: of rank 0 alone, where the training is measured there.
@@ -134,6 +149,7 @@ class Worker:
         """Return the mean sensitivity on validation; NaN where it is not measured. Every worker must call it."""
         if validation is None:
             return math.nan
+        self.watch.alive("validating")
         learner = self.learner
         model = bare(learner.model) if learner.average is None else learner.average.module
         dtype = resolve_precision(learner.config.precision, learner.device)
@@ -168,17 +184,19 @@ class Worker:
 
     def keep_sometimes(self, tally: Tally, *, before: TrainingPosition, rows: list[EpochRow], num_steps: int) -> None:
         """Keep a checkpoint in mid-epoch where the resources ask for one. before: the epoch's start."""
+        self.watch.alive(f"epoch {before.epoch + 1}, after step {tally.steps}")
         every = self.resources.checkpoint_steps
         if every and tally.steps % every == 0 and tally.steps < num_steps:
             self.keep(before.in_epoch(tally), rows)
 
     def keep(self, position: TrainingPosition, rows: list[EpochRow]) -> None:
         """Hand a checkpoint to Ray; rank 0 writes it. Every worker must call this: they wait for each other here."""
+        self.watch.alive(f"keeping epoch {position.epoch}, step {position.step}")
         metrics = {"epoch": position.epoch, "step": position.step}
         if self.rank:
             ray.train.report(metrics)
             return
-        with tempfile.TemporaryDirectory() as text:
+        with storage(tempfile.gettempdir()), tempfile.TemporaryDirectory() as text:
             folder = Path(text)
             raw = bare(self.learner.model).state_dict()
             write_model(folder, self.weights(), _card(self.job, self.archive.imaging))
@@ -186,7 +204,9 @@ class Worker:
             if self.best:
                 save_file(self.best, folder / BEST)
             (folder / EPOCHS).write_text("".join(_as_line(row) for row in rows), encoding="utf8")
-            ray.train.report(metrics, checkpoint=Checkpoint.from_directory(text))
+            num_bytes = sum(path.stat().st_size for path in folder.iterdir())
+            with storage(self.kept_in, num_bytes=num_bytes):
+                ray.train.report(metrics, checkpoint=Checkpoint.from_directory(text))
 
     def resume(self) -> tuple[TrainingPosition, list[EpochRow]]:
         """Load the last checkpoint of this stage, if there is one."""
@@ -240,20 +260,32 @@ def _observed(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[
     if rank:
         yield lambda _: None
         return
-    from tensorboardX import SummaryWriter  # a second to import
+    from pipelines.workers.events import EventFile  # a second to import
 
-    with SummaryWriter(str(events)) as writer, progress.open("a", encoding="utf8") as file:
+    with storage(events):
+        file = EventFile(events)
 
-        def publish(row: EpochRow) -> None:
-            file.write(_as_line(row))
-            file.flush()
-            for name, value in asdict(row).items():
-                for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
-                    if not math.isnan(number):
-                        writer.add_scalar(f"{name}/{inner}" if inner else f"epoch/{name}", number, row.epoch)
-            writer.flush()
+    def publish(row: EpochRow) -> None:
+        append_line(progress, _as_line(row))
+        with storage(events):
+            file.write(_scalars(row), step=row.epoch)
 
+    try:
         yield publish
+    finally:
+        with suppress(OSError):  # what it could not write has raised in `publish`
+            file.close()
+
+
+def _scalars(row: EpochRow) -> dict[str, float]:
+    """Return what TensorBoard draws of an epoch, by name; what could not be measured is left out."""
+    found: dict[str, float] = {}
+    for name, value in asdict(row).items():
+        if isinstance(value, dict):
+            found |= {f"{name}/{inner}": number for inner, number in value.items()}
+        else:
+            found[f"epoch/{name}"] = value
+    return {name: number for name, number in found.items() if not math.isnan(number)}
 
 
 def _as_line(row: EpochRow) -> str:

@@ -3,10 +3,8 @@
 Upserts are safe to repeat and safe with many writers at once.
 """
 
-import logging
-import random
-import time
-from collections.abc import Callable, Generator, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -14,14 +12,16 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
 from system.errors import UserError
+from system.faults import fault_of, passes
+from system.files.atomic import sync_file
+from system.files.bucket import DELTA_OPTIONS
+from system.files.retries import retried
 
-NUM_ATTEMPTS = 8
-WAIT_S = 0.05  # doubled at each attempt, times a random 0.5 to 1.5
+_LOG = "_delta_log"
 NO_TABLE = -1  # stands for the version of a table that does not exist yet
-_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -31,18 +31,16 @@ class Outdated(RuntimeError):
 
 
 def current_version(uri: str) -> int | None:
-    """Return the table's newest version; None when there is no table."""
-    table = _open(uri)
-    return None if table is None else table.version()
+    """Return the table's newest version; None when there is no table. Raises as `read` does."""
+    return _retried(uri, lambda: _load(uri).version() if _is_table(uri) else None)
 
 
 def table_id(uri: str) -> str | None:
     """Return the id that the table was given when it was created (Delta protocol, metaData.id).
 
-    A copy keeps it; None when there is no table.
+    A copy keeps it; None when there is no table. Raises as `read` does.
     """
-    table = _open(uri)
-    return None if table is None else str(table.metadata().id)
+    return _retried(uri, lambda: str(_load(uri).metadata().id) if _is_table(uri) else None)
 
 
 def read(
@@ -53,51 +51,18 @@ def read(
     version: None = the newest
     columns: None = all
     where: filter of rows; None = all
+
+    Raises UserError for a damaged table, MachineFault for what its storage does.
     """
     wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    if (table := _open(uri, version=version)) is None:
-        return wanted.empty_table()
-    with _whole(uri):
-        return table.to_pyarrow_dataset(schema=schema).to_table(columns=wanted.names, filter=where).cast(wanted)
 
+    def rows() -> pa.Table:
+        if not _is_table(uri):
+            return wanted.empty_table()
+        dataset = _load(uri, version=version).to_pyarrow_dataset(schema=schema)
+        return dataset.to_table(columns=wanted.names, filter=where).cast(wanted)
 
-def _open(uri: str, *, version: int | None = None) -> DeltaTable | None:
-    """Return a table, None where there is none.
-
-    Raises UserError for one whose log is damaged or incomplete, or does not reach back to the version.
-    """
-    folder = None if "://" in uri else Path(uri)
-    if not DeltaTable.is_deltatable(uri):
-        if folder and any(folder.glob("*.parquet")):
-            raise _damaged(uri, "it has data and no _delta_log")
-        return None
-    if folder and any(not entry.stat().st_size for entry in folder.glob("_delta_log/*.json")):
-        raise _damaged(uri, "an entry of its _delta_log is empty")  # Delta would read on without its rows
-    try:
-        return DeltaTable(uri, version=version)
-    except DeltaError as error:
-        if "object store" in str(error).lower():  # not the table's fault
-            raise
-        which = "" if version is None else f", read at version {version},"
-        raise _damaged(uri, f"its _delta_log{which} is damaged or incomplete") from error
-
-
-@contextmanager
-def _whole(uri: str) -> Generator[None]:
-    """Turn the error for a missing or damaged data file of a table into a UserError."""
-    try:
-        yield
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise _damaged(uri, "one of its data files is missing or damaged") from error
-    except OSError as error:
-        if "range was invalid" not in str(error):  # of a file that is shorter than its log says
-            raise
-        raise _damaged(uri, "one of its data files is cut") from error
-
-
-def _damaged(uri: str, what: str) -> UserError:
-    name = uri.rstrip("/").rsplit("/", 1)[-1]
-    return UserError(f"table {name} of the archive cannot be read, {what}: restore the archive from a copy")
+    return _retried(uri, rows, version=version)
 
 
 def one_of(column: str, values: Iterable[str]) -> pc.Expression:
@@ -117,65 +82,134 @@ def upsert(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...],
     Raises:
         ValueError: the columns are not the schema's, a key is null, or two rows have one key.
         Outdated: the table has a newer version than `based_on`.
+        UserError, MachineFault: as of `read`.
     """
     rows = _checked(rows, schema=schema, key=key)
-    _open(uri)  # refuses a damaged one
-    if based_on is not None:
-        return _merge_at(uri, rows, schema=schema, key=key, version=based_on)
-    return _retried(
-        uri, lambda: _merge(DeltaTable.create(uri, schema=schema, mode="ignore"), rows, schema=schema, key=key)
-    )
+    with _table_of(uri):
+        if based_on is not None:
+            version = _merge_at(uri, rows, schema=schema, key=key, version=based_on)
+        else:
+            version = _retried(uri, lambda: _merge(_create(uri, schema), rows, schema=schema, key=key))
+        _sync(uri, version)
+    return version
 
 
 def remove(uri: str, values: list[str], *, column: str) -> None:
     """Delete the rows whose column holds one of the values; without such rows nothing is written."""
-    if not values or _open(uri) is None:
+    if not values or not _is_table(uri):
         return
     quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-    _retried(uri, lambda: DeltaTable(uri).delete(f"{column} IN ({quoted})"))
+    with _table_of(uri):
+        _retried(uri, lambda: _load(uri).delete(f"{column} IN ({quoted})"))
+        _sync(uri, _load(uri).version())
 
 
 def compact(uri: str, *, min_files: int) -> None:
     """Join the small files of many upserts once there are at least `min_files`; reading returns the same rows."""
-    table = _open(uri)
-    if table is not None and len(table.file_uris()) >= min_files:
+    if _is_table(uri) and len(_load(uri).file_uris()) >= min_files:
         _retried(uri, lambda: _compact(uri))
 
 
 def _compact(uri: str) -> None:
     """Compact the newest version, which a retry must load again."""
-    DeltaTable(uri).optimize.compact()
+    _load(uri).optimize.compact()
 
 
-def _retried(uri: str, commit: Callable[[], Result]) -> Result:
-    """Call `commit`; when another writer has committed first, wait and call it again, up to NUM_ATTEMPTS times."""
-    for attempt in range(NUM_ATTEMPTS):
-        try:
-            return commit()
-        except CommitFailedError as error:
-            if attempt == NUM_ATTEMPTS - 1:
-                raise
-            wait_s = WAIT_S * 2**attempt * random.uniform(0.5, 1.5)  # jitter between writers; no result depends on it
-            _log.info(
-                "table %s: another writer was first (%s), trying again in %.2f s",
-                uri.rsplit("/", 1)[-1],
-                type(error).__name__,
-                wait_s,
-            )
-            time.sleep(wait_s)
-    raise AssertionError("unreachable: the last attempt returns or raises")
+def _retried(uri: str, do: Callable[[], Result], *, version: int | None = None) -> Result:
+    """Call `do`; where another writer has committed first, or the store failed for a moment, wait and call it again.
+
+    version: that is read, for the errors; None = the newest
+    """
+    with _table_of(uri, version=version):
+        _check_log(uri)
+        return retried(do, again=_may_pass, what=f"table {_name_of(uri)}")
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, CommitFailedError) or passes(error)
+
+
+@contextmanager
+def _table_of(uri: str, *, version: int | None = None) -> Iterator[None]:
+    """Raise MachineFault for what the storage does, and UserError for a damaged table."""
+    try:
+        yield
+    except (CommitFailedError, SchemaMismatchError):
+        raise
+    except (DeltaError, OSError, pa.ArrowInvalid) as error:
+        if fault := fault_of(error, place=f"table {_name_of(uri)} of the archive"):
+            raise fault from error
+        which = "" if version is None else f"read at version {version}: "
+        raise _damaged(uri, which + _first_words(error)) from error
+
+
+def _check_log(uri: str) -> None:
+    """Raise UserError where a commit of a folder's table is empty, or its log is gone.
+
+    deltalake takes the one for a commit that changed nothing, the other for no table.
+    """
+    if "://" in uri:
+        return
+    if empty := [path.name for path in Path(uri, _LOG).glob("*.json") if not path.stat().st_size]:
+        raise _damaged(uri, f"commit {empty[0]} is empty")
+    if any(Path(uri).glob("*.parquet")) and not Path(uri, _LOG).is_dir():
+        raise _damaged(uri, f"it has data and no {_LOG}")
+
+
+def _damaged(uri: str, what: str) -> UserError:
+    return UserError(
+        f"table {_name_of(uri)} of the archive is damaged ({what}): restore its folder, log and files, from a copy"
+    )
+
+
+def _sync(uri: str, version: int) -> None:
+    """Bring a commit of a folder's table and the files that it adds to disk; deltalake leaves that to the system."""
+    commit = Path(uri, _LOG, f"{version:020d}.json")
+    if "://" in uri or not commit.exists():
+        return
+    actions = [json.loads(line) for line in commit.read_text(encoding="utf8").splitlines()]
+    for added in (action["add"]["path"] for action in actions if "add" in action):
+        if (path := Path(uri, added)).exists():
+            sync_file(path)
+    for path in (Path(uri), commit, commit.parent):
+        sync_file(path)
+
+
+def _is_table(uri: str) -> bool:
+    return DeltaTable.is_deltatable(uri, storage_options=_options(uri))
+
+
+def _create(uri: str, schema: pa.Schema) -> DeltaTable:
+    return DeltaTable.create(uri, schema=schema, mode="ignore", storage_options=_options(uri))
+
+
+def _load(uri: str, *, version: int | None = None) -> DeltaTable:
+    return DeltaTable(uri, version=version, storage_options=_options(uri))
+
+
+def _options(uri: str) -> dict[str, str]:
+    return DELTA_OPTIONS if "://" in uri else {}
+
+
+def _name_of(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _first_words(error: Exception) -> str:
+    """Return the beginning of an error's text, without the traces of Rust that follow it."""
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
 
 
 def _merge_at(uri: str, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], version: int) -> int:
     """Merge on top of exactly this version, or raise Outdated."""
     if version == NO_TABLE:
-        _retried(uri, lambda: DeltaTable.create(uri, schema=schema, mode="ignore"))
-        table = DeltaTable(uri)
+        _retried(uri, lambda: _create(uri, schema))
+        table = _load(uri)
         outdated = bool(
             table.file_uris()
         )  # not the version number: two writers that create the table at once may commit twice
     else:
-        table = DeltaTable(uri)
+        table = _load(uri)
         outdated = table.version() != version
     if outdated:
         raise Outdated(
@@ -192,10 +226,9 @@ def _merge(
     table: DeltaTable, rows: pa.Table, *, schema: pa.Schema, key: tuple[str, ...], max_commit_retries: int | None = None
 ) -> int:
     """Merge the new and the changed rows, on top of the version that is loaded; return the version that holds them."""
-    with _whole(table.table_uri):
-        present = table.to_pyarrow_dataset(schema=schema).to_table(
-            columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist())
-        )
+    present = table.to_pyarrow_dataset(schema=schema).to_table(
+        columns=schema.names, filter=one_of(key[0], rows[key[0]].to_pylist())
+    )
     changed = _not_in(rows, present)
     if changed.num_rows:
         condition = " AND ".join(f"target.{name} = source.{name}" for name in key)

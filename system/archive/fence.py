@@ -1,18 +1,23 @@
 """Read source files in a child process, so that a file that crashes a decoder costs one row.
 
-The same holds for a file that needs too much memory or never ends.
+The same holds for a file that needs too much memory or never ends. What ends or stops the child from outside is not
+the file's: a new child reads it once more. What a storage does is nobody's file at all and ends the job.
 
-Each file to read is a line of JSON on the child's standard input, each result a line of JSON on its standard output;
+Each file to read is a line of JSON on the child's standard input, each answer a line of JSON on its standard output;
 nothing is pickled. What decoders print is discarded: it may quote patient data.
 """
 
 import json
+import logging
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +25,18 @@ from typing import Any
 from system.archive.intake import Intake, source_of, stamp_of, take
 from system.archive.layouts import LAYOUTS, SourceItem
 from system.archive.store import Archive
+from system.errors import MachineFault, UserError
+from system.faults import KILLED, SILENT, machine_fault, storage
 from system.imaging import DicomConfig
 
+log = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0  # importing the decoders from a cold disk
 PATIENCE_S = 0.5  # wait for a child that should end by itself; then it is killed
 _PIPE_BYTES = 65536
+READY = "ready"
+# Exit statuses of a child that the kernel (memory), an operator or a container ended, not a decoder.
+_FROM_OUTSIDE = tuple(-number for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+_STOPPED, _WAITS_FOR_DISK = "Tt", "D"  # states of a process (proc(5))
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -50,6 +62,15 @@ class ReadJob:
         return cls(**fields | {"dicom": DicomConfig(**fields["dicom"])})
 
 
+@dataclass(frozen=True)
+class _Ended:
+    """A reading process that gave no answer."""
+
+    code: str  # of the quarantine, if the file is to blame
+    detail: str
+    from_outside: bool
+
+
 class Fence:
     """One reading process for one job, started at the first file and again after each file that ended it."""
 
@@ -65,21 +86,55 @@ class Fence:
     def take(self, item: SourceItem) -> Intake:
         """Return the row of one file; its code is `crash`, `timeout` or one of those of intake.take.
 
-        Raises RuntimeError when the reading process cannot be started at all.
+        A process that was ended or stopped from outside is started again and reads the file once more.
+
+        Raises:
+            MachineFault: a storage failed, or the reading process is killed before it can begin.
+            UserError: as of intake.take.
+            RuntimeError: the reading process cannot be started at all.
         """
+        answer = self._ask(item)
+        if isinstance(answer, _Ended) and answer.from_outside:
+            log.warning("%s: it is started again, and reads its file once more", answer.detail)
+            answer = self._ask(item)
+        return self._failed(item, answer) if isinstance(answer, _Ended) else answer
+
+    def _ask(self, item: SourceItem) -> Intake | _Ended:
         child = self._child = self._child or self._start()
         assert child.stdin is not None
         try:
             child.stdin.write(json.dumps(asdict(item)).encode() + b"\n")
             child.stdin.flush()
-        except BrokenPipeError:
-            return self._failed(item, "crash", f"the reading process ended with exit status {self.close()}")
+        except BrokenPipeError:  # it was gone before it was asked
+            return self._ended(self.close(), from_outside=True)
         if (line := self._next_line(timeout_s=self.job.timeout_s)) is None:
-            self.close()
-            return self._failed(item, "timeout", f"reading it took more than ingest.timeout_s = {self.job.timeout_s:g}")
+            return self._too_slow()
         if not line.endswith(b"\n"):
-            return self._failed(item, "crash", f"the reading process ended with exit status {self.close()}")
-        return Intake(**json.loads(line))
+            status = self.close()
+            return self._ended(status, from_outside=status in _FROM_OUTSIDE)
+        return self._answer(line)
+
+    def _answer(self, line: bytes) -> Intake:
+        """Return the row that the child sent; one that sent an error instead has ended."""
+        try:
+            return _answer(line)
+        except (MachineFault, UserError):
+            self.close()
+            raise
+
+    def _ended(self, status: int, *, from_outside: bool) -> _Ended:
+        return _Ended("crash", f"the reading process ended with exit status {status}", from_outside)
+
+    def _too_slow(self) -> _Ended:
+        """End a child that did not answer in time. Raises MachineFault where it waits for a storage."""
+        state = _state_of(self.pid)
+        self.close()
+        if state == _WAITS_FOR_DISK:
+            raise machine_fault(SILENT, detail=f"reading a file waited for it for {self.job.timeout_s:g} s")
+        if state and state in _STOPPED:
+            return _Ended("timeout", "the reading process was stopped", from_outside=True)
+        detail = f"reading it took more than ingest.timeout_s = {self.job.timeout_s:g}"
+        return _Ended("timeout", detail, from_outside=False)
 
     def close(self) -> int:
         """End the reading process and return its exit status; 0 when there is none."""
@@ -98,19 +153,32 @@ class Fence:
             child.stdout.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start a child, with this process's module path, and wait until it is ready to read."""
+        """Start a child, with this process's module path, and wait until it is ready to read; try it twice."""
+        for _ in range(2):
+            if child := self._started():
+                return child
+        raise machine_fault(KILLED, detail="the one that reads files, each time before it could begin")
+
+    def _started(self) -> subprocess.Popen[bytes] | None:
+        """Return a new child that is ready; None where it was ended from outside."""
         environment = dict(os.environ) | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", "system.archive.fence"]
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=environment
         )
         assert self._child.stdin is not None
-        self._child.stdin.write(self.job.to_json().encode() + b"\n")
-        if self._next_line(timeout_s=START_TIMEOUT_S) != b"ready\n":
-            raise RuntimeError(
-                f"the process that reads files cannot be started (exit status {self.close()}): see its messages above"
-            )
-        return self._child
+        with suppress(BrokenPipeError):
+            self._child.stdin.write(self.job.to_json().encode() + b"\n")
+        line = self._next_line(timeout_s=START_TIMEOUT_S)
+        if line and line.endswith(b"\n"):
+            if json.loads(line) == READY:
+                return self._child
+            self._answer(line)
+        if (status := self.close()) in _FROM_OUTSIDE:
+            return None
+        raise RuntimeError(
+            f"the process that reads files cannot be started (exit status {status}): see its messages above"
+        )
 
     def _next_line(self, *, timeout_s: float) -> bytes | None:
         """Return the child's next line: without a line end when the child has ended, None after `timeout_s`."""
@@ -126,12 +194,30 @@ class Fence:
             line += part
         return line
 
-    def _failed(self, item: SourceItem, code: str, detail: str) -> Intake:
+    def _failed(self, item: SourceItem, ended: _Ended) -> Intake:
         """Return the row of a file that the child could not finish."""
         archive, job = Archive.open(self.job.archive_uri), self.job
         source = Path(job.source)
         stamp = stamp_of(archive, LAYOUTS[job.layout], source=source, item=item, dicom=job.dicom)
-        return Intake(source=source_of(archive, source, item), stamp=stamp, code=code, detail=detail)
+        return Intake(source_of(archive, source, item), stamp, code=ended.code, detail=ended.detail)
+
+
+def _answer(line: bytes) -> Intake:
+    """Return the row that a child sent. Raises the MachineFault or the UserError that it sent instead."""
+    answer = json.loads(line)
+    if text := answer.get("fault"):
+        raise MachineFault(text)
+    if text := answer.get("mistake"):
+        raise UserError(text)
+    return Intake(**answer["row"])
+
+
+def _state_of(pid: int) -> str:
+    """Return the letter of a process's state (proc(5)); "" where the system does not show it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf8").rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
 
 
 def item_from_json(text: str) -> SourceItem:
@@ -147,15 +233,27 @@ def _tuples(value: Any) -> Any:
 
 def serve() -> None:
     """Run as the reading process: read the files that the parent names, until it closes the pipe."""
-    with os.fdopen(os.dup(1), "w", encoding="utf8") as results:
-        job = ReadJob.from_json(sys.stdin.readline())
+    with os.fdopen(os.dup(1), "w", encoding="utf8") as answers:
+        try:
+            for answer in _answers():
+                print(json.dumps(answer), file=answers, flush=True)
+        except MachineFault as fault:
+            print(json.dumps({"fault": str(fault)}), file=answers, flush=True)
+        except UserError as mistake:
+            print(json.dumps({"mistake": str(mistake)}), file=answers, flush=True)
+
+
+def _answers() -> Iterator[object]:
+    """Give READY, then a row for each line of the standard input."""
+    job = ReadJob.from_json(sys.stdin.readline())
+    with storage(job.archive_uri):
         archive, layout = Archive.open(job.archive_uri), LAYOUTS[job.layout]
-        _limit_memory(job.memory_mib)
-        _discard_output()
-        print("ready", file=results, flush=True)
-        for line in sys.stdin:
-            intake = take(archive, layout, source=Path(job.source), item=item_from_json(line), dicom=job.dicom)
-            print(json.dumps(asdict(intake)), file=results, flush=True)
+    _limit_memory(job.memory_mib)
+    _discard_output()
+    yield READY
+    for line in sys.stdin:
+        intake = take(archive, layout, source=Path(job.source), item=item_from_json(line), dicom=job.dicom)
+        yield {"row": asdict(intake)}
 
 
 def _limit_memory(budget_mib: int) -> None:

@@ -10,6 +10,7 @@ from skimage import measure
 from system.archive.layouts import Layout, SourceItem
 from system.archive.nobody import is_known
 from system.archive.store import Archive
+from system.faults import raise_fault
 from system.imaging import DicomConfig, Geometry, ImageRefused, SourceImage, canonical_mask, canonical_view
 
 NO_BIRTH_DATE = "19000101"  # and earlier: what is written where the date is not known
@@ -61,7 +62,10 @@ def stamp_of(archive: Archive, layout: Layout, *, source: Path, item: SourceItem
 
 
 def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig) -> Intake:
-    """Read one item, store its pixels and return its row; a fault of the file becomes a code in that row."""
+    """Read one item, store its pixels and return its row; a fault of the file becomes a code in that row.
+
+    Raises MachineFault for what a storage does, be it the source's or the archive's.
+    """
     row = Intake(source_of(archive, source, item), stamp_of(archive, layout, source=source, item=item, dicom=dicom))
     try:
         return _read(archive, layout, source=source, item=item, dicom=dicom, row=row)
@@ -70,6 +74,7 @@ def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, di
     except MemoryError:
         return replace(row, code="memory", detail="reading it needs more memory than ingest.memory_mib allows")
     except (OSError, ValueError, TypeError, ArithmeticError, LookupError, AttributeError) as error:
+        raise_fault(error)
         # a broken file can fail anywhere in a decoder; the text may quote patient data
         return replace(row, code="unreadable", detail=f"reading it failed with {type(error).__name__}")
 
@@ -77,7 +82,8 @@ def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, di
 def _size_and_time(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
-    except (OSError, ValueError):  # ValueError: a list names a file with a NUL character
+    except (OSError, ValueError) as error:  # ValueError: a list names a file with a NUL character
+        raise_fault(error)
         return None
     return found.st_size, found.st_mtime_ns
 

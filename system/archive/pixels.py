@@ -11,6 +11,7 @@ import numpy as np
 from pyarrow import fs
 
 from system.errors import UserError
+from system.faults import storage
 from system.files.atomic import write_bytes
 from system.imaging import decode_png, encode_png
 
@@ -36,14 +37,16 @@ class PixelStore:
         """Store an array and return its sha; storing it again writes nothing.
 
         array: [H, W] bool (kept as 0 and 255), uint8 or uint16
+        Raises MachineFault where it cannot be stored.
         """
         if array.dtype == np.bool_:
             array = array.astype(np.uint8) * np.uint8(255)
         sha = pixel_sha(array)
         path = self._path(sha)
-        if self.files.get_file_info(path).type is fs.FileType.NotFound:
-            self.files.create_dir(path.rsplit("/", 1)[0], recursive=True)
-            self._write(path, encode_png(array))
+        with storage(f"pixels of {self.root}", always=True):
+            if self.files.get_file_info(path).type is fs.FileType.NotFound:
+                self.files.create_dir(path.rsplit("/", 1)[0], recursive=True)
+                self._write(path, encode_png(array))
         return sha
 
     def get(self, sha: str) -> np.ndarray:
@@ -52,8 +55,9 @@ class PixelStore:
         Raises:
             FileNotFoundError: nothing is stored under this sha.
             UserError: the file is damaged, so that its pixels do not have this sha.
+            MachineFault: the storage cannot be read.
         """
-        with self.files.open_input_file(self._path(sha)) as file:
+        with storage(f"pixels of {self.root}", always=True), self.files.open_input_file(self._path(sha)) as file:
             png = file.read()
         try:
             array = decode_png(png)

@@ -19,7 +19,8 @@ from system.archive import delta
 from system.archive.pixels import PixelStore
 from system.archive.tables import KEYS, SCHEMAS
 from system.errors import UserError
-from system.files.atomic import create
+from system.faults import storage
+from system.files.atomic import PLAIN, PRIVATE, clear_partial, create
 from system.files.bucket import check_conditional_put, put_new
 from system.files.json_in import parse
 from system.files.names import is_utf8, readable
@@ -29,6 +30,7 @@ SCHEMA_VERSION = 1
 SITE_KEY_BYTES = 32
 MIN_FILES_TO_COMPACT = 20  # of one table
 ID_HEX_DIGITS = 24  # 96 bits: no two of a billion ids are equal
+ONLY_FOR_THE_OWNER = ("reports",)  # tables with texts
 DESCRIPTION, SITE_KEY = "archive.json", "site.key"
 SITE_KEY_VARIABLE = (
     "MAMMOLOOP_SITE_KEY_FILE"  # environment variable: path of the key, when it is not in the archive's folder
@@ -59,18 +61,8 @@ class Archive:
             ValueError: the key does not have 32 bytes.
         """
         uri = _absolute(uri)
-        files, root = _file_system(uri)
-        if not _exists(files, f"{root}/{DESCRIPTION}"):
-            files.create_dir(root, recursive=True)
-            if "://" in uri:
-                check_conditional_put(uri)
-            key = _kept_or_new_key(uri, site_key=site_key)
-            described = {
-                "schema_version": SCHEMA_VERSION,
-                "imaging": imaging.model_dump(),
-                "site_key_fingerprint": _fingerprint(key),
-            }
-            _write_first(uri, DESCRIPTION, json.dumps(described, indent=1, sort_keys=True).encode(), mode=0o644)
+        with storage(f"archive {uri}"):
+            _create(uri, imaging=imaging, site_key=site_key)
         archive = cls.open(uri)
         if archive.imaging != imaging:
             raise UserError(
@@ -86,11 +78,12 @@ class Archive:
     def open(cls, uri: str | Path) -> "Archive":
         """Return the archive at a URI. Raises NoArchive when there is none, UserError for another schema version."""
         uri = _absolute(uri)
-        files, root = _file_system(uri)
-        if not _exists(files, f"{root}/{DESCRIPTION}"):
-            raise NoArchive(f"there is no archive at {uri}: ingest into it first")
-        with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
-            described = _description(file.read())
+        with storage(f"archive {uri}"):
+            files, root = _file_system(uri)
+            if not _exists(files, f"{root}/{DESCRIPTION}"):
+                raise NoArchive(f"there is no archive at {uri}: ingest into it first")
+            with files.open_input_file(f"{root}/{DESCRIPTION}") as file:
+                described = _description(file.read())
         if (found := described["schema_version"]) != SCHEMA_VERSION:
             raise UserError(
                 f"the archive has schema {found}, this is schema {SCHEMA_VERSION}: "
@@ -146,7 +139,11 @@ class Archive:
         Raises delta.Outdated when there is a newer version than `based_on`.
         """
         self._check_writable()
-        return delta.upsert(self._table_uri(name), rows, schema=_known(name), key=KEYS[name], based_on=based_on)
+        uri = self._table_uri(name)
+        version = delta.upsert(uri, rows, schema=_known(name), key=KEYS[name], based_on=based_on)
+        if name in ONLY_FOR_THE_OWNER and "://" not in uri:
+            Path(uri).chmod(0o700)
+        return version
 
     def remove(self, name: str, values: list[str]) -> None:
         """Delete rows by the first column of the table's key."""
@@ -159,9 +156,14 @@ class Archive:
         return delta.NO_TABLE if found is None else found
 
     def compact(self) -> None:
-        """Join the small files that many upserts leave; pinned versions stay readable."""
+        """Join the small files that many upserts leave, and remove what killed writers left half written.
+
+        Pinned versions stay readable.
+        """
         for name in SCHEMAS:
             delta.compact(self._table_uri(name), min_files=MIN_FILES_TO_COMPACT)
+        if "://" not in self.uri:
+            clear_partial(Path(self.uri))
 
     def put_pixels(self, array: np.ndarray) -> str:
         """Store [H, W] uint16, uint8 or bool and return its sha; to be called before a row with that sha is written."""
@@ -222,6 +224,23 @@ def _file_system(uri: str) -> tuple[fs.FileSystem, str]:
         files, root = fs.FileSystem.from_uri(uri)
         return files, root.rstrip("/")
     return fs.LocalFileSystem(), uri
+
+
+def _create(uri: str, *, imaging: ImagingConfig, site_key: bytes) -> None:
+    """Make an archive unless one is there."""
+    files, root = _file_system(uri)
+    if _exists(files, f"{root}/{DESCRIPTION}"):
+        return
+    files.create_dir(root, recursive=True)
+    if "://" in uri:
+        check_conditional_put(uri)
+    key = _kept_or_new_key(uri, site_key=site_key)
+    described = {
+        "schema_version": SCHEMA_VERSION,
+        "imaging": imaging.model_dump(),
+        "site_key_fingerprint": _fingerprint(key),
+    }
+    _write_first(uri, DESCRIPTION, json.dumps(described, indent=1, sort_keys=True).encode(), mode=PLAIN)
 
 
 def _exists(files: fs.FileSystem, path: str) -> bool:
@@ -293,7 +312,7 @@ def _kept_or_new_key(uri: str, *, site_key: bytes) -> bytes:
     key = site_key or secrets.token_bytes(SITE_KEY_BYTES)
     if len(key) != SITE_KEY_BYTES:
         raise ValueError(f"a site key has {SITE_KEY_BYTES} bytes, found {len(key)}")
-    _write_first(place.parent.as_posix(), place.name, key, mode=0o600)
+    _write_first(place.parent.as_posix(), place.name, key, mode=PRIVATE)
     return _read_key(place)  # another job's key, if that job was first
 
 

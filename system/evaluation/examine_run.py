@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from system.errors import UserError
 from system.evaluation.maps_of_run import HeldOutImage, held_out_images, peaks_of
 from system.files.atomic import write_text
 from system.files.json_out import as_json
+from system.files.parquet import write_table
 from system.imaging import to_network
 from system.metrics import OUTCOMES, FrocConfig, froc_curve, match, rules
 from system.metrics.bootstrap import PatientCounts, count_by_patient
@@ -136,10 +136,10 @@ def examine_run(
     names = ("froc.json", "candidates.parquet", "images.parquet", "lesions.parquet", "cuts.parquet")
     files = [folder / name for name in names]
     write_text(files[0], as_json(report))
-    pq.write_table(_candidate_table(examined, detections, matched), files[1])
-    pq.write_table(_image_table(examined.images), files[2])
-    pq.write_table(_lesion_table(examined), files[3])
-    pq.write_table(_cut_table(examined), files[4])
+    write_table(_candidate_table(examined, detections, matched), files[1])
+    write_table(_image_table(examined.images), files[2])
+    write_table(_lesion_table(examined), files[3])
+    write_table(_cut_table(examined), files[4])
     result = report.result
     log.info(
         "%d images, %d lesions: mean sensitivity %.3f",

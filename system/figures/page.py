@@ -11,15 +11,19 @@ from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
 from system.figures.overlays import png_of, with_contours, with_map, with_truth
 from system.figures.rows import FrocSeries, GalleryItem, MinedItem, PageData, Reliability
+from system.files.atomic import PRIVATE, write_text
 from system.records import p0_text
 
 GALLERY_HEIGHT_PX = 320
 
 
 def write_page(page: PageData, out: Path) -> Path:
-    """Write the page to `out` (a file) and return its path; the folder is made."""
+    """Write the page to `out` (a file) and return its path; the folder is made.
+
+    Only its owner may read it.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render_page(page), encoding="utf8")
+    write_text(out, render_page(page), mode=PRIVATE)  # it quotes reports
     return out
 
 

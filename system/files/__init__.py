@@ -7,5 +7,6 @@ csv_out.py  CSV that is safe to open in a spreadsheet
 names.py    names of files that every program can show
 parquet.py  one Parquet file, whatever its folder is called
 json_in.py  records from JSON, with what is wrong in them named
+retries.py  what failed for a moment only, done again
 json_out.py plain values and records as JSON
 """

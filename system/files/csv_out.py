@@ -6,15 +6,20 @@ from collections.abc import Iterable, Sequence
 from numbers import Number
 from pathlib import Path
 
+from system.files.atomic import PLAIN, replacing
+
 _FORMULA = frozenset("=+-@")  # a spreadsheet runs a text that begins with one of these, also in its full-width form
 _LINE = frozenset("\t\r\n")  # some run what follows one of these
 _QUOTES = frozenset("'\"`´‘’‚‛“”„‟«»‹›＇＂")
 _MARK = "'"  # a spreadsheet takes what follows as a text, and does not show the mark
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write rows in UTF-8; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
-    with path.open("w", encoding="utf8", newline="") as file:
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, mode: int = PLAIN) -> None:
+    """Write a whole file in UTF-8; a text that a spreadsheet would run as a formula gets an apostrophe before it.
+
+    mode: permission bits
+    """
+    with replacing(path, mode=mode) as partial, partial.open("w", encoding="utf8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([_cell(column) for column in columns])
         writer.writerows([_cell(value) for value in row] for row in rows)

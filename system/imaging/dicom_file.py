@@ -20,6 +20,7 @@ from pydicom.filereader import read_dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from system.faults import raise_fault
 from system.imaging.refused import ImageRefused
 
 FIRST_PIXEL_TAG, PIXEL_DATA_TAG = 0x7FE00008, 0x7FE00010  # Float Pixel Data, Pixel Data
@@ -84,6 +85,7 @@ def careful_reading() -> Iterator[None]:
     except (ImageRefused, MemoryError):
         raise
     except Exception as error:  # a broken file can fail anywhere in parser and decoders
+        raise_fault(error)
         raise ImageRefused("truncated", f"the file cannot be parsed ({type(error).__name__})") from None
     finally:
         logger.disabled = was_disabled

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from system.faults import raise_fault
 from system.imaging.decoder_messages import refused_on_message
 from system.imaging.png_whole import missing_bytes
 from system.imaging.refused import ImageRefused
@@ -70,6 +71,7 @@ def _decoded(path: Path) -> tuple[np.ndarray, str]:
     except (OSError, ValueError, SyntaxError, struct.error, zlib.error) as error:
         if isinstance(error, ImageRefused):
             raise
+        raise_fault(error)
         if "too large" in str(error):  # Pillow's limits of text and colour profiles that inflate without end
             raise ImageRefused("too_large", "a part of the PNG beside its pixels inflates without end") from None
         raise ImageRefused("truncated", f"the image data cannot be read ({type(error).__name__})") from None

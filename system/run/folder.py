@@ -24,7 +24,8 @@ from pathlib import Path
 from system.archive import Archive, NoArchive
 from system.config import ConfigError, RunConfig, as_yaml, differences, resolve
 from system.errors import NotFinished, UserError
-from system.files.atomic import write_text
+from system.faults import storage
+from system.files.atomic import clear_partial, write_text
 from system.files.names import is_utf8, readable
 from system.metrics import FrocConfig
 from system.records import Split
@@ -340,8 +341,10 @@ class RunFolder:
             )
         if not is_utf8(str(self.path.resolve())):
             raise UserError(f"--out {readable(str(self.path))} is not UTF-8: rename its folders, or choose another one")
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / LOCK).open("w") as lock:
+        with storage(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            opened = (self.path / LOCK).open("w")
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -353,6 +356,7 @@ class RunFolder:
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
                 )
+            clear_partial(self.path)
             self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield

@@ -157,16 +157,24 @@ def killing(ray_cluster: Path) -> Killing:
 
     @contextmanager
     def kill(
-        actor: str, *, into: list[int], when: Callable[[], bool] = lambda: True, after_s: float = 0.0
+        actor: str,
+        *,
+        into: list[int],
+        when: Callable[[], bool] = lambda: True,
+        after_s: float = 0.0,
+        by: signal.Signals = signal.SIGKILL,
     ) -> Iterator[None]:
-        """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets its id."""
+        """Wait until `when` holds and a process of that name is there, then `after_s` more; `into` gets its id.
+
+        by: SIGSTOP lets it stand still instead
+        """
         over = threading.Event()
 
         def watch() -> None:
             while not into and not over.is_set():
                 if when() and (found := _workers(actor, ray_cluster)):
                     time.sleep(after_s)
-                    os.kill(found[0], signal.SIGKILL)
+                    os.kill(found[0], by)
                     into.append(found[0])
                 time.sleep(0.02)
 

@@ -341,10 +341,33 @@ def test_killing_a_predictor_midway_changes_no_byte(
     calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path, killing: Killing
 ) -> None:
     stage, killed = predictions_of(tmp_path), []
-    with killing("(ShardPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
+    with killing("(WatchedPredictor)", into=killed, when=lambda: len(written(stage)) >= 3):
         infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=SHARDED)
         assert killed, "no predictor was killed while there was work"
     assert contents(stage) == contents(calm)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_predictor_that_stands_still_is_noticed_said_and_replaced_and_no_byte_changes(  # noqa: PLR0917
+    calm: Stage[InferResult],
+    archive: Archive,
+    checkpoint: Path,
+    many: Path,
+    tmp_path: Path,
+    killing: Killing,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stage, stopped = predictions_of(tmp_path), []
+    caplog.set_level("INFO", logger="mammoloop")
+    watched = SHARDED.changed(stall_s=20.0)
+    began_s = time.monotonic()
+    with killing("(WatchedPredictor)", into=stopped, when=lambda: len(written(stage)) >= 3, by=signal.SIGSTOP):
+        infer_into(stage, pq.read_table(many), archive=archive, checkpoint=checkpoint, resources=watched)
+    assert stopped, "no predictor was stopped while there was work"
+    assert time.monotonic() - began_s < PATIENCE_S
+    assert contents(stage) == contents(calm)
+    assert "predictions: a predictor gave no sign of life for 20 s (shard " in caplog.text
 
 
 @pytest.mark.ray

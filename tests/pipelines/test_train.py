@@ -1,20 +1,23 @@
 """Training through Ray Train: any number of workers takes the same steps, and a killed one changes nothing."""
 
 import json
+import signal
 import struct
-from collections.abc import Mapping
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ray.train import TrainingFailedError  # ray.train.v2 raises subclasses of it
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
 from pipelines.workers.train_loop import BEST
 from system.archive import Archive
+from system.errors import MachineFault, WorkerLost
 from system.losses import LossConfig
 from system.metrics import FrocConfig
 from system.nets import NetConfig
@@ -212,6 +215,78 @@ def lasting(row: EpochRow) -> EpochRow:
     return replace(row, images_per_s=0.0, wait_share=0.0, resumed_at_step=0)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk with room for less than two checkpoints."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=70m", "tmpfs", str(folder)], check=False)
+    if made.returncode:
+        pytest.skip("this user may not mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_full_disk_ends_a_training_at_once_and_with_room_it_goes_on_to_the_same_weights(
+    archive: Archive, tmp_path: Path, small_disk: Path
+) -> None:
+    wanted = job(archive, {"num_epochs": 3, "steps_per_epoch": 2})
+    calm, stage = checkpoint_of(tmp_path / "calm"), checkpoint_of(small_disk / "run")
+    train.run(wanted, resources=ONE, stage=calm)
+    size_mb = sum(path.stat().st_size for path in calm.paths()) / 1e6
+    filler = small_disk / "filler"
+    filler.write_bytes(bytes(int((70 * 1.048576 - 4.5 * size_mb) * 1e6)))  # one checkpoint has three times the weights
+
+    began_s = time.monotonic()
+    with pytest.raises(
+        MachineFault, match=rf"no space is left on the storage \({small_disk}.*, \d+\.\d MB are wanted\): free space"
+    ):
+        train.run(wanted, resources=ONE, stage=stage)
+    assert time.monotonic() - began_s < 120
+    assert len(list(small_disk.glob("run/stage1/checkpoint/train/ray/checkpoint_*"))) <= 1
+
+    filler.unlink()
+    train.run(wanted, resources=ONE, stage=stage)
+    assert weights(stage) == weights(calm)
+    assert [lasting(row) for row in train.epoch_rows(stage)] == [lasting(row) for row in train.epoch_rows(calm)]
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_worker_that_stands_still_is_noticed_said_and_replaced(
+    archive: Archive, tmp_path: Path, killing: Killing, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 20})
+    watched = ONE.changed(checkpoint_steps=6, stall_s=30.0)
+    calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
+    train.run(wanted, resources=watched, stage=calm)
+
+    caplog.set_level("INFO")
+    stopped: list[int] = []
+    kept = partial(_any, disturbed.folder / "train", KEPT)
+    with killing("RayTrainWorker", into=stopped, when=kept, after_s=REGISTERED_S, by=signal.SIGSTOP):
+        train.run(wanted, resources=watched, stage=disturbed)
+    assert stopped, "no worker was stopped while it trained"
+    assert "test: training worker 0 gave no sign of life for 30 s (epoch 1, after step " in caplog.text
+    assert "test: a process stood still, for resources.train.stall_s = 30 s; going on after the last" in caplog.text
+    assert weights(disturbed) == weights(calm)
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_a_training_whose_workers_stand_still_each_time_ends_with_the_reason(
+    archive: Archive, tmp_path: Path, killing: Killing
+) -> None:
+    wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 40})
+    stopped: list[int] = []
+    stage = checkpoint_of(tmp_path / "run")
+    with (
+        killing("RayTrainWorker", into=stopped, by=signal.SIGSTOP),
+        pytest.raises(WorkerLost, match=r"a process stood still, for resources\.train\.stall_s = 20 s: look for the"),
+    ):
+        train.run(wanted, resources=ONE.changed(stall_s=20.0, max_failures=0), stage=stage)
+    assert stopped
+
+
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_training_begun_with_two_workers_and_lost_goes_on_with_one(
     archive: Archive, tmp_path: Path, killing: Killing
@@ -226,7 +301,7 @@ def test_a_training_begun_with_two_workers_and_lost_goes_on_with_one(
     storage, once = begun.folder / "train", TWO.changed(checkpoint_steps=6, max_failures=0)
     with (
         killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=REGISTERED_S),
-        pytest.raises(TrainingFailedError),
+        pytest.raises(WorkerLost, match="a process was killed or lost, Ray: "),
     ):
         train.run(wanted, resources=once, stage=begun)
     assert killed, "no worker was killed while it trained"

@@ -25,6 +25,7 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
 from system.errors import UserError
+from system.faults import raise_fault
 from system.files.csv_in import Row, read_records
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.imaging.dicom_file import careful_reading, parse_header, text_of
@@ -117,5 +118,6 @@ def _breast_in(path: Path) -> Breast:
                 file, max_file_bytes=limits.max_file_bytes, max_inflated_bytes=limits.max_inflated_bytes
             ).header
             return text_of(header, "PatientID"), text_of(header, "ImageLaterality")
-    except (ImageRefused, OSError):
+    except (ImageRefused, OSError) as error:
+        raise_fault(error)
         return "", ""

@@ -1,6 +1,7 @@
 """The command line, called in this process: a process of its own costs seconds of imports."""
 
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -16,6 +17,7 @@ LOGGERS = ("mammoloop", "pipelines", "actors", "system")  # whose levels a comma
 def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Mammoloop]:
     """Give the command as it is called on a terminal, 300 characters wide."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     monkeypatch.setenv("TERMINAL_WIDTH", "300")
 
     def call(*words: str) -> Called:
@@ -29,5 +31,7 @@ def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         return Called(code, printed.out, printed.err)
 
     yield call
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)

@@ -57,12 +57,10 @@ def test_a_table_whose_log_is_gone_is_neither_taken_for_none_nor_written_anew(
 ) -> None:
     shutil.copytree(whole, tmp_path / "archive")
     shutil.rmtree(tmp_path / "archive" / "tables" / "images" / "_delta_log")
-    with pytest.raises(UserError, match="table images of the archive cannot be read, it has data and no _delta_log"):
+    with pytest.raises(UserError, match=r"table images of the archive is damaged \(it has data and no _delta_log\)"):
         use(Archive.open(tmp_path / "archive"))
 
 
 def test_a_version_that_the_log_no_longer_has_is_named(whole: Path) -> None:
-    with pytest.raises(
-        UserError, match=r"images of the archive cannot be read, its _delta_log, read at version 99, is"
-    ):
+    with pytest.raises(UserError, match=r"table images of the archive is damaged \(read at version 99: "):
         Archive.open(whole).pinned({"images": 99}).table("images")

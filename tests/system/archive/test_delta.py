@@ -1,5 +1,6 @@
 """Upserts into one table: repeated, changed, wrong, and from several writers at once."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from system.archive import delta
 from system.archive.tables import KEYS, SCHEMAS
+from system.errors import UserError
 
 
 def labels(*rows: tuple[str | None, str, float, str | None]) -> pa.Table:
@@ -156,3 +158,48 @@ def test_a_table_written_before_a_column_was_added_is_read_with_nulls_and_grows_
     upsert(tmp_path, ("a", "L", 0.25, None), ("b", "L", 0.5, "m"))
 
     assert read(tmp_path) == [("a", "L", 0.25, None), ("b", "L", 0.5, "m")]
+
+
+def damaged(folder: Path) -> dict[str, Path]:
+    """Return a commit of a table, one of its files, and its folder of commits."""
+    upsert(folder, ("a", "L", 0.5, "m"))
+    upsert(folder, ("b", "L", 0.5, "m"))
+    return {
+        "commit": sorted((folder / "_delta_log").glob("*.json"))[-1],
+        "first commit": sorted((folder / "_delta_log").glob("*.json"))[0],
+        "file": sorted(folder.glob("*.parquet"))[0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("what", "damage"),
+    [
+        pytest.param("commit", lambda data: data[: len(data) // 2], id="cut commit"),
+        pytest.param("commit", lambda _: b"", id="empty commit"),
+        pytest.param("commit", lambda data: bytes(len(data)), id="commit of zeros"),
+        pytest.param("file", lambda data: data[: len(data) // 2], id="cut file"),
+        pytest.param("file", lambda _: b"", id="empty file"),
+    ],
+)
+def test_a_damaged_table_is_named_with_the_way_out(tmp_path: Path, what: str, damage: Callable[[bytes], bytes]) -> None:
+    path = damaged(tmp_path / "labels")[what]
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(UserError, match=r"^table labels of the archive is damaged \(.+\): restore its folder") as error:
+        read(tmp_path / "labels")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("what", ["first commit", "file"])
+def test_a_table_that_lacks_a_file_is_named_with_the_way_out(tmp_path: Path, what: str) -> None:
+    damaged(tmp_path / "labels")[what].unlink()
+    with pytest.raises(UserError, match=r"^table labels of the archive is damaged \(.+\): restore its folder"):
+        read(tmp_path / "labels")
+
+
+def test_a_commit_and_its_files_are_brought_to_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(delta, "sync_file", synced.append)
+    version = upsert(tmp_path, ("a", "L", 0.5, "m"))
+    (file,) = tmp_path.glob("*.parquet")
+    log = tmp_path / "_delta_log"
+    assert synced == [file, tmp_path, log / f"{version:020d}.json", log]

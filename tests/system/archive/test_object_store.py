@@ -1,5 +1,7 @@
-"""The archive in an S3 bucket: moto's server on loopback, with and without conditional put."""
+"""The archive in an S3 bucket: moto's server on loopback, also without conditional put, and behind a faulty proxy."""
 
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +10,12 @@ import pytest
 import requests
 
 from system.archive import Archive
+from system.archive.pixels import pixel_sha
 from system.archive.store import SITE_KEY_VARIABLE
-from system.errors import UserError
+from system.errors import MachineFault, UserError
+from system.files import bucket as objects
 from system.imaging import ImagingConfig
+from tests.conftest import free_port, served
 
 SMALL = ImagingConfig(height_px=64, width_px=32)
 
@@ -61,3 +66,97 @@ def test_a_store_without_conditional_put_is_refused(
 
     with pytest.raises(UserError, match=r"does not honour If-None-Match \(conditional put\).*use a store that does"):
         Archive.create(bucket, imaging=SMALL)
+
+
+FAULTY_PROXY = Path(__file__).parent / "faulty_proxy.py"
+VIEW = np.arange(64 * 32, dtype=np.uint16).reshape(64, 32)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that says what the faulty server does next."""
+    return tmp_path_factory.mktemp("faulty") / "plan"
+
+
+@pytest.fixture(scope="module")
+def faulty_server(server: str, plan: Path) -> Iterator[str]:
+    """The same server behind a proxy that fails as planned."""
+    port = free_port()
+    yield from served([sys.executable, str(FAULTY_PROXY), str(port), server, str(plan)], port=port)
+
+
+@pytest.fixture
+def faults(
+    bucket: str, faulty_server: str, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], None]]:
+    """Make an archive with a row and a view, and give what plans the server's next faults."""
+    archive = Archive.create(bucket, imaging=SMALL)
+    archive.upsert("labels", label("a"))
+    archive.put_pixels(VIEW)
+    objects.put_new(bucket, "note", b"kept")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", faulty_server)
+    yield plan.write_text
+    plan.unlink(missing_ok=True)
+
+
+DEEDS: dict[str, Callable[[str], object]] = {
+    "pixels read": lambda uri: Archive.open(uri).pixels(pixel_sha(VIEW)),
+    "pixels written": lambda uri: Archive.open(uri).put_pixels(VIEW + 1),
+    "table read": lambda uri: Archive.open(uri).table("labels"),
+    "table written": lambda uri: Archive.open(uri).upsert("labels", label("b")),
+    "object read": lambda uri: objects.get(uri, "note"),
+    "object written": lambda uri: objects.put_new(uri, "new", b"new"),
+    "objects listed": objects.names,
+}
+WITHOUT_A_BODY = ("object written", "cut")
+REFUSALS = {
+    "denied": "(the storage does not permit it|the store does not accept the credentials)",
+    "expired": "(the storage does not permit it|the store does not accept the credentials)",
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_a_store_that_refuses_is_the_machines_fault_and_afterwards_the_same_is_done(
+    bucket: str, faults: Callable[[str], None], deed: str, fault: str
+) -> None:
+    faults(f"{fault} 1000000")
+    with pytest.raises(MachineFault, match=rf"{REFUSALS[fault]}.*, then start the same command again"):
+        DEEDS[deed](bucket)
+
+    faults("")
+    DEEDS[deed](bucket)
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut"])
+def test_a_store_that_fails_for_a_moment_is_asked_again(
+    bucket: str, faults: Callable[[str], None], plan: Path, deed: str, fault: str
+) -> None:
+    if (deed, fault) == WITHOUT_A_BODY:
+        pytest.skip("its answer has no body that could be cut")
+    faults(f"{fault} 2")
+    DEEDS[deed](bucket)
+    assert plan.read_text() == f"{fault} 0"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("fault", ["busy", "broken", "cut"])
+def test_a_store_that_goes_on_failing_is_the_machines_fault(
+    bucket: str, faults: Callable[[str], None], deed: str, fault: str
+) -> None:
+    if (deed, fault) == WITHOUT_A_BODY:
+        pytest.skip("its answer has no body that could be cut")
+    faults(f"{fault} 1000000")
+    with pytest.raises(MachineFault, match=r"(the store fails, or is asked too often|does not answer) "):
+        DEEDS[deed](bucket)
+
+
+@pytest.mark.slow
+def test_a_store_that_is_not_there_is_the_machines_fault(
+    bucket: str, faults: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(MachineFault, match="the storage or the network does not answer"):
+        Archive.open(bucket)

@@ -1,14 +1,17 @@
 """Whole files or none, whatever fails, and however many write."""
 
+import errno
 import os
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from system.errors import MachineFault
 from system.files import atomic
-from system.files.atomic import PARTIAL, create, replacing, write_bytes, write_text
+from system.files.atomic import PARTIAL, append_line, clear_partial, create, replacing, write_bytes, write_text
 
 
 @pytest.fixture
@@ -59,11 +62,11 @@ def test_a_block_that_writes_nothing_leaves_the_old_file(path: Path) -> None:
 
 def test_a_rename_that_fails_leaves_the_old_file_and_nothing_else(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_self: Path, _target: Path) -> None:
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", fail)
-        with pytest.raises(OSError, match="no space left"):
+        with pytest.raises(MachineFault, match=rf"no space is left on the storage \({path.parent}\): free space"):
             write_bytes(path, b"new")
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
@@ -71,11 +74,11 @@ def test_a_rename_that_fails_leaves_the_old_file_and_nothing_else(path: Path, mo
 
 def test_a_write_that_fails_half_way_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_file: int) -> None:
-        raise OSError("input/output error")
+        raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="input/output"):
+        with pytest.raises(MachineFault, match=rf"the storage failed to read or write \({path.parent}\)"):
             write_text(path, "new")
     assert path.read_text() == "old"
     write_text(path, "new")
@@ -153,3 +156,44 @@ def test_a_create_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(OSError, match="not permitted"):
         create(tmp_path / "entry", b"data")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_gets_its_permissions_before_it_is_seen(tmp_path: Path, mode: int) -> None:
+    with replacing(tmp_path / "page", mode=mode) as partial:
+        partial.write_text("new")
+    assert (tmp_path / "page").stat().st_mode & 0o777 == mode
+
+
+def test_a_private_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
+    with replacing(tmp_path / "page", mode=0o600) as partial, partial.open("w") as file:
+        file.write("a report")
+        file.flush()
+        assert partial.stat().st_mode & 0o077 == 0
+
+
+def test_partial_files_of_killed_processes_are_cleared_once_they_are_old(tmp_path: Path) -> None:
+    (tmp_path / "pixels" / "ab").mkdir(parents=True)
+    old, young, whole = (tmp_path / "pixels" / "ab" / name for name in (f"a{PARTIAL}", f"b{PARTIAL}", "c.png"))
+    for path in (old, young, whole):
+        path.write_bytes(b"half")
+    for path in (old, whole):
+        os.utime(path, (0, 0))
+    clear_partial(tmp_path)
+    assert sorted(path.name for path in old.parent.iterdir()) == [f"b{PARTIAL}", "c.png"]
+
+
+def test_a_line_that_cannot_be_appended_leaves_the_lines_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "epochs.jsonl"
+    append_line(path, "one\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (6, hard))
+    try:
+        with pytest.raises(MachineFault, match="no space is left on the storage"):
+            append_line(path, "two is longer\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    append_line(path, "two\n")
+    assert path.read_text() == "one\ntwo\n"

@@ -1,5 +1,12 @@
-"""How the command ends: a user's mistake with exit 2 and one message, a fault of ours with exit 1 and its traceback."""
+"""How the command ends.
 
+A user's mistake with exit 2 and one message, a fault of the machine with 75 and one message, a signal with 128 and its
+number, a fault of ours with exit 1 and its traceback.
+"""
+
+import errno
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,18 +16,20 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main as command_line
-from pipelines.cli.mistake import mistake_in
+from pipelines.cli.ending import Ending, ending_of
 from system.errors import NotFinished, UserError
 from tests.pipelines.cli.calling import Mammoloop
 
 MISTAKE = "no archive at nowhere: run `mammoloop ingest` first"
 ONE_LINE = f"mammoloop: {MISTAKE}\n"
+FULL = "no space is left on the storage: free space, then start the same command again, it goes on"
+ONE_LINE_OF_THE_MACHINE = f"mammoloop: {FULL}\n"
 
 # A whole process, with a command of its own that fails.
 FAILING = """
 import typer
 from pipelines.cli import main
-from system.errors import UserError
+from system.errors import MachineFault, UserError
 
 main.app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -42,6 +51,63 @@ def run(error: str) -> subprocess.CompletedProcess[str]:
 def test_a_mistake_of_the_user_ends_with_2_and_one_line() -> None:
     done = run(f"UserError({MISTAKE!r})")
     assert (done.returncode, done.stdout, done.stderr) == (2, "", ONE_LINE)
+
+
+@pytest.mark.parametrize("error", ["OSError(28, 'No space left on device', 'DOE^JANE.dcm')", f"MachineFault({FULL!r})"])
+def test_a_fault_of_the_machine_ends_with_75_and_one_line_without_the_name_of_a_file(error: str) -> None:
+    done = run(error)
+    assert (done.returncode, done.stdout, done.stderr) == (75, "", ONE_LINE_OF_THE_MACHINE)
+
+
+WAITING = FAILING.format(error="SystemExit").replace(
+    "    raise SystemExit",
+    """    import time
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("clearing up", flush=True)
+        time.sleep({clearing_s})""",
+)
+
+
+def waiting(*, clearing_s: float) -> subprocess.Popen[str]:
+    """Start a process whose command waits, and takes so long to clear up."""
+    command = [sys.executable, "-c", WAITING.format(clearing_s=clearing_s)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (signal.SIGTERM, "mammoloop: stopped by SIGTERM: start the same command again, it goes on\n"),
+        (signal.SIGINT, "mammoloop: stopped by Ctrl-C: start the same command again, it goes on\n"),
+    ],
+)
+def test_a_signal_clears_up_and_ends_with_128_and_its_number_and_one_line(number: signal.Signals, line: str) -> None:
+    process = waiting(clearing_s=0)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (128 + number, "clearing up\n", line)
+
+
+def test_a_second_signal_ends_a_command_that_does_not_end_at_the_first() -> None:
+    process = waiting(clearing_s=60)
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "clearing up\n"
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("kind", [IsADirectoryError, NotADirectoryError])
+def test_a_place_that_is_no_folder_or_file_is_the_users_to_mend(kind: type[OSError]) -> None:
+    ending = ending_of(kind(errno.ENOTDIR, "Not a directory", "/data/run/manifest.json"))
+    assert ending == Ending("manifest.json: Not a directory; choose another place, or remove what is there", 2)
 
 
 def test_a_value_error_of_ours_keeps_its_traceback_and_exit_1() -> None:
@@ -86,6 +152,40 @@ def at_fault(*_: object) -> None:
     raise ValueError("shapes differ")
 
 
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device", "DOE^JANE.dcm")
+
+
+def killed(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Full:
+    """An actor that is never there, because the disk is full."""
+
+    def __init__(self) -> None:
+        full()
+
+    def work(self) -> None:
+        """Do nothing."""
+
+
+class FullLater:
+    """An actor whose work finds the disk full."""
+
+    def work(self) -> None:
+        """Write."""
+        full()
+
+
+class KilledLater:
+    """An actor that is killed from outside."""
+
+    def work(self) -> None:
+        """Die."""
+        killed()
+
+
 class Mistaken:
     """An actor that is never there."""
 
@@ -109,14 +209,14 @@ class AtFault:
 def in_a_task(work: Callable[..., None]) -> None:
     import ray
 
-    ray.get(ray.remote(num_cpus=0)(work).remote())
+    ray.get(ray.remote(num_cpus=0, max_retries=0)(work).remote())
 
 
 def in_a_task_of_a_task(work: Callable[..., None]) -> None:
     in_a_task(lambda: in_a_task(work))
 
 
-def in_a_constructor(actor: type[Mistaken | AtFault]) -> None:
+def in_a_constructor(actor: type[Any]) -> None:
     import ray
 
     remote: Any = ray.remote(num_cpus=0)(actor)
@@ -193,21 +293,53 @@ def test_a_fault_of_ours_that_comes_back_through_ray_keeps_its_traceback(
     assert "line" in str(fault.value)  # of the remote traceback
 
 
+@pytest.mark.ray
 @pytest.mark.parametrize(
-    "error",
+    "work",
     [
-        PermissionError(13, "Permission denied", "/data/run/manifest.json"),
-        IsADirectoryError(21, "Is a directory", "/data/run/manifest.json"),
-        NotADirectoryError(20, "Not a directory", "/data/run/manifest.json"),
-        OSError(30, "Read-only file system", "/data/run/manifest.json"),
+        pytest.param(lambda: in_a_task(full), id="task"),
+        pytest.param(lambda: in_a_task_of_a_task(full), id="task of a task"),
+        pytest.param(lambda: in_a_constructor(Full), id="constructor"),
+        pytest.param(lambda: in_a_constructor(FullLater), id="method"),
     ],
 )
-def test_a_place_that_may_not_be_read_or_written_is_the_users_to_mend(error: OSError) -> None:
-    assert mistake_in(error) == f"manifest.json: {error.strerror}; change its permissions, or choose another place"
+def test_a_fault_of_the_machine_that_comes_back_through_ray_is_one_line(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(command_line, "app", work)
+    called = mammoloop()
+    assert (called.code, called.out, called.err) == (75, "", ONE_LINE_OF_THE_MACHINE)
 
 
+@pytest.mark.ray
+@pytest.mark.parametrize("place", [in_ray_data, in_training])
+def test_a_fault_of_the_machine_in_ray_data_and_in_a_training_worker_ends_with_75_and_its_own_text(
+    ray_cluster: Path,
+    mammoloop: Mammoloop,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    place: Callable[..., None],
+) -> None:
+    given = (tmp_path,) if place is in_training else ()
+    monkeypatch.setattr(command_line, "app", lambda: place(full, *given))
+    called = mammoloop()
+    assert called.code == 75
+    assert called.err.endswith(ONE_LINE_OF_THE_MACHINE)
+
+
+@pytest.mark.ray
 @pytest.mark.parametrize(
-    "error", [OSError(28, "No space left on device", "x"), FileNotFoundError(2, "No such file", "x")]
+    "work",
+    [
+        pytest.param(lambda: in_a_task(killed), id="task"),
+        pytest.param(lambda: in_a_constructor(KilledLater), id="actor"),
+    ],
 )
-def test_other_faults_of_storage_are_no_mistake_of_the_users(error: OSError) -> None:
-    assert mistake_in(error) == ""
+def test_a_worker_that_is_killed_from_outside_ends_with_75(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch, work: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(command_line, "app", work)
+    called = mammoloop()
+    assert called.code == 75
+    assert called.err.startswith("mammoloop: a process was killed or lost, Ray: ")
+    assert called.err.count("\n") == 1
