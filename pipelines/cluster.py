@@ -6,7 +6,8 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -53,6 +54,7 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         _join(config)
     try:
         _listen_again(handler)
+        keep_token_private(Path.home() / ".ray" / "auth_token")
         _check_same_code()
         _tune_data(quiet=quiet)
         yield
@@ -79,6 +81,17 @@ def _on_loopback() -> Iterator[None]:
             del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
         else:
             os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = kept
+
+
+def keep_token_private(token: Path) -> None:
+    """Let nobody but its owner read the token that Ray writes with the permissions of the umask.
+
+    token: the path; nothing is done where there is no file
+    """
+    with suppress(OSError):
+        found = token.stat()
+        if found.st_uid == os.getuid() and found.st_mode & 0o077:
+            token.chmod(0o600)
 
 
 def _listen_again(handler: Any) -> None:

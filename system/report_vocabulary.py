@@ -34,7 +34,7 @@ _FINDING = re.compile(
     r"|fibrogland|fibrocyst|lipom|hamartom|hematom|haematom|seroma|abscess|thicken|retract|retraç|spicul|mammog|mammar"
     r"|mamogr|mamár|tomosynth|ultraso|ultrass|sonogra|ecogra|impression|impressão|conclus|descrip|descriç|indicat|indicaç"
     r"|techniq|técnica|comparis|recommend|categor|assessm|histor|histór|complain|discharg|screen|diagnos|follow-?up|recall"
-    r"|tecido|massa|cisto|lesão|lesões|linfonod|espessam|opinião|antecedente|bilatera|contralatera|ipsilatera|homolatera"
+    r"|tecido|massa|cisto|alteraç|normal|lesão|lesões|linfonod|espessam|opinião|antecedente|bilatera|contralatera|ipsilatera|homolatera"
     r"|retroareol|subareol|periareol|superolat|inferolat|superomed|inferomed)[a-zà-ÿ]*"
 )
 # No one is called so in a report, and what follows is no name either.

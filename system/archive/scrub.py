@@ -14,6 +14,7 @@ from system.archive.scrub_numbers import (
     AFTER_DATES,
     BEFORE_DATES,
     without_addresses,
+    without_mails,
     without_numbers,
     without_person_names,
 )
@@ -32,7 +33,7 @@ def scrub(text: str, *, shift_days: int) -> str:
     """
     text = text[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n")
     clean = "".join(character for character in unicodedata.normalize("NFKC", text) if _is_text(character))
-    clean = without_person_names(without_numbers(clean, BEFORE_DATES))
+    clean = without_person_names(without_numbers(without_mails(clean), BEFORE_DATES))
     clean = shift_dates(clean, shift_days=shift_days)
     return without_numbers(without_names(without_addresses(clean)), AFTER_DATES)
 

@@ -5,8 +5,9 @@ Latin letters and digits, so that a number ends where Chinese words begin.
 """
 
 import re
+from itertools import takewhile
 
-from system.report_vocabulary import HAN_REPORT_WORD, kind_of_word
+from system.report_vocabulary import HAN_REPORT_WORD, is_report_word, kind_of_word
 from system.report_words import NEGATION
 
 _LETTER = "A-Za-zÀ-ÖØ-öø-ɏ"
@@ -27,14 +28,15 @@ _VALUE = (
     r"|\d{1,3}(?:\.\d{3}){1,3}(?:[-/][\dXx]{1,4}){0,2}(?![A-Za-z0-9])|\d{3,10}/\d{2,4}(?![A-Za-z0-9/])"
     r"|(?=[A-Za-z0-9-]{0,64}\d)[A-Za-z0-9][A-Za-z0-9-]{2,})"
 )
-_MAIL = re.compile(r"(?<![A-Za-z0-9_.+-])[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}")
+_MAIL = re.compile(
+    rf"(?<![{_LETTER}0-9_.+-])[{_LETTER}0-9_.+-]{{1,64}}@[{_LETTER}0-9-]{{1,63}}(?:\.[{_LETTER}0-9-]{{1,63}}){{1,8}}"
+)
 # DICOM person name: components of at most 64 characters (PS3.5, value representation PN)
 _PERSON_NAME = re.compile(
     rf"(?<![{_LETTER}])[{_LETTER}][{_LETTER}'-]{{1,63}}(?:\^[{_LETTER}'-]{{0,64}})+"
     r"|[\u3400-\u9fff]{1,2}\^[\u3400-\u9fff]{1,3}\^{0,3}"
 )
 BEFORE_DATES: _Rules = (  # numbers of which a date's pattern would match a part
-    (_MAIL, "[MAIL]"),
     (
         re.compile(
             rf"(?i:\b|(?<=[\u4e00-\u9fff]))((?i:{_IDS})(?i:{_NUMBER_WORD}){_STATE})(?![A-Za-z])"
@@ -85,6 +87,17 @@ def without_numbers(text: str, rules: _Rules) -> str:
     for pattern, replacement in rules:
         text = pattern.sub(replacement, text)
     return text
+
+
+def without_mails(text: str) -> str:
+    """Return the text with [MAIL] in place of mail addresses; report words that are glued to one stay."""
+
+    def replace(found: re.Match[str]) -> str:
+        parts = found[0].partition("@")[0].split(".")
+        glued = list(takewhile(is_report_word, parts))
+        return ".".join([*glued, "[MAIL]"])
+
+    return _MAIL.sub(replace, text)
 
 
 def without_person_names(text: str) -> str:

@@ -1,5 +1,8 @@
 """A cluster that is not there is the user's to start, and said so."""
 
+import stat
+from pathlib import Path
+
 import pytest
 
 from pipelines import cluster
@@ -28,3 +31,13 @@ def test_a_cluster_is_not_started_where_its_sockets_have_no_room(monkeypatch: py
         cluster.session(ClusterResources(address="local")),
     ):
         pytest.fail("a session without a cluster")
+
+
+@pytest.mark.parametrize(("before", "after"), [(0o644, 0o600), (0o660, 0o600), (0o400, 0o400)])
+def test_rays_token_is_for_its_owner_alone(tmp_path: Path, before: int, after: int) -> None:
+    token = tmp_path / "auth_token"
+    token.write_text("secret")
+    token.chmod(before)
+    cluster.keep_token_private(token)
+    assert stat.S_IMODE(token.stat().st_mode) == after
+    cluster.keep_token_private(tmp_path / "none")

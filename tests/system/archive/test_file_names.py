@@ -92,15 +92,20 @@ def test_reports_are_read_from_a_folder_of_any_name(tmp_path: Path) -> None:
     assert read_report_file(source / "reports.parquet") == read_report_file(source / "reports.csv")
 
 
-def test_a_listed_name_that_no_file_can_have_is_one_row(archive: Archive, tmp_path: Path) -> None:
+def test_listed_names_that_no_file_can_have_are_refused_with_their_lines(tmp_path: Path) -> None:
     (tmp_path / "dicom").mkdir()
     header = "file,mask,side,view,num_masses,split\n"
-    (tmp_path / "truth.csv").write_text(header + f"a\0b.dcm,,L,CC,0,\n{'x' * 5000}.dcm,,L,CC,0,\n../../x,,L,CC,0,\n")
-    layout, config = LAYOUTS["dicom"], DicomConfig()
-    items = layout.items(tmp_path)
-    codes = [take(archive, layout, source=tmp_path, item=item, dicom=config).code for item in items]
-    assert len(codes) == 3
-    assert set(codes) <= {"not_found", "unreadable"}
+    (tmp_path / "truth.csv").write_text(header + f"a\0b.dcm,,L,CC,0,\n{'x' * 5000}.dcm,,L,CC,0,\n")
+    with pytest.raises(UserError, match=r"line 2: a field holds a NUL.*\n.*line 3, file: no file has a name"):
+        LAYOUTS["dicom"].items(tmp_path)
+
+
+def test_a_listed_name_outside_of_the_source_is_one_row(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "dicom").mkdir()
+    (tmp_path / "truth.csv").write_text("file,mask,side,view,num_masses,split\n../../x,,L,CC,0,\n")
+    (item,) = (layout := LAYOUTS["dicom"]).items(tmp_path)
+    row = take(archive, layout, source=tmp_path, item=item, dicom=DicomConfig())
+    assert row.code in {"not_found", "unreadable"}
 
 
 def test_an_archive_or_a_run_under_a_name_that_arrow_cannot_open_is_refused(tmp_path: Path) -> None:

@@ -172,5 +172,5 @@ def test_a_model_that_diverges_is_named_with_the_setting(encoder: Path, tmp_path
     job = FineTuneJob(Side.LEFT, 1, REPORTS, TRUTH, stopping)
     refusal = r"report model L_1 has diverged .*: lower reports\.learning_rate"
     with pytest.raises(UserError, match=refusal):
-        fit(job, encoder, tmp_path / "model", config=CONFIG.changed(learning_rate=1e38, epochs=2), device="cpu")
+        fit(job, encoder, tmp_path / "model", config=CONFIG.changed(learning_rate=1e36, epochs=2), device="cpu")
     assert not (tmp_path / "model").exists()
