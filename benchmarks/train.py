@@ -8,6 +8,7 @@ step. On a CPU the network has one thread, so that the loader's process has a co
 """
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
@@ -32,6 +33,7 @@ from system.training.config import TrainConfig
 from system.training.epoch import Learner, resolve_precision, run_epoch
 from system.training.job import TrainJob
 from system.training.plan import epoch_index, plan_epoch
+from system.watchdog import StallLimit, Watchdog
 
 NUM_PATIENTS = 12
 PEAK_TFLOPS = {"H100": 989.0, "H200": 989.0, "A100": 312.0, "L40S": 362.0, "L4": 121.0}
@@ -102,7 +104,8 @@ def prepare(
         f"{args.loader_workers} loader processes"
     )
     resources = TrainResources(loader_workers=args.loader_workers)
-    return job, Worker(job, resources, archive, learner, rank=0, num_workers=1)
+    watch = Watchdog(StallLimit(resources.stall_s, os.devnull), who="the benchmark")
+    return job, Worker(folder, job, resources, archive, learner, watch, rank=0, num_workers=1)
 
 
 def write_archive(folder: Path, *, size: tuple[int, int]) -> Archive:

@@ -123,7 +123,6 @@ class Worker:
     """One of the group, and what it works with."""
 
     kept_in: Path  # folder of the checkpoints
-
     job: TrainJob
     resources: TrainResources
     archive: Archive

@@ -81,7 +81,7 @@ class Faulty(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(text)
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
         """Print nothing."""
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 - named by http.server

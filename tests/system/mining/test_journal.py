@@ -147,7 +147,7 @@ def test_an_entry_that_was_overwritten_is_refused(tmp_path: Path, way: Callable[
 )
 def test_an_entry_with_another_header_is_refused(tmp_path: Path, header: str) -> None:
     write(tmp_path, Claim(1))
-    table = pa.table({"image_key": pa.array([], pa.int64())}).replace_schema_metadata({"mammoloop": header})
+    table = pa.table({"image_key": pa.array([], pa.int64())}).replace_schema_metadata({b"mammoloop": header})
     with pa.OSFile(str(tmp_path / "00000000.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
     with pytest.raises(UserError, match="journal entry 0 is not what was written"):
