@@ -157,7 +157,7 @@ def test_a_predict_that_broke_off_is_started_again_and_infers_nothing_twice(
         with pytest.raises(OSError, match="no space left"):
             look(folder, tmp_path, detector=detector, overlays="none")
     with monkeypatch.context() as patch:
-        patch.setattr(predict.infer, "ShardPredictor", broken)
+        patch.setattr(predict.infer, "WatchedPredictor", broken)
         look(folder, tmp_path, detector=detector, overlays="none")
     assert (tmp_path / "candidates.csv").read_bytes() == (whole / "candidates.csv").read_bytes()
     assert not (tmp_path / "overlays").exists()
