@@ -279,11 +279,12 @@ def test_a_training_whose_workers_stand_still_each_time_ends_with_the_reason(
     wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 40})
     stopped: list[int] = []
     stage = checkpoint_of(tmp_path / "run")
+    kept = partial(_any, stage.folder / "train", KEPT)
     with (
-        killing("RayTrainWorker", into=stopped, by=signal.SIGSTOP),
+        killing("RayTrainWorker", into=stopped, when=kept, by=signal.SIGSTOP),
         pytest.raises(WorkerLost, match=r"a process stood still, for resources\.train\.stall_s = 20 s: look for the"),
     ):
-        train.run(wanted, resources=ONE.changed(stall_s=20.0, max_failures=0), stage=stage)
+        train.run(wanted, resources=ONE.changed(checkpoint_steps=6, stall_s=20.0, max_failures=0), stage=stage)
     assert stopped
 
 
