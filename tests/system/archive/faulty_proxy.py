@@ -81,9 +81,6 @@ class Faulty(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(text)
 
-    def log_message(self, *_: object) -> None:
-        """Print nothing."""
-
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward  # noqa: N815 - named by http.server
 
 

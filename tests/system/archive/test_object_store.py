@@ -88,7 +88,7 @@ def faulty_server(server: str, plan: Path) -> Iterator[str]:
 @pytest.fixture
 def faults(
     bucket: str, faulty_server: str, plan: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str], None]]:
+) -> Iterator[Callable[[str], object]]:
     """Make an archive with a row and a view, and give what plans the server's next faults."""
     archive = Archive.create(bucket, imaging=SMALL)
     archive.upsert("labels", label("a"))
@@ -118,7 +118,7 @@ REFUSALS = {
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("fault", REFUSALS)
 def test_a_store_that_refuses_is_the_machines_fault_and_afterwards_the_same_is_done(
-    bucket: str, faults: Callable[[str], None], deed: str, fault: str
+    bucket: str, faults: Callable[[str], object], deed: str, fault: str
 ) -> None:
     faults(f"{fault} 1000000")
     with pytest.raises(MachineFault, match=rf"{REFUSALS[fault]}.*, then start the same command again"):
@@ -131,7 +131,7 @@ def test_a_store_that_refuses_is_the_machines_fault_and_afterwards_the_same_is_d
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut"])
 def test_a_store_that_fails_for_a_moment_is_asked_again(
-    bucket: str, faults: Callable[[str], None], plan: Path, deed: str, fault: str
+    bucket: str, faults: Callable[[str], object], plan: Path, deed: str, fault: str
 ) -> None:
     if (deed, fault) == WITHOUT_A_BODY:
         pytest.skip("its answer has no body that could be cut")
@@ -144,7 +144,7 @@ def test_a_store_that_fails_for_a_moment_is_asked_again(
 @pytest.mark.parametrize("deed", DEEDS)
 @pytest.mark.parametrize("fault", ["busy", "broken", "cut"])
 def test_a_store_that_goes_on_failing_is_the_machines_fault(
-    bucket: str, faults: Callable[[str], None], deed: str, fault: str
+    bucket: str, faults: Callable[[str], object], deed: str, fault: str
 ) -> None:
     if (deed, fault) == WITHOUT_A_BODY:
         pytest.skip("its answer has no body that could be cut")
@@ -155,7 +155,7 @@ def test_a_store_that_goes_on_failing_is_the_machines_fault(
 
 @pytest.mark.slow
 def test_a_store_that_is_not_there_is_the_machines_fault(
-    bucket: str, faults: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    bucket: str, faults: Callable[[str], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     with pytest.raises(MachineFault, match="the storage or the network does not answer"):
