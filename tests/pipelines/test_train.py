@@ -255,7 +255,9 @@ def fill_and_train(small: Path, wanted: TrainJob, *, room: int, calm: Stage[Trai
     ):
         train.run(wanted, resources=ONE, stage=stage)
     assert time.monotonic() - began_s < 120
-    assert len(list(small.glob("run/stage1/checkpoint/train/ray/checkpoint_*"))) <= 1
+    kept = [path for path in (small / "run").rglob("checkpoint_*") if path.is_dir()]
+    assert len(kept) == 1
+    assert all((kept[0] / name).stat().st_size for name in ("model.safetensors", "optimizer.safetensors"))
 
     filler.unlink()
     train.run(wanted, resources=ONE, stage=stage)
