@@ -1,6 +1,7 @@
 """Train a network with Ray Train: Stage 1 on the fully annotated data, and what retraining shares."""
 
 import logging
+import os
 import shutil
 import time
 from concurrent.futures import Future
@@ -91,6 +92,8 @@ def _fit(settings: dict[str, Any], resources: TrainResources, scratch: Path) -> 
     Ray Train itself would try again after every error, a full disk and a fault of ours included.
     """
     name = settings["job"]["name"]
+    # Of a worker that is stopped before its own watchdog runs; Ray Train hands the variable on to its processes.
+    os.environ["RAY_TRAIN_WORKER_HEALTH_CHECK_TIMEOUT_S"] = str(resources.stall_s)
     for lost in range(1, resources.max_failures + 2):
         remove_partial(scratch / "ray")
         trainer = TorchTrainer(

@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from system.errors import NotFinished, UserError
-from system.files.atomic import replacing, write_text
+from system.faults import storage
+from system.files.atomic import replacing, sync_file, write_text
 from system.files.json_in import first_mistake, parse
 from system.files.json_out import as_json
 from system.run.code import code_digest
@@ -160,10 +161,17 @@ class Stage(Generic[Result]):
             abandoned attempt of the same inputs is then continued with the files that it has. A worker that outlived
             its driver may still write there: it writes identical files.
 
-        Raises ValueError when the stage is finished: its files are never written again.
+        Raises ValueError when the stage is finished: its files are never written again. Raises MachineFault for what
+        the storage does.
         """
         if self.finished:
             raise ValueError(f"stage {self.name} is finished and stays as it is: read it, or start a new run")
+        with storage(self.folder):
+            folder = self._begun(inputs)
+        yield folder
+
+    def _begun(self, inputs: str) -> Path:
+        """Return the folder of a new attempt, or of one to go on with, and remove all others."""
         self.folder.mkdir(parents=True, exist_ok=True)
         abandoned = sorted(self.folder.glob("attempt_*"), key=_number_of)
         continued = next((old for old in reversed(abandoned) if inputs and _inputs_of(old) == inputs), None)
@@ -174,10 +182,10 @@ class Stage(Generic[Result]):
         folder.mkdir(exist_ok=True)
         if inputs:
             write_text(folder / _INPUTS, inputs)
-        yield folder
+        return folder
 
     def finish(self, attempt: Path, written: Written[Result], *, seconds: float = 0.0) -> Result:
-        """Write the manifest, last and atomically; from then on the stage is done."""
+        """Bring the files to disk and write the manifest, last and atomically; from then on the stage is done."""
         manifest = Manifest(
             stage=self.name,
             attempt=attempt.name,
@@ -190,6 +198,9 @@ class Stage(Generic[Result]):
             seconds=round(seconds, 1),
             schema_version=SCHEMA_VERSION,
         )
+        with storage(self.folder):
+            for path in written.files:
+                sync_file(path)
         write_text(self.folder / MANIFEST, as_json(manifest))
         return written.result
 

@@ -17,7 +17,7 @@ TITLES = {
     12: "ray::DashboardAgent",
     13: "ray::RuntimeEnvAgent",
     14: "ray::MapBatches(decode_pairs)",
-    15: "ray::MapWorker(MapBatches(ShardPredictor)).submit",
+    15: "ray::MapWorker(MapBatches(WatchedPredictor)).submit",
     16: "ray::RayTrainWorker.execute",
     17: "ray::Miner.offer",
     18: "python -m system.archive.fence",

@@ -18,7 +18,7 @@ TITLES: dict[Victim, str] = {
     "miner": r"^ray::Miner",
     "reader": r"system\.archive\.fence",
     "decoder": r"^ray::.*decode_pairs",
-    "predictor": r"^ray::.*ShardPredictor",
+    "predictor": r"^ray::.*WatchedPredictor",
     "trainer": r"^ray::RayTrainWorker",
 }
 

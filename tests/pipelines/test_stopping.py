@@ -85,14 +85,13 @@ def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_
 
 
 LISTENING = """
-import json, os, socket
-from pathlib import Path
+import json, os
 import ray
 from pipelines.cluster import session
 from system.resources import ClusterResources
 
 with session(ClusterResources(address="local", logical_cpus=2, object_store_bytes=100 * 1024**2, dashboard=True)):
-    assert ray.get(ray.remote(os.getpid).remote()) != os.getpid()
+    assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
     import psutil  # that Ray brings along
 
     own = psutil.Process()

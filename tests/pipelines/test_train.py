@@ -1,11 +1,13 @@
 """Training through Ray Train: any number of workers takes the same steps, and a killed one changes nothing."""
 
 import json
+import shutil
 import signal
 import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -215,36 +217,47 @@ def lasting(row: EpochRow) -> EpochRow:
     return replace(row, images_per_s=0.0, wait_share=0.0, resumed_at_step=0)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk with room for less than two checkpoints."""
-    folder = tmp_path / "disk"
+@contextmanager
+def disk(folder: Path, *, num_bytes: int) -> Iterator[None]:
+    """Mount a disk of this size."""
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=70m", "tmpfs", str(folder)], check=False)
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={num_bytes}", "tmpfs", str(folder)], check=False)
     if made.returncode:
         pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_a_full_disk_ends_a_training_at_once_and_with_room_it_goes_on_to_the_same_weights(
-    archive: Archive, tmp_path: Path, small_disk: Path
+    archive: Archive, tmp_path: Path
 ) -> None:
     wanted = job(archive, {"num_epochs": 3, "steps_per_epoch": 2})
-    calm, stage = checkpoint_of(tmp_path / "calm"), checkpoint_of(small_disk / "run")
+    calm = checkpoint_of(tmp_path / "calm")
     train.run(wanted, resources=ONE, stage=calm)
-    size_mb = sum(path.stat().st_size for path in calm.paths()) / 1e6
-    filler = small_disk / "filler"
-    filler.write_bytes(bytes(int((70 * 1.048576 - 4.5 * size_mb) * 1e6)))  # one checkpoint has three times the weights
+    size = len(weights(calm))  # a checkpoint holds them four times: raw, and with two moments
+    with disk(tmp_path / "disk", num_bytes=20 * size):
+        fill_and_train(tmp_path / "disk", wanted, room=6 * size, calm=calm)
+
+
+def fill_and_train(small: Path, wanted: TrainJob, *, room: int, calm: Stage[TrainResult]) -> None:
+    """Train with room for one checkpoint, then with more."""
+    stage, filler = checkpoint_of(small / "run"), small / "filler"
+    with filler.open("wb") as file:
+        for _ in range(0, shutil.disk_usage(small).free - room, 2**20):
+            file.write(bytes(2**20))
 
     began_s = time.monotonic()
     with pytest.raises(
-        MachineFault, match=rf"no space is left on the storage \({small_disk}.*, \d+\.\d MB are wanted\): free space"
+        MachineFault, match=rf"no space is left on the storage \({small}.*, \d+\.\d MB are wanted\): free space"
     ):
         train.run(wanted, resources=ONE, stage=stage)
     assert time.monotonic() - began_s < 120
-    assert len(list(small_disk.glob("run/stage1/checkpoint/train/ray/checkpoint_*"))) <= 1
+    kept = [path for path in (small / "run").rglob("checkpoint_*") if path.is_dir()]
+    assert len(kept) == 1
+    assert all((kept[0] / name).stat().st_size for name in ("model.safetensors", "optimizer.safetensors"))
 
     filler.unlink()
     train.run(wanted, resources=ONE, stage=stage)
@@ -279,11 +292,12 @@ def test_a_training_whose_workers_stand_still_each_time_ends_with_the_reason(
     wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 40})
     stopped: list[int] = []
     stage = checkpoint_of(tmp_path / "run")
+    kept = partial(_any, stage.folder / "train", KEPT)
     with (
-        killing("RayTrainWorker", into=stopped, by=signal.SIGSTOP),
+        killing("RayTrainWorker", into=stopped, when=kept, by=signal.SIGSTOP),
         pytest.raises(WorkerLost, match=r"a process stood still, for resources\.train\.stall_s = 20 s: look for the"),
     ):
-        train.run(wanted, resources=ONE.changed(stall_s=20.0, max_failures=0), stage=stage)
+        train.run(wanted, resources=ONE.changed(checkpoint_steps=6, stall_s=20.0, max_failures=0), stage=stage)
     assert stopped
 
 

@@ -1,5 +1,7 @@
 """One file to a row, and a source's rows settled together, without Ray."""
 
+import errno
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 from system.archive import Archive, SplitConfig, check_no_leak
 from system.archive.intake import Intake, source_of, stamp_of, take
 from system.archive.layouts import SourceItem, SourceReport
+from system.archive.pixels import PixelStore
 from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
-from system.errors import UserError
+from system.errors import MachineFault, UserError
 from system.imaging import DicomConfig, ImageRefused, ImagingConfig, SourceImage
 from system.records import Side, ViewPosition
 
@@ -375,3 +378,34 @@ def test_a_stamp_changes_with_all_that_determines_a_files_row(archive: Archive, 
 
 def test_files_of_one_name_in_two_folders_are_two_sources(archive: Archive, tmp_path: Path) -> None:
     assert source_of(archive, tmp_path / "x", SourceItem("a")) != source_of(archive, tmp_path / "y", SourceItem("a"))
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOSPC, errno.ETIMEDOUT])
+def test_a_disk_that_fails_while_a_file_is_read_is_no_files_fault(archive: Archive, number: int) -> None:
+    layout = DrawnLayout({"a": OSError(number, os.strerror(number), "DOE^JANE.png")})
+    with pytest.raises(MachineFault, match=r"\(the source\)") as fault:
+        read_items(archive, layout, SourceItem("a"))
+    assert "DOE" not in str(fault.value)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EISDIR, errno.ENOENT])
+def test_a_file_that_may_not_be_opened_is_unreadable(archive: Archive, number: int) -> None:
+    layout = DrawnLayout({"a": OSError(number, os.strerror(number))})
+    (row,) = read_items(archive, layout, SourceItem("a"))
+    assert row.code == "unreadable"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_an_archive_that_takes_no_pixels_is_no_files_fault_and_the_same_file_is_taken_afterwards(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    layout = DrawnLayout({"a": breast()})
+    with monkeypatch.context() as patch:
+        patch.setattr(PixelStore, "_write", fail)
+        with pytest.raises(MachineFault, match=r"\(pixels of "):
+            read_items(archive, layout, SourceItem("a"))
+    (row,) = read_items(archive, layout, SourceItem("a"))
+    assert row.code == ""
