@@ -30,8 +30,8 @@ rounds:
 froc: {bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}
 infer: {batch_pairs: 4, precision: fp32, refine: {min_candidate_px: 4, mask_threshold: 0.25}}
 resources:
-  train: {checkpoint_steps: 1}
-  infer: {decode_cpus: 2.0, shard_bytes: 1}
+  train: {checkpoint_steps: 1, stall_s: 60}
+  infer: {decode_cpus: 2.0, shard_bytes: 1, stall_s: 60}
 """
 """A run of the whole loop in a minute, which learns nothing; many commits, checkpoints and shards to be struck in."""
 
