@@ -140,10 +140,12 @@ class Archive:
         """
         self._check_writable()
         uri = self._table_uri(name)
-        version = delta.upsert(uri, rows, schema=_known(name), key=KEYS[name], based_on=based_on)
+        schema = _known(name)
         if name in ONLY_FOR_THE_OWNER and "://" not in uri:
-            Path(uri).chmod(0o700)
-        return version
+            with storage(f"table {name} of the archive"):
+                Path(uri).mkdir(parents=True, exist_ok=True)
+                Path(uri).chmod(0o700)
+        return delta.upsert(uri, rows, schema=schema, key=KEYS[name], based_on=based_on)
 
     def remove(self, name: str, values: list[str]) -> None:
         """Delete rows by the first column of the table's key."""
@@ -283,7 +285,8 @@ def _site_key(uri: str, fingerprint: str) -> bytes:
     place = _key_place(uri)
     if not place.is_file():
         raise UserError(f"there is no site key at {place}: mount it there, or give its path in {SITE_KEY_VARIABLE}")
-    key = place.read_bytes()
+    with storage(f"{place.name} of the archive"):
+        key = place.read_bytes()
     if _fingerprint(key) != fingerprint:
         raise UserError(f"{place.name} is not the key this archive was made with: put the right one back")
     return key

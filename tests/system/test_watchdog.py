@@ -1,5 +1,6 @@
 """A process that stands still is ended, one that works or rests is not."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from system.watchdog import StallLimit
+from system.watchdog import StallLimit, watchdog
 
 WATCHED = """
 import sys, threading, time
@@ -68,6 +69,22 @@ def test_a_process_that_rests_is_left_alone(tmp_path: Path) -> None:
     assert ended(watched(tmp_path, work="pass", after="time.sleep(2.5)")) == (0, b"done\n")
 
 
+def test_a_process_that_is_stopped_while_it_rests_is_ended(tmp_path: Path) -> None:
+    process = watched(tmp_path, work="pass", after="print('rests', flush=True); time.sleep(60)")
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"rests\n"
+    process.send_signal(signal.SIGSTOP)
+    assert ended(process) == (-signal.SIGKILL, b"")
+    assert (tmp_path / "notes").read_text() == "a predictor gave no sign of life for 1 s (at rest): it is ended\n"
+
+
+def test_a_process_whose_watcher_was_killed_goes_on(tmp_path: Path) -> None:
+    process = watched(tmp_path, work="time.sleep(2)")
+    (watcher,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(watcher), signal.SIGKILL)
+    assert ended(process) == (0, b"done\n")
+
+
 def test_while_one_thread_works_the_end_of_another_is_no_rest(tmp_path: Path) -> None:
     work = "exec('with watch.during(\"shard 8\"): pass'); time.sleep(60)"
     assert ended(watched(tmp_path, work=work))[0] == -signal.SIGKILL
@@ -85,5 +102,11 @@ def test_the_watching_process_ends_with_the_watched_one(tmp_path: Path) -> None:
         time.sleep(0.05)
 
 
-def test_the_limit_travels(tmp_path: Path) -> None:
-    assert hash(StallLimit(1.0, str(tmp_path))) == hash(StallLimit(1.0, str(tmp_path)))
+def test_a_process_has_one_watchdog_for_all_tasks_of_a_limit(tmp_path: Path) -> None:
+    first, second = (StallLimit(60.0, str(tmp_path / name)) for name in ("a", "b"))
+    kept = watchdog(first, who="a task")
+    assert watchdog(first, who="a task") is kept
+    other = watchdog(second, who="a task")
+    assert other is not kept
+    assert kept._process.returncode == 0, "the first limit's is not ended"
+    other.close()

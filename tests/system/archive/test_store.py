@@ -1,5 +1,6 @@
 """The archive as a whole: creating, opening, pinning, ids."""
 
+import errno
 import json
 import shutil
 import stat
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from system.archive import Archive
-from system.errors import UserError
+from system.archive import Archive, store
+from system.archive.tables import SCHEMAS
+from system.errors import MachineFault, UserError
 from system.imaging import ImagingConfig
 
 SMALL = ImagingConfig(height_px=64, width_px=32)
@@ -172,3 +174,31 @@ def test_jobs_that_start_one_archive_at_the_same_time_share_its_key(tmp_path: Pa
         assert len(ids) == 1, f"attempt {attempt}: {len(ids)} keys"
         assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["archive.json", "site.key"]
         shutil.rmtree(tmp_path / "new")
+
+
+def test_the_table_of_reports_is_for_its_owner_only(tmp_path: Path) -> None:
+    archive = Archive.create(tmp_path, imaging=SMALL)
+    for name in ("reports", "labels"):
+        row = dict.fromkeys(SCHEMAS[name].names) | {"study_id": "s", "version": 1, "side": "L"}
+        row = {column: row[column] for column in SCHEMAS[name].names}
+        archive.upsert(name, pa.Table.from_pylist([row], schema=SCHEMAS[name]))
+    assert (tmp_path / "tables" / "reports").stat().st_mode & 0o077 == 0
+    assert archive.table("reports").num_rows == 1
+
+
+@pytest.mark.parametrize("what", ["archive.json", "site.key"])
+def test_an_archive_that_may_not_be_read_is_the_machines_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def refuse(*_: object, **__: object) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    archive = Archive.create(tmp_path, imaging=SMALL, site_key=bytes(32))
+    if what == "site.key":
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+        with pytest.raises(MachineFault, match=r"does not permit it \(site\.key of the archive\)"):
+            archive.identifier("patient", "P1")
+    else:
+        monkeypatch.setattr(store, "_description", refuse)
+        with pytest.raises(MachineFault, match=rf"does not permit it \(archive {tmp_path}\)"):
+            Archive.open(tmp_path)

@@ -116,3 +116,7 @@ def test_the_page_says_which_labels_the_loop_gets_and_which_would_fit_better(rep
     note = "The loop gets the labels of reports.labels=models"
     assert f"<p>{note}.</p>" in render_page(replace(report, label_note=note))
     assert "<p></p>" not in render_page(replace(report, label_note=""))
+
+
+def test_the_page_is_for_its_owner_only(report: PageData, tmp_path: Path) -> None:
+    assert write_page(report, tmp_path / "index.html").stat().st_mode & 0o777 == 0o600

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,17 @@ def test_the_product_writes_csv_in_this_one_way() -> None:
     sources = [path for room in ("system", "actors", "pipelines") for path in (house / room).rglob("*.py")]
     others = [path for path in sources if re.search(r"csv\.(writer|DictWriter)|\.to_csv\(", path.read_text("utf8"))]
     assert others == [Path(csv_out.__file__)]
+
+
+def test_a_table_appears_whole_and_with_its_permissions(tmp_path: Path) -> None:
+    def rows() -> Iterator[tuple[str]]:
+        yield ("a",)
+        raise ValueError("a bad row")
+
+    path = tmp_path / "out.csv"
+    write_csv(path, ["file"], [("old",)], mode=0o600)
+    with pytest.raises(ValueError, match="a bad row"):
+        write_csv(path, ["file"], rows())
+    assert path.read_text().splitlines() == ["file", "old"]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert list(tmp_path.iterdir()) == [path]
