@@ -11,6 +11,7 @@ from pipelines.page.galleries import before_and_after, mined
 from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
+from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts, read_report
 from system.figures.console import console
 from system.figures.page import write_page
@@ -125,7 +126,15 @@ def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None
 
 
 def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Iterator[HeadlineRow]:
-    """Give each system's line, compared with the supervised one on the same patients."""
+    """Give each system's line, compared with the supervised one on the same patients.
+
+    Raises NotFinished where the supervised one is not measured.
+    """
+    if counts and SUPERVISED not in counts:
+        raise NotFinished(
+            "the stages of the supervised model are not all there, and the other models are compared with it: go on "
+            "with `mammoloop selftrain`"
+        )
     for row in compare_systems(counts, baseline=SUPERVISED, config=config.froc):
         yield HeadlineRow(
             title=row.title,
