@@ -62,6 +62,8 @@ def refusing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             "MAMMOLOOP_SITE_KEY_FILE": str(tmp_path / "site.key"),
         }.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setitem(bucket.DELTA_OPTIONS, "max_retries", "2")  # it need not ask for a minute
+        monkeypatch.setitem(bucket.DELTA_OPTIONS, "backoff_config.init_backoff", "50ms")
         yield
         server.shutdown()
 
