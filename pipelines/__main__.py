@@ -1,6 +1,6 @@
 """`python -m pipelines` is `mammoloop`."""
 
-from pipelines.cli.main import main
+from pipelines.cli.main import process
 
 if __name__ == "__main__":
-    main()
+    process()

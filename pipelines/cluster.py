@@ -12,8 +12,10 @@ from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import worker as ray_worker
 
 from pipelines import ray_temporary
+from pipelines.own_process import OWN
 from system.config import RunConfig
 from system.errors import UserError
 from system.resources import ClusterResources
@@ -29,6 +31,9 @@ class MixedClusterError(UserError):
 @contextmanager
 def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
+
+    After an error, threads of Ray Data may still be at work; one that finds Ray shut down ends the process with exit
+    code 1. So a process that ends anyway stays connected to its end (`end_workers`).
 
     Raises UserError where no cluster answers or none can be started, MixedClusterError when a worker's sources differ
     from the driver's.
@@ -58,8 +63,11 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         _check_same_code()
         _tune_data(quiet=quiet)
         yield
-    finally:
-        ray.shutdown()
+    except BaseException:
+        if not OWN.ends_with_command:
+            ray.shutdown()
+        raise
+    ray.shutdown()
 
 
 @contextmanager
@@ -81,6 +89,23 @@ def _on_loopback() -> Iterator[None]:
             del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
         else:
             os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = kept
+
+
+def end_workers() -> None:
+    """End what the raylet that ray.init started here has started: workers, agents, and what they have started.
+
+    For a process that ends without ray.shutdown, just before its end. Raylet and GCS end with their driver, which
+    would end with exit code 1 if they ended before it; the raylet's agents would stay.
+    """
+    import psutil  # Ray brings it along
+
+    node = ray_worker._global_node
+    raylets = node.all_processes.get(ray_constants.PROCESS_TYPE_RAYLET, []) if node else []
+    for raylet in raylets:
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(raylet.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
 
 
 def keep_token_private(token: Path) -> None:

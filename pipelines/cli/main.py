@@ -1,6 +1,7 @@
 """The `mammoloop` command: its commands put together, in the order in which they are used."""
 
 import io
+import os
 import sys
 
 import typer
@@ -26,6 +27,7 @@ from pipelines.cli import (
     weights,
 )
 from pipelines.cli.ending import Stop, ending_of
+from pipelines.own_process import OWN
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
@@ -48,6 +50,23 @@ app.command()(predict.predict)
 app.command()(froc.froc)
 app.command()(sweep.sweep)
 app.command()(reproduce.reproduce)
+
+
+def process() -> None:
+    """Run the command, and end the process with it."""
+    OWN.ends_with_command = True
+    try:
+        main()
+    except SystemExit as end:
+        if not isinstance(end.code, int) or not end.code:
+            raise
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        if "ray" in sys.modules:
+            from pipelines.cluster import end_workers
+
+            end_workers()
+        os._exit(end.code)
 
 
 def main() -> None:

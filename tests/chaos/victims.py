@@ -4,6 +4,7 @@ Ray's processes, their workers and what these start stay in the session of the d
 """
 
 import re
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,14 @@ def session_of(driver: int, *, proc: Path = Path("/proc")) -> list[Process]:
     return sorted(
         (each for each in found if each.session == driver and each.state != ZOMBIE), key=lambda each: each.pid
     )
+
+
+def left_of(driver: int, *, within_s: float) -> list[Process]:
+    """Return what still lives of a driver's session after a while; as soon as nothing does, an empty list."""
+    deadline_s = time.monotonic() + within_s
+    while (left := session_of(driver)) and time.monotonic() < deadline_s:
+        time.sleep(0.2)
+    return left
 
 
 def choose(processes: list[Process], victim: Victim, *, driver: int, pick: float) -> int:

@@ -13,6 +13,7 @@ import pytest
 
 from system.archive import Archive
 from system.phantom import PhantomConfig, write_phantom
+from tests.chaos.victims import left_of
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENCE_S = 300
@@ -43,6 +44,7 @@ def ingesting(source: Path, archive: Path, environment: Mapping[str, str]) -> su
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -74,6 +76,7 @@ def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_
     assert stopped.returncode == code, err
     assert err.splitlines()[-1] == f"mammoloop: stopped by {name}: start the same command again, it goes on"
     assert "Traceback" not in err
+    assert left_of(stopped.pid, within_s=60) == []
 
     for place in ("stopped", "calm"):
         driver = ingesting(source, tmp_path / place, ray_environment)

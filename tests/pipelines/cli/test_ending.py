@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 from pipelines.cli import main as command_line
 from pipelines.cli.ending import Ending, ending_of
 from system.errors import NotFinished, UserError
+from tests.chaos.victims import left_of
 from tests.pipelines.cli.calling import Mammoloop
 
 MISTAKE = "no archive at nowhere: run `mammoloop ingest` first"
@@ -102,6 +103,43 @@ def test_a_second_signal_ends_a_command_that_does_not_end_at_the_first() -> None
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGTERM
+
+
+# A thread of Ray's is at work when the command fails, as those of Ray Data are.
+AT_WORK = (
+    FAILING.format(error="{error}")
+    .replace(
+        "    raise {error}",
+        """    import threading
+    import ray
+    from pipelines.cluster import session
+    from system.resources import ClusterResources
+    with session(ClusterResources(address="local", logical_cpus=2, object_store_bytes=100 * 1024**2)):
+        core = ray._private.worker.global_worker.core_worker
+        threading.Thread(target=lambda: [core.get_worker_id() for _ in iter(int, 1)], daemon=True).start()
+        raise {error}""",
+    )
+    .replace("main.main()", "main.process()")
+)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("error", "code"), [(f"UserError({MISTAKE!r})", 2), (f"MachineFault({FULL!r})", 75)])
+def test_a_command_ends_with_its_code_while_threads_of_ray_are_at_work_and_leaves_no_process(
+    ray_environment: Mapping[str, str], error: str, code: int
+) -> None:
+    command = [sys.executable, "-c", AT_WORK.format(error=error)]
+    process = subprocess.Popen(
+        command,
+        env=dict(ray_environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == code, err
+    assert left_of(process.pid, within_s=60) == []
 
 
 @pytest.mark.parametrize("kind", [IsADirectoryError, NotADirectoryError])

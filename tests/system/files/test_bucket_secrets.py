@@ -1,9 +1,8 @@
 """The credentials of a store are in nothing that is raised, logged or printed when the store refuses."""
 
 import logging
-import threading
+import sys
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -11,61 +10,34 @@ import pytest
 from system.archive import Archive, delta
 from system.files import bucket
 from system.imaging import ImagingConfig
+from tests.conftest import free_port, served
 
 SECRET, TOKEN = "Zk3/secret+access+key/9Qw", "session-token-7Hx"
 URI = "s3://somebody/archive"
 
 
-class Quiet(ThreadingHTTPServer):
-    """Says nothing of clients that hang up."""
-
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass
-
-
-class Refusing(BaseHTTPRequestHandler):
-    """Answers 403, as a store does for credentials that it does not know, and gives the request's headers back."""
-
-    protocol_version = "HTTP/1.1"
-
-    def refuse(self) -> None:
-        text = f"<Error><Code>InvalidAccessKeyId</Code><Message>{self.headers['Authorization']}</Message></Error>"
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(403)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(text.encode())
-
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = refuse  # noqa: N815 - named by http.server
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-        pass
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """Give the address of a store that refuses everything."""
+    port = free_port()
+    yield from served([sys.executable, str(Path(__file__).parent / "refusing_store.py"), str(port)], port=port)
 
 
 @pytest.fixture
-def refusing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+def refusing(store: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Point the environment at a store that refuses everything."""
-    with Quiet(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "known",
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_SESSION_TOKEN": TOKEN,
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",  # pyarrow would ask Amazon for it
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "MAMMOLOOP_SITE_KEY_FILE": str(tmp_path / "site.key"),
-        }.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setitem(bucket.DELTA_OPTIONS, "max_retries", "2")  # it need not ask for a minute
-        monkeypatch.setitem(bucket.DELTA_OPTIONS, "backoff_config.init_backoff", "50ms")
-        yield
-        server.shutdown()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "known",
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_SESSION_TOKEN": TOKEN,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",  # pyarrow would ask Amazon for it
+        "AWS_ENDPOINT_URL": store,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MAMMOLOOP_SITE_KEY_FILE": str(tmp_path / "site.key"),
+    }.items():
+        monkeypatch.setenv(name, value)
 
 
 def failure_of(use: Callable[[], object]) -> BaseException | None:
@@ -89,11 +61,7 @@ def texts_of(error: BaseException | None) -> Iterator[str]:
         pytest.param(lambda: bucket.put_new(URI, "a", b"a"), id="put"),
         pytest.param(lambda: bucket.get(URI, "a"), id="get"),
         pytest.param(lambda: bucket.names(URI), id="list"),
-        pytest.param(
-            lambda: delta.current_version(f"{URI}/tables/labels"),
-            id="table",
-            marks=pytest.mark.slow,  # deltalake tries for three minutes
-        ),
+        pytest.param(lambda: delta.current_version(f"{URI}/tables/labels"), id="table"),
         pytest.param(lambda: Archive.open(URI), id="open"),
         pytest.param(lambda: Archive.create(URI, imaging=ImagingConfig(height_px=64, width_px=64)), id="create"),
     ],
