@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import evaluate, infer, label, mine, retrain, train
+from pipelines import evaluate, go_on, infer, label, mine, retrain, train
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
@@ -19,9 +19,18 @@ from system.evaluation.read_back import patient_counts
 from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
-from system.mining import hard_labels, known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
+from system.mining import (
+    first_labels,
+    hard_labels,
+    known_truth,
+    labels_since,
+    outlined_by_radiologists,
+    true_labels,
+    verdicts_of,
+)
 from system.records import Split
 from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
+from system.run.chapter import chapters
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
@@ -30,9 +39,12 @@ from system.training.job import TrainJob
 log = logging.getLogger(__name__)
 
 
-def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
+def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -> list[System]:
     """Run the loop until `decide` returns Stop; return the systems in the order of the table. Needs a running Ray.
 
+    A run that has come to its end goes on where more rounds are wanted, with what its archive has by then.
+
+    more: go on also where the run has stopped by itself, saturated
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
@@ -42,14 +54,18 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
         loop.train_stage1()
         loop.measure(folder.stage1)
         history: list[RoundResult] = []
+        first = folder.num_done + 1 if more and folder.ended else folder.last_chapter.first
         while True:
-            match decide(history, config=config.rounds):
+            match decide(history, config=config.rounds, first=first):
                 case GoOn(number):
+                    if folder.ended and number > folder.num_done:
+                        go_on.take_in(archive_uri, folder, number, config=config)
                     history.append(loop.round(folder.round(number)))
                 case Stop(reason):
                     log.info("stop: %s", reason)
                     break
         loop.choose()
+        go_on.say_what_is_new(folder, archive_uri)
     return folder.systems()
 
 
@@ -85,6 +101,8 @@ def infer_alone(out: Path, number: int, *, config: RunConfig, archive_uri: str =
                 f"round {number} needs the model of {last.name}, which {folder.name} does not have: "
                 "go on with `mammoloop selftrain`"
             )
+        if folder.ended and number > folder.num_done:
+            raise NotFinished(f"run {folder.name} has come to its end: go on with `mammoloop selftrain --rounds +1`")
         loop.measure(last)
         if isinstance(last, Round):
             loop.promote(last)
@@ -92,15 +110,22 @@ def infer_alone(out: Path, number: int, *, config: RunConfig, archive_uri: str =
 
 
 class Loop:
-    """The steps of the loop, each on one run, its settings, and the archive pinned to one version."""
+    """The steps of the loop, each on one run, its settings, and the archive as it was when the run began.
+
+    What is measured, is measured on that. Rounds learn from the archive as their chapter reads it.
+    """
 
     def __init__(self, folder: RunFolder, config: RunConfig, archive: Archive) -> None:
         self.folder, self.config, self.archive = folder, config, archive
         self.images = archive.table("images")
 
+    def _read_by(self, number: int) -> Archive:
+        """Return the archive as the chapter of a round reads it."""
+        return self.archive.pinned(self.folder.chapter_of(number).archive_pin.result().versions)
+
     def train_stage1(self) -> TrainResult:
         """Train on the fully annotated data alone (Tang et al. 2021, section 3.1)."""
-        job = self._job("stage 1", seed=self.config.seed)
+        job = train_job("stage 1", archive=self.archive, config=self.config, seed=self.config.seed)
         return train.run(job, resources=self.config.resources.train, stage=self.folder.stage1.checkpoint)
 
     def round(self, this: Round) -> RoundResult:
@@ -118,26 +143,32 @@ class Loop:
     def mine(self, this: Round) -> PoolsResult:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
-        now = self.folder.newest_archive(uri=self.archive.uri)  # corrected reports and verdicts count at once
-        labels, masks, verdicts = self._labels(self.archive), self.archive.table("masks"), now.table("verdicts")
+        archive = self._read_by(this.number)
+        now = self.folder.newest_archive(uri=archive.uri)  # corrected reports and verdicts count at once
+        images, masks, verdicts = archive.table("images"), archive.table("masks"), now.table("verdicts")
         rounds = self.config.rounds
-        updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
+        updates = [verdicts_of(verdicts, images, round_number=this.number)]
         if not rounds.perfect_reports:
-            updates += [labels_since(labels, self._labels(now), self.images, round_number=this.number)]
+            updates += [labels_since(self._first_labels(), self._labels(now), images, round_number=this.number)]
         return mine.run(
             this.predictions,
             mine.Inputs(
-                labels=true_labels(masks, self.images) if rounds.perfect_reports else labels,
-                images=self.images,
+                labels=true_labels(masks, images) if rounds.perfect_reports else self._labels(archive),
+                images=images,
                 updates=updates,
-                outlined=outlined_by_radiologists(verdicts, self.images),
-                truth=known_truth(masks, verdicts, self.images),
+                outlined=outlined_by_radiologists(verdicts, images),
+                truth=known_truth(masks, verdicts, images),
             ),
             p0=rounds.p0.values(rounds.train.num_epochs),
             round_number=this.number,
             miner_place=rounds.miner,
             stage=this.pools,
         )
+
+    def _first_labels(self) -> pa.Table:
+        """Return the labels of the chapter in which a breast was first labelled; the miner knows what came after."""
+        pins = [chapter.archive_pin.result().versions for chapter in chapters(self.folder.path)]
+        return first_labels([self._labels(self.archive.pinned(versions)) for versions in pins])
 
     def _labels(self, archive: Archive) -> pa.Table:
         """Return the archive's labels, cut to yes or no where the settings ask for it."""
@@ -146,8 +177,8 @@ class Loop:
 
     def infer(self, this: Round) -> InferResult:
         """Run the latest model over the weak images (docs/method.md, One round, step 1)."""
-        latest = self.folder.before(this.number)
-        weak = share_of_patients(self._members(Split.WEAK), share=self.config.weak_share)
+        latest, images = self.folder.before(this.number), self._read_by(this.number).table("images")
+        weak = share_of_patients(_members(images, Split.WEAK), share=self.config.weak_share)
         return infer.for_mining(
             pair_table(weak),
             archive_uri=self.archive.uri,
@@ -161,7 +192,7 @@ class Loop:
     def retrain(self, this: Round) -> TrainResult:
         """Train on the strong data and the round's pools, from the latest model (Tang et al. 2021, section 3.3)."""
         rounds = self.config.rounds
-        job = self._job(f"round {this.number}", seed=self.config.seed + this.number)
+        job = self._job(f"round {this.number}", number=this.number)
         job = with_pools(job, config=self.config, stage1=self.folder.stage1.checkpoint.result())
         job = job.changed(start=str(self.folder.before(this.number).model))
         resources = self.config.resources.train
@@ -175,15 +206,14 @@ class Loop:
             steps_per_epoch=math.ceil(steps / settings.num_epochs), class_factor=self.config.stage1.class_factor
         )
         start = folder.stage1 if number == 1 else folder.control(number - 1)
-        job = self._job(f"control {number}", seed=self.config.seed + number)
+        job = self._job(f"control {number}", number=number)
         job = job.changed(train=longer, start=str(start.model))
         return train.run(job, resources=self.config.resources.train, stage=folder.control(number).checkpoint)
 
     def measure(self, system: System) -> FrocResult:
         """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
-        infer_and_choose_thresholds(
-            system, pair_table(self._members(Split.VALIDATION, Split.TEST)), archive=self.archive, config=self.config
-        )
+        held_out = pair_table(_members(self.images, Split.VALIDATION, Split.TEST))
+        infer_and_choose_thresholds(system, held_out, archive=self.archive, config=self.config)
         return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
 
     def promote(self, this: Round) -> Promotion:
@@ -221,7 +251,7 @@ class Loop:
             log.info("result: %s, %s", found.title, found.reason)
             return Written(found, parents=[system.validated.name for system in systems])
 
-        return self.folder.chosen.once(compare)
+        return self.folder.last_chapter.chosen.once(compare)
 
     def _validated(self, system: System) -> PatientCounts:
         """Return what a model finds in each validation patient, without a chosen threshold."""
@@ -236,11 +266,13 @@ class Loop:
         )
         return patient_counts(system.validated, config=config)
 
-    def _job(self, name: str, *, seed: int) -> TrainJob:
-        return train_job(name, archive=self.archive, config=self.config, seed=seed)
+    def _job(self, name: str, *, number: int) -> TrainJob:
+        """Return the training of a round, or of the control beside it, as one of Stage 1."""
+        return train_job(name, archive=self._read_by(number), config=self.config, seed=self.config.seed + number)
 
-    def _members(self, *splits: Split) -> pa.Table:
-        return self.images.filter(pc.field("split").isin([str(split) for split in splits]))
+
+def _members(images: pa.Table, *splits: Split) -> pa.Table:
+    return images.filter(pc.field("split").isin([str(split) for split in splits]))
 
 
 def train_job(name: str, *, archive: Archive, config: RunConfig, seed: int) -> TrainJob:

@@ -79,12 +79,17 @@ class DemoConfig(RunConfig):
 
 
 Config = TypeVar("Config", bound=RunConfig)
-NOT_IN_RECIPE = ("ingest", "resources")
+NOT_IN_RECIPE: Mapping[str, bool | Mapping[str, bool]] = {
+    "ingest": True,
+    "resources": True,
+    "rounds": {"num_rounds": True},
+}
+"""Settings that may differ when a run is started again; how many rounds there are to be may grow."""
 
 
 def differences(kept: RunConfig, asked: RunConfig) -> list[str]:
     """Return the keys of the recipe that differ, each with both values; empty where a run may go on."""
-    before, now = (config.of_run().model_dump(mode="json", exclude=set(NOT_IN_RECIPE)) for config in (kept, asked))
+    before, now = (config.of_run().model_dump(mode="json", exclude=NOT_IN_RECIPE) for config in (kept, asked))
     return different_keys(before, now)
 
 

@@ -1,12 +1,14 @@
 """What a run does next, and which model is its result, as decisions; pipelines/selftrain.py carries them out."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field, model_validator
 
+from system.errors import UserError
 from system.files.json_out import Ends, Measured
 from system.mining import P0Schedule
 from system.settings import Settings
@@ -153,15 +155,40 @@ class Stop:
     reason: str
 
 
-def decide(history: list[RoundResult], *, config: RoundsConfig) -> GoOn | Stop:
+def decide(history: list[RoundResult], *, config: RoundsConfig, first: int = 1) -> GoOn | Stop:
     """Return the next round, or why there is none.
 
     history: the rounds done so far, in order
+    first: the first round on the archive as it is now; those before it say nothing of what is new since
     """
     if len(history) >= config.num_rounds:
         return Stop(f"all {config.num_rounds} rounds are done")
-    if history and not history[-1].num_mined:
-        return Stop(f"round {history[-1].number} mined no image: another would train on the same data")
-    if config.patience and len(history) >= config.patience and not any(r.better for r in history[-config.patience :]):
+    recent = history[first - 1 :]
+    if recent and not recent[-1].num_mined:
+        return Stop(f"round {recent[-1].number} mined no image: another would train on the same data")
+    if config.patience and len(recent) >= config.patience and not any(r.better for r in recent[-config.patience :]):
         return Stop(f"saturated: the last {config.patience} rounds were no better than the models before them")
     return GoOn(len(history) + 1)
+
+
+def parse_rounds(text: str) -> tuple[int, bool]:
+    """Return a number of rounds as people write it, and whether it comes on top of those done: 3 or +1.
+
+    Raises UserError.
+    """
+    if not re.fullmatch(r"\+?[0-9]{1,4}", text) or text == "+0":
+        raise UserError(f"--rounds {text!r}: expected +1, for one more than are done, or 3, for three in all")
+    return int(text), text.startswith("+")
+
+
+def rounds_in_all(number: int, *, more: bool, done: int, begun_for: int, finished: bool) -> int:
+    """Return how many rounds a run is to have.
+
+    number, more: as of `parse_rounds`
+    done: rounds of the run;  begun_for: how many it was last started for
+    finished: whether the run has come to its end. One that was killed goes on to what it was started for and no
+        further, so that the same words, given again, do not add to it.
+    """
+    if not more:
+        return number
+    return done + number if finished else begun_for

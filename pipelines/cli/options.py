@@ -27,14 +27,26 @@ Moved = Annotated[str, typer.Option("--archive", help="where the archive lies no
 Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
 
 
-def start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool) -> "RunConfig":
-    """Set up logging and return the resolved config."""
+def start(
+    preset: str,
+    config_file: Path | None,
+    changes: list[str] | None,
+    *,
+    quiet: bool,
+    base: "RunConfig | None" = None,
+) -> "RunConfig":
+    """Set up logging and return the resolved config. base: as of `resolved`."""
     set_up_logging(quiet=quiet)
-    return resolved(preset, config_file, changes)
+    return resolved(preset, config_file, changes, base=base)
 
 
-def resolved(preset: str, config_file: Path | None, changes: list[str] | None) -> "RunConfig":
-    """Return the preset, changed by the file and the settings. Raises UserError for a mistake in any of them."""
+def resolved(
+    preset: str, config_file: Path | None, changes: list[str] | None, *, base: "RunConfig | None" = None
+) -> "RunConfig":
+    """Return the preset, changed by the file and the settings. Raises UserError for a mistake in any of them.
+
+    base: settings that are changed in the preset's place
+    """
     from system.config import resolve
     from system.errors import UserError
     from system.presets import PRESETS
@@ -44,7 +56,7 @@ def resolved(preset: str, config_file: Path | None, changes: list[str] | None) -
     if config_file and not config_file.is_file():
         raise UserError(f"--config: the file {config_file} does not exist")
     text = config_file.read_text(encoding="utf8") if config_file else ""
-    return resolve(PRESETS[preset](), text=text, settings=changes or [])
+    return resolve(base or PRESETS[preset](), text=text, settings=changes or [])
 
 
 def set_up_logging(*, quiet: bool) -> None:

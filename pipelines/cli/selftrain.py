@@ -1,12 +1,20 @@
 """`mammoloop selftrain`."""
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Preset, Quiet, start
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Quiet, start
+
+Preset = Annotated[str, typer.Option(help="see `mammoloop config --help`; by default that of the run in --out")]
+Rounds = Annotated[str, typer.Option(help="how many rounds in all; +1: one more than the run in --out has done")]
 
 
-def selftrain(
+def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
     archive: ArchiveUri,
     out: Out,
-    preset: Preset = "workstation",
+    preset: Preset = "",
+    rounds: Rounds = "",
     config_file: ConfigFile = None,
     changes: Changes = None,
     quiet: Quiet = False,
@@ -16,14 +24,24 @@ def selftrain(
     Killed and started again with the same arguments, it goes on after the last finished stage. Keys under `resources`
     may differ then: a run begun on twelve GPUs goes on with eight.
 
-    Example: `mammoloop selftrain --preset demo --archive archive --out run --set rounds.num_rounds=1`
+    A run that has come to its end goes on with --rounds +1: it labels the reports that came or changed since, takes in
+    verdicts and new studies, and goes on from its best model. It is measured on the patients that it began with.
+
+    A new run without --preset takes `workstation`; a run goes on with its own settings.
+
+    Example: `mammoloop selftrain --preset demo --archive archive --out run --rounds 1`, and a week later
+    `mammoloop selftrain --archive archive --out run --rounds +1`
     """
     from pipelines.cluster import session
+    from pipelines.go_on import with_rounds
     from pipelines.page.gather import present
     from pipelines.selftrain import run
     from system.run.folder import RunFolder
 
-    config = start(preset, config_file, changes, quiet=quiet)
+    folder = RunFolder(out)
+    own = folder.config() if folder.begun and not preset else None
+    config = start(preset or "workstation", config_file, changes, quiet=quiet, base=own)
+    config, more = with_rounds(config, rounds, folder=folder)
     with session(config.resources.cluster, quiet=quiet):
-        run(archive, out, config=config)
-    present(RunFolder(out), archive_uri=archive, config=config.of_run())
+        run(archive, out, config=config, more=more)
+    present(folder, archive_uri=archive, config=config.of_run())

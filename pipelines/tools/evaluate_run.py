@@ -67,7 +67,7 @@ def run(
     no rule.
     """
     here, wanted = RunFolder(folder.resolve()), Split(split)
-    kept, archive = here.config(), here.archive(uri=archive_uri)
+    kept, archive = here.config(), here.measured_archive(uri=archive_uri)
     config = _with_rules(kept, settings)
     systems = here.systems()
     if not systems:

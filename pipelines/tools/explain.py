@@ -40,7 +40,7 @@ def run(
     split = _split_of(image_id, archive)
     if split in (Split.TEST, Split.VALIDATION):
         for system in here.systems():
-            evaluate_on(system, Split(split), archive=archive, config=config)
+            evaluate_on(system, Split(split), archive=here.measured_archive(uri=archive.uri), config=config)
     found = explain_image(here, image_id, archive=archive, config=config)
     _show(found)
     target = picture or here.picture_of(found.image.image_id)

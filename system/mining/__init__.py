@@ -14,6 +14,7 @@ purity.py           how right the pools are, where the truth is known
 from system.mining.archive_updates import (
     RANDOM,
     VERDICTS,
+    first_labels,
     hard_labels,
     judged_at_random,
     known_truth,
@@ -42,6 +43,7 @@ __all__ = [
     "Reason",
     "Shard",
     "UpdateSource",
+    "first_labels",
     "hard_labels",
     "judged_at_random",
     "known_truth",

@@ -1,6 +1,6 @@
 """Changes of the archive since a run was pinned: labels of corrected and withdrawn reports, and readers' verdicts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -50,6 +50,12 @@ def labels_since(before: pa.Table, now: pa.Table, images: pa.Table, *, round_num
         order=rows["report_version"],
         masked=np.zeros(len(rows), bool),
     )
+
+
+def first_labels(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return each breast's label from the first table that has the breast. tables: of `labels`, in order of time."""
+    rows = pd.concat([table.to_pandas() for table in tables], ignore_index=True).drop_duplicates(_BREAST)
+    return pa.Table.from_pandas(rows, schema=tables[0].schema, preserve_index=False)
 
 
 def verdicts_of(verdicts: pa.Table, images: pa.Table, *, round_number: int) -> LabelUpdate:

@@ -7,6 +7,7 @@ RUN/config.yaml                 the resolved settings
                                 (froc_validation; by other rules than the run's: froc_by_…, froc_validation_by_…)
     round_01/                   and before it: predictions, pools; after it: promotion
     chosen/                     which of the systems is the run's result
+    archive_02/ chosen_02/      of a run that went on after its end, with what its archive had by then (chapter.py)
     miner/ tensorboard/         the journal of the pools, training curves
     page/ explain/              for people
     labels_02/ ...              of `mammoloop label --retrain`, before the run is pinned; the last one counts
@@ -30,6 +31,7 @@ from system.files.names import is_utf8, readable
 from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
+from system.run.chapter import Chapter, chapters
 from system.run.pin import check_pinned, pin_of
 from system.run.results import (
     ArchivePin,
@@ -177,8 +179,17 @@ class RunFolder:
 
     @property
     def archive_pin(self) -> Stage[ArchivePin]:
-        """Which archive the run reads; no files."""
-        return Stage(self.path, "archive", ArchivePin)
+        """Which archive the run reads, and at which versions it began; no files."""
+        return Chapter(self.path, 1).archive_pin
+
+    @property
+    def last_chapter(self) -> Chapter:
+        """The rounds since the run last read its archive anew: all, for most runs."""
+        return chapters(self.path)[-1]
+
+    def chapter_of(self, number: int) -> Chapter:
+        """Return the chapter that a round, from 1, belongs to."""
+        return [chapter for chapter in chapters(self.path) if chapter.first <= number][-1]
 
     @property
     def stage1(self) -> System:
@@ -191,8 +202,9 @@ class RunFolder:
 
     @property
     def chosen(self) -> Stage[Chosen]:
-        """Which system is the run's result; no files."""
-        return Stage(self.path, "chosen", Chosen)
+        """Which system is the run's result, by the last chapter that has come to its end; no files."""
+        found = [chapter.chosen for chapter in chapters(self.path)]
+        return next((stage for stage in reversed(found) if stage.finished), found[0])
 
     def result(self) -> System:
         """Return the system that is the run's result. Raises NotFinished."""
@@ -228,6 +240,26 @@ class RunFolder:
         """
         earlier = (self.round(each) for each in range(number - 1, 0, -1))
         return next((each for each in earlier if each.promotion.result().promoted), self.stage1)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the folder holds a run's settings."""
+        return (self.path / CONFIG).exists()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has come to its end, so that a further round begins a chapter."""
+        return self.last_chapter.chosen.finished
+
+    @property
+    def num_done(self) -> int:
+        """Rounds that are trained and measured."""
+        return sum(this.measured for this in self.rounds())
+
+    @property
+    def num_begun(self) -> int:
+        """Rounds of which anything is on disk."""
+        return sum(path.is_dir() for path in self.path.glob("round_[0-9][0-9]"))
 
     def rounds(self) -> list[Round]:
         """Return the rounds whose pools are frozen, in order."""
@@ -272,12 +304,19 @@ class RunFolder:
             raise UserError(f"{CONFIG} of run {self.name} is not what was written ({reason}): restore it") from error
 
     def archive(self, *, uri: str = "") -> Archive:
-        """Return the run's archive at the versions it is pinned to.
+        """Return the run's archive at the versions that its last chapter reads.
 
         uri: where the archive lies now; "" = where it lay when the run was started
 
         Raises NotFinished for a run without a pin, UserError for another archive than the run's, and where there is
         none any more.
+        """
+        return self.newest_archive(uri=uri).pinned(self.last_chapter.archive_pin.result().versions)
+
+    def measured_archive(self, *, uri: str = "") -> Archive:
+        """Return the run's archive at the versions that it began with: all its systems are measured on these.
+
+        uri, Raises: as of `archive`
         """
         return self.newest_archive(uri=uri).pinned(self.archive_pin.result().versions)
 
@@ -288,7 +327,7 @@ class RunFolder:
         """
         if not self.archive_pin.finished:
             raise NotFinished(f"run {self.name} is not pinned to an archive yet: go on with `mammoloop selftrain`")
-        pin = self.archive_pin.result()
+        pin = self.last_chapter.archive_pin.result()
         archive = Archive.open(uri) if uri else self._archive_of(pin)
         check_pinned(archive, pin, run=self.name)
         return archive
@@ -326,7 +365,7 @@ class RunFolder:
     def pin(self, archive_uri: str) -> Archive:
         """Fix the archive and its versions at the first start; a restart reads the same ones."""
         self.archive_pin.once(lambda _: Written(pin_of(Archive.open(archive_uri))))
-        return self.archive(uri=archive_uri)
+        return self.measured_archive(uri=archive_uri)
 
     @contextmanager
     def claimed(self, config: RunConfig) -> Generator[None]:
@@ -355,6 +394,11 @@ class RunFolder:
                 raise UserError(
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
                     "give the same ones, or choose another --out"
+                )
+            if config.rounds.num_rounds < self.num_begun:
+                raise UserError(
+                    f"run {self.name} has begun round {self.num_begun}, rounds.num_rounds is "
+                    f"{config.rounds.num_rounds}: give {self.num_begun} or more, or --rounds +1"
                 )
             clear_partial(self.path)
             self.labelling.check_settings(config.reports, above="reports")

@@ -27,6 +27,34 @@ class ArchivePin:
     key_fingerprint: str  # of the archive's site key
     # table -> the table's own id; empty in runs that were pinned before ids were: these compare key and versions alone
     table_ids: dict[str, str] = field(default_factory=dict[str, str])
+    first_round: int = 1  # the first that reads these versions
+    arrived: "Arrivals | None" = None  # since the pin before; None in a run's first
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What an archive has gained since a run read it."""
+
+    num_studies: int
+    num_held_out: int  # of these studies; a run goes on being measured on the patients that it began with
+    num_reports: int  # of studies that had none that counts
+    num_corrected: int
+    num_withdrawn: int
+    num_verdicts: int
+    num_outlined: int  # images with a new or changed mask
+
+    def line(self) -> str:
+        """Return it for people, "3 studies and 1 verdict"; "" where nothing is new."""
+        counts = (
+            (self.num_studies, "study", "studies"),
+            (self.num_reports, "report", "reports"),
+            (self.num_corrected, "corrected report", "corrected reports"),
+            (self.num_withdrawn, "withdrawn report", "withdrawn reports"),
+            (self.num_verdicts, "verdict", "verdicts"),
+            (self.num_outlined, "outlined image", "outlined images"),
+        )
+        parts = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+        return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
 @dataclass(frozen=True)

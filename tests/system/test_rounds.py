@@ -4,8 +4,21 @@ import math
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from system.errors import UserError
 from system.files.json_out import as_json
-from system.rounds import Gain, GoOn, Promotion, RoundResult, RoundsConfig, Stop, choose, decide, promote
+from system.rounds import (
+    Gain,
+    GoOn,
+    Promotion,
+    RoundResult,
+    RoundsConfig,
+    Stop,
+    choose,
+    decide,
+    parse_rounds,
+    promote,
+    rounds_in_all,
+)
 from system.training.config import StrongInBatch
 
 TWO = RoundsConfig(num_rounds=2)
@@ -43,6 +56,37 @@ def test_a_round_that_mined_nothing_is_not_followed_by_another() -> None:
 def test_only_the_latest_round_decides() -> None:
     history = [RoundResult(1, num_mined=0, better=True), RoundResult(2, num_mined=3, better=True)]
     assert decide(history, config=RoundsConfig(num_rounds=3)) == GoOn(3)
+
+
+def test_what_happened_before_the_archive_was_read_anew_stops_no_round() -> None:
+    config = RoundsConfig(num_rounds=5, patience=1)
+    mined_nothing = [RoundResult(1, num_mined=5, better=True), RoundResult(2, num_mined=0, better=False)]
+    assert isinstance(decide(mined_nothing, config=config), Stop)
+    assert decide(mined_nothing, config=config, first=3) == GoOn(3)
+    saturated = [*mined_nothing, RoundResult(3, num_mined=5, better=False)]
+    assert decide(saturated, config=config, first=4) == GoOn(4)
+    assert isinstance(decide(saturated, config=config, first=3), Stop)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "more"), [("3", 3, False), ("+1", 1, True), ("0", 0, False), ("+12", 12, True)]
+)
+def test_rounds_are_asked_for_in_all_or_on_top(text: str, number: int, more: bool) -> None:
+    assert parse_rounds(text) == (number, more)
+
+
+@pytest.mark.parametrize("text", ["+", "-1", "one", "+0", "1.5", "", " 1", "+-1", "12345", "１"])
+def test_what_is_no_number_of_rounds_is_refused(text: str) -> None:
+    with pytest.raises(
+        UserError, match=r"--rounds '.*': expected \+1, for one more than are done, or 3, for three in all"
+    ):
+        parse_rounds(text)
+
+
+def test_more_rounds_come_on_top_of_those_of_an_ended_run_alone() -> None:
+    assert rounds_in_all(7, more=False, done=2, begun_for=4, finished=True) == 7
+    assert rounds_in_all(1, more=True, done=2, begun_for=4, finished=True) == 3
+    assert rounds_in_all(1, more=True, done=2, begun_for=4, finished=False) == 4
 
 
 def test_a_negative_number_of_rounds_is_refused() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from system.archive.tables import SCHEMAS
 from system.mining import (
+    first_labels,
     hard_labels,
     judged_at_random,
     known_truth,
@@ -48,6 +49,17 @@ def test_a_withdrawn_report_takes_both_views_labels_back() -> None:
     found = labels_since(before, now, IMAGES, round_number=2)
     assert (found.source, found.round, found.keys.tolist()) == (UpdateSource.LABEL, 2, [0, 1])
     assert np.isnan(found.p_mass).all()
+
+
+def test_a_breasts_first_label_is_that_of_the_first_table_that_has_it() -> None:
+    began = table("labels", label("a", "L", 0.9), label("a", "R", None))
+    later = table("labels", label("a", "L", 0.2, version=2), label("a", "R", 0.7, version=2), label("b", "L", 0.4))
+    found = first_labels([began, later])
+    assert found.schema == SCHEMAS["labels"]
+    rows = {(row["study_id"], row["side"]): row["p_mass"] for row in found.to_pylist()}
+    assert rows == {("a", "L"): pytest.approx(0.9), ("a", "R"): None, ("b", "L"): pytest.approx(0.4)}
+    update = labels_since(found, later, IMAGES, round_number=3)
+    assert update.keys.tolist() == [0, 1, 2, 3]  # b is labelled as when it came
 
 
 def test_a_corrected_report_gives_its_new_label() -> None:

@@ -1,0 +1,81 @@
+"""What a run takes in when it goes on after its end: what its archive has gained since."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines import label
+from system.config import RunConfig
+from system.errors import UserError
+from system.rounds import parse_rounds, rounds_in_all
+from system.run.arrivals import arrivals, check_same_patients
+from system.run.folder import RunFolder
+from system.run.pin import pin_of
+from system.run.results import ArchivePin
+from system.run.stage import Written
+
+log = logging.getLogger(__name__)
+
+
+def with_rounds(config: RunConfig, text: str, *, folder: RunFolder) -> tuple[RunConfig, bool]:
+    """Return the settings with as many rounds as are asked for, and whether these are more than the run has done.
+
+    text: 3, in all; +1, more than are done; "" = as many as the settings say
+    Raises UserError for what is neither, or +1 where there is no run.
+    """
+    if not text:
+        return config, False
+    number, more = parse_rounds(text)
+    if more and not folder.begun:
+        raise UserError(
+            f"--rounds {text}: {folder.name} holds no run that could go on; give a number without + for a new one"
+        )
+    begun_for = folder.config().rounds.num_rounds if more else 0
+    if more and not folder.ended:
+        log.info(
+            "run %s has not come to its end: it goes on to the %d rounds it was started for", folder.name, begun_for
+        )
+    total = rounds_in_all(number, more=more, done=folder.num_done, begun_for=begun_for, finished=folder.ended)
+    return config.changed(rounds=config.rounds.changed(num_rounds=total)), more
+
+
+def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConfig) -> None:
+    """Read the archive anew for a round and those after it: label its new reports, pin its versions, say what is new.
+
+    Needs a running Ray.
+
+    number: of the round, from 1
+    Raises UserError where patients have changed between training and held-out since the run began.
+    """
+    labelling, last = folder.labelling, folder.last_chapter
+    resources = config.resources.reports
+    labelled = label.refresh(archive_uri, config=config.reports, resources=resources, stage=labelling)
+    log.info("%s", labelled.line())
+    label.check_current(archive_uri, stage=labelling)
+
+    def read(_: Path) -> Written[ArchivePin]:
+        newest = folder.newest_archive(uri=archive_uri)
+        pin = pin_of(newest)
+        now = newest.pinned(pin.versions)
+        began = newest.pinned(folder.archive_pin.result().versions)
+        check_same_patients(began.table("images"), now.table("images"))
+        before = newest.pinned(last.archive_pin.result().versions)
+        return Written(replace(pin, first_round=number, arrived=arrivals(before, now)))
+
+    arrived = last.next.archive_pin.once(read).arrived
+    new = arrived.line() if arrived else ""
+    log.info(
+        "%s; round %d goes on from %s",
+        f"the archive is {new} newer, and round {number} takes them in" if new else "the archive is as it was",
+        number,
+        folder.before(number).title,
+    )
+    if arrived and arrived.num_held_out:
+        log.info("%d of the new studies are held out: the run is measured on those it began with", arrived.num_held_out)
+
+
+def say_what_is_new(folder: RunFolder, archive_uri: str) -> None:
+    """Log what the archive has gained since the run read it, and how the run takes it in."""
+    newest = folder.newest_archive(uri=archive_uri)
+    if new := arrivals(newest.pinned(folder.last_chapter.archive_pin.result().versions), newest).line():
+        log.info("the archive is %s newer than this run: `--rounds +1` takes them in", new)
