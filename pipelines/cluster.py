@@ -46,6 +46,8 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     if config.address == "local":
         if wrong := ray_temporary.mistake():
             raise UserError(wrong)
+        # A process for each training, which waits for notice that a node will be drained.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         with _on_loopback():
             ray.init(
                 address="local",

@@ -44,6 +44,7 @@ class Ablation:
 def ablations(config: RunConfig) -> Iterator[Ablation]:
     """Give the changes that change anything in this configuration, the configured run first."""
     third = max(1, config.stage1.num_epochs // 3)
+    branch = f"rounds.train.class_factor={config.rounds.train.class_factor or 1:g}"
     every = (
         Ablation("configured", CONFIGURED, ()),
         Ablation(
@@ -64,8 +65,9 @@ def ablations(config: RunConfig) -> Iterator[Ablation]:
         Ablation("hard_masks", "hard masks", ("loss.mask_labels=hard",)),
         Ablation("no_fn", "FN left out", ("rounds.fn_in_batch=0",)),
         Ablation("fn_with_tp", "FN drawn with TP", ("rounds.fn_in_batch=null",)),
-        Ablation("class_moves", "image-level branch moves the trunk", ("loss.class_gradient=1",)),
-        Ablation("class_beside", "image-level branch learns beside the trunk", ("loss.class_gradient=0",)),
+        Ablation("no_class", "no image-level branch", ("rounds.train.class_factor=0",)),
+        Ablation("class_moves", "image-level branch moves the trunk", (branch, "loss.class_gradient=1")),
+        Ablation("class_beside", "image-level branch learns beside the trunk", (branch, "loss.class_gradient=0")),
         Ablation("even_reports", "reports weigh alike", ("loss.report_weights=false",)),
         Ablation("perfect_reports", "perfect reports", ("rounds.perfect_reports=true",)),
         Ablation(

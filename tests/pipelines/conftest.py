@@ -6,6 +6,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ import pytest
 
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
-from system.config import resolve
+from system.config import DemoConfig, resolve
 from system.imaging import ImagingConfig
 from system.phantom import write_phantom
 from system.presets import demo
 from system.records import Split, image_key
+from system.run.code import code_digest
 from system.run.folder import RunFolder
 from tests.pipelines.fixture_types import FinishedRun, Killing, MakeArchive
+from tests.pipelines.kept_between_sessions import kept
 
 SIZE = 64
 """Rows and columns of the tiny archives' views."""
@@ -84,17 +88,31 @@ def tiny_settings(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def finished_run(ray_cluster: Path, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Return a whole run, done once for the session in its Ray cluster. Read it, never write into it."""
+def finished_run(
+    ray_cluster: Path, pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FinishedRun]:
+    """Return a whole run, done in the session's Ray cluster, or by an earlier session of the same code.
+
+    Read it, never write into it.
+    """
+    config = resolve(demo(), text=_FINISHED)
+    made_by = Path(__file__).read_bytes() + (Path(__file__).parents[2] / "requirements.lock").read_bytes()
+    with kept(
+        pytestconfig.cache.mkdir("finished_run"),
+        digest=f"{code_digest()}-{sha256(made_by).hexdigest()[:16]}",
+        make=partial(_finish_a_run, config=config),
+        otherwise=tmp_path_factory.mktemp("finished"),
+    ) as place:
+        yield FinishedRun(RunFolder(place / "run"), str(place / "archive"), config.of_run())
+
+
+def _finish_a_run(place: Path, *, config: DemoConfig) -> None:
     from pipelines import ingest, selftrain
 
-    config = resolve(demo(), text=_FINISHED)
-    place, exams = tmp_path_factory.mktemp("finished"), config.demo
-    archive_uri = str(place / "archive")
+    exams = config.demo
     write_phantom(place / "phantom", num_exams=exams.num_exams, seed=exams.seed, config=exams.phantom)
-    ingest.run(place / "phantom", archive_uri, layout="phantom", config=config.ingest)
-    selftrain.run(archive_uri, place / "run", config=config)
-    return FinishedRun(RunFolder(place / "run"), archive_uri, config.of_run())
+    ingest.run(place / "phantom", str(place / "archive"), layout="phantom", config=config.ingest)
+    selftrain.run(str(place / "archive"), place / "run", config=config)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,16 @@ def test_every_ablation_changes_something_and_the_configured_run_comes_first(nam
         assert differences(config, cell.config), other.name
 
 
+def test_where_the_image_level_branch_is_left_out_it_is_tried_both_ways_and_else_left_out() -> None:
+    without, with_it = (
+        {each.name: each for each in ablations(PRESETS[name]().of_run()) if "class" in each.name}
+        for name in ("demo", "recommended")
+    )
+    assert without.keys() == {"class_moves", "class_beside"}
+    assert all("rounds.train.class_factor=1" in each.settings for each in without.values())
+    assert with_it.keys() == {"no_class", "class_moves"}
+
+
 def one(name: str, config: RunConfig) -> Ablation:
     (found,) = (ablation for ablation in ablations(config) if ablation.name == name)
     return found
