@@ -5,7 +5,7 @@
 # make coverage   the everyday tests with a report of line coverage
 # make check      format, lint, types, import contracts
 # make format     put the sources into shape
-# make lock       resolve both requirements.lock anew from pyproject.toml
+# make lock       resolve requirements.lock and requirements-dev.lock anew from pyproject.toml
 # make image      build the container image of k8s/
 # make clean      remove what was built; runs and archives stay
 SHELL := /bin/bash
@@ -16,8 +16,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+TOOLS := .venv/ready-dev
+TORCH ?= cuda
 DEMO_OUT ?= out/demo
 PYTEST_ARGS ?=
+# what a lock file names; with the same versions, but without their hashes, for CPUs
+locked = $(if $(filter cpu,$(TORCH)),--torch-backend cpu --constraint $(1) setuptools --requirements pyproject.toml $(2),--require-hashes --requirements $(1))
+UV_INSTALL := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python
 SEED ?= 1
 MINUTES ?= 20
 ONLY ?= 0
@@ -28,43 +33,50 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help:
 	@sed -n '/^SHELL/q; s/^# //p' Makefile
 
+# what the product needs; TORCH=cpu takes torch without CUDA, a quarter of the size, for machines without such a GPU
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, $(PYTHON) is {sys.version.split()[0]}: make PYTHON=python3.12 …")'
+	@echo "Installing into .venv, once: 7 GB with torch for NVIDIA GPUs (make TORCH=cpu …: for CPUs alone, 2 GB), minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	$(UV_INSTALL) $(call locked,requirements.lock)
+	$(UV_INSTALL) --no-deps --no-build-isolation --editable .
 	touch $(READY)
+
+# and what tests and checks need beside it
+$(TOOLS): requirements-dev.lock $(READY)
+	$(UV_INSTALL) $(call locked,requirements-dev.lock,--group dev)
+	touch $(TOOLS)
 
 demo: $(READY)
 	$(BIN)/mammoloop demo --out $(DEMO_OUT)
 
-test: $(READY)
+test: $(TOOLS)
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
 
-test-slow: $(READY)
+test-slow: $(TOOLS)
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)
 
-chaos: $(READY)
+chaos: $(TOOLS)
 	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --only $(ONLY)
 
-coverage: $(READY)
+coverage: $(TOOLS)
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term:skip-covered $(PYTEST_ARGS)
 
-check: $(READY)
+check: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-format: $(READY)
+format: $(TOOLS)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 lock:
 	test -x $(BIN)/uv || { $(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --constraint requirements.lock --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o k8s/requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements-dev.lock
+	$(BIN)/uv pip compile pyproject.toml --constraint requirements-dev.lock --universal --generate-hashes --no-emit-index-url --python-version 3.11 -o requirements.lock
 
 image:
 	docker build --file k8s/Dockerfile --tag mammoloop:0.1.0-ray2.60.0 .

@@ -39,6 +39,14 @@ def with_rounds(config: RunConfig, text: str, *, folder: RunFolder) -> tuple[Run
     return config.changed(rounds=config.rounds.changed(num_rounds=total)), more
 
 
+def wants_more(folder: RunFolder, num_rounds: int) -> bool:
+    """Return whether more rounds are wanted than a run that has come to its end was to have."""
+    if not folder.ended:
+        return False
+    ended_with = folder.chosen.result().num_rounds
+    return num_rounds > (folder.config().rounds.num_rounds if ended_with is None else ended_with)
+
+
 def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConfig) -> None:
     """Read the archive anew for a round and those after it: label its new reports, pin its versions, say what is new.
 

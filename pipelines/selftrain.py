@@ -5,6 +5,7 @@ Each stage is skipped when its manifest is there, so a run that was killed is st
 
 import logging
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -44,10 +45,11 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
 
     A run that has come to its end goes on where more rounds are wanted, with what its archive has by then.
 
-    more: go on also where the run has stopped by itself, saturated
+    more: go on also where the run has stopped by itself, as it does where more rounds are wanted than it ended with
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
+    more = more or go_on.wants_more(folder, config.rounds.num_rounds)
     with folder.claimed(config):
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
@@ -249,6 +251,7 @@ class Loop:
             means = {system.title: system.validated.result().sweep.mean for system in systems}
             found = choose([(system.name, system.title) for system in systems], means)
             log.info("result: %s, %s", found.title, found.reason)
+            found = replace(found, num_rounds=self.config.rounds.num_rounds)
             return Written(found, parents=[system.validated.name for system in systems])
 
         return self.folder.last_chapter.chosen.once(compare)

@@ -114,6 +114,7 @@ class Chosen:
     title: str
     validation: dict[str, Measured]  # title -> mean sensitivity, own-peak candidates, 0 to 1
     reason: str
+    num_rounds: int | None = None  # that the run was to have; None in runs of before this was kept
 
 
 def choose(systems: Sequence[tuple[str, str]], validation: Mapping[str, float]) -> Chosen:

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines import ingest, selftrain
-from pipelines.go_on import with_rounds
+from pipelines.go_on import wants_more, with_rounds
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig, resolve
@@ -66,6 +66,19 @@ def test_one_more_is_added_to_an_ended_run_and_not_again_when_it_was_killed(tmp_
     ended.last_chapter.next.archive_pin.once(lambda _: Written(ArchivePin("archive", {}, "key", arrived=NOTHING)))
     assert with_rounds(config, "+1", folder=ended)[0].rounds.num_rounds == 1
     assert with_rounds(config, "+4", folder=ended)[0].rounds.num_rounds == 1
+
+
+@pytest.mark.parametrize(
+    ("ended_with", "wanted", "expected"), [(2, 2, False), (2, 3, True), (4, 3, False), (None, 2, False)]
+)
+def test_more_is_wanted_than_the_run_ended_with_also_after_a_kill(
+    tmp_path: Path, config: RunConfig, ended_with: int | None, wanted: int, expected: bool
+) -> None:
+    """The settings on disk already say what is wanted now."""
+    folder = begun(RunFolder(tmp_path / "run"), resolve(config, settings=[f"rounds.num_rounds={wanted}"]), ended=False)
+    assert not wants_more(folder, 9)
+    folder.last_chapter.chosen.once(lambda _: Written(Chosen("stage1", "supervised", {}, "alone", ended_with)))
+    assert wants_more(folder, wanted) == expected
 
 
 def test_a_chapter_is_there_once_its_archive_is_pinned(tmp_path: Path, config: RunConfig) -> None:

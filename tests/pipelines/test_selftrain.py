@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pipelines import selftrain, train
+from system.config import as_yaml
 from system.errors import NotFinished
 from system.files.json_out import as_json
 from system.imaging import decode_png
@@ -237,58 +238,77 @@ def manifests(folder: RunFolder) -> dict[str, tuple[int, bytes]]:
     return {str(path.relative_to(folder.path)): (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
-@pytest.mark.slow
-def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed_one(
-    tmp_path: Path, tiny_settings: Path, ray_environment: Mapping[str, str]
-) -> None:
-    """After the first start it goes on with other resources."""
-    calm, killed = RunFolder(tmp_path / "calm" / "run"), RunFolder(tmp_path / "killed" / "run")
-    stage1, round1 = killed.stage1, killed.round(1)
+class Killed:
+    """A run of one round like the finished one, on the same archive and with the same labels, started as one types it.
 
-    def start(folder: RunFolder, changes: list[str]) -> subprocess.Popen[bytes]:
-        return _start(folder.path.parent, tiny_settings, ray_environment, changes=changes)
+    Its commands stand in the run's parent, so that all folders are relative.
+    """
 
-    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run a command beside the run, as one types it."""
-        place, environment = killed.path.parent, dict(ray_environment)
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines", *arguments],
-            cwd=place,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    def __init__(self, calm: FinishedRun, place: Path, environment: Mapping[str, str]) -> None:
+        self.place, self.environment = place, dict(environment)
+        self.folder = RunFolder(place / "run")
+        for part in ("labels", "archive"):
+            shutil.copytree(calm.folder.path / part, self.folder.path / part)
+        (place / "settings.yaml").write_text(as_yaml(calm.config), encoding="utf8")
+        words = ["--archive", calm.archive_uri, "--out", "run", "--preset", "demo", "--config", "settings.yaml"]
+        self._words = ["selftrain", *words, "--rounds", "1"]
 
-    assert start(calm, []).wait(PATIENCE_S) == 0
-    _begin_as(calm.path.parent, killed.path.parent)
+    def start(self, *changes: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "pipelines", *self._words]
+        for change in changes:
+            command += ["--set", change]
+        with (self.place / "log.txt").open("ab") as log:
+            return subprocess.Popen(command, cwd=self.place, env=self.environment, stdout=log, stderr=log)
 
-    _kill_when(start(killed, []), lambda: _epochs(stage1.checkpoint) >= 1)
+    def command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command, place = [sys.executable, "-m", "pipelines", *words], self.place
+        return subprocess.run(command, cwd=place, env=self.environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def killed_run(
+    finished_run: FinishedRun, ray_environment: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Killed:
+    """Return a run that was killed in stage 1, in infer and in retrain, and went on with other resources."""
+    killed = Killed(finished_run, tmp_path_factory.mktemp("killed"), ray_environment)
+    stage1, round1 = killed.folder.stage1, killed.folder.round(1)
+    _kill_when(killed.start(), lambda: _epochs(stage1.checkpoint) >= 1)
     assert not stage1.checkpoint.finished
-    _kill_when(start(killed, OTHER_RESOURCES), lambda: any(round1.predictions.folder.glob("attempt_*")))
+    _kill_when(killed.start(*OTHER_RESOURCES), lambda: any(round1.predictions.folder.glob("attempt_*")))
     assert not round1.predictions.finished
-    early = command("infer", "--run", "run", "--round", "2")
+    early = killed.command("infer", "--run", "run", "--round", "2")
     assert early.returncode == 2
     assert "round 2 needs the model of round_01, which run does not have" in early.stderr
-    done = command("infer", "--run", "run", "--round", "1")
+    done = killed.command("infer", "--run", "run", "--round", "1")
     assert done.returncode == 0, done.stderr
     assert "Inference, round 1" in done.stdout
-    _kill_when(start(killed, OTHER_RESOURCES), lambda: _epochs(round1.checkpoint) >= 1)
+    _kill_when(killed.start(*OTHER_RESOURCES), lambda: _epochs(round1.checkpoint) >= 1)
     assert not round1.checkpoint.finished
-    assert start(killed, OTHER_RESOURCES).wait(PATIENCE_S) == 0
+    assert killed.start(*OTHER_RESOURCES).wait(PATIENCE_S) == 0
+    return killed
 
-    for ours, theirs in ((killed.stage1, calm.stage1), (killed.round(1), calm.round(1))):
+
+@pytest.mark.slow
+def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed_one(
+    finished_run: FinishedRun, killed_run: Killed
+) -> None:
+    calm, killed = finished_run.folder, killed_run.folder
+    for name in ("stage1", "control_01", "round_01"):
+        theirs, ours = (next(each for each in run.systems() if each.name == name) for run in (calm, killed))
         assert weights(ours) == weights(theirs)
         assert ours.froc().result().counts.num_lesions > 0
         assert as_json(ours.froc().result()) == as_json(theirs.froc().result())
-    assert predictions(killed.round(1).predictions) == predictions(calm.round(1).predictions)
-    assert as_json(killed.round(1).pools.result()) == as_json(calm.round(1).pools.result())
-    assert as_json(killed.round(1).promotion.result()) == as_json(calm.round(1).promotion.result())
-    assert as_json(killed.chosen.result()) == as_json(calm.chosen.result())
-    assert any(pool.counts.num_pooled for pool in calm.round(1).pools.result().pools), (
-        "nothing was mined: this shows little"
-    )
-    page = (killed.path / "page/index.html").read_text(encoding="utf8")
+    theirs, ours = calm.round(1), killed.round(1)
+    assert predictions(ours.predictions) == predictions(theirs.predictions)
+    assert as_json(ours.pools.result()) == as_json(theirs.pools.result())
+    assert any(pool.counts.num_pooled for pool in ours.pools.result().pools), "nothing was mined: this shows little"
+    assert as_json(ours.promotion.result()) == as_json(theirs.promotion.result())
+    assert killed.chosen.finished
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_has_its_page_and_is_evaluated(killed_run: Killed) -> None:
+    page = killed_run.folder.page.read_text(encoding="utf8")
     headings = (
         "What the rounds learned from",
         "Purity",
@@ -297,25 +317,11 @@ def test_a_run_killed_in_stage_1_in_infer_and_in_retrain_ends_as_the_undisturbed
         "Slowest stages",
     )
     assert [heading for heading in headings if heading not in page] == []
-    measured = command("evaluate", "--run", "run", "--split", "validation")
+    measured = killed_run.command("evaluate", "--run", "run", "--split", "validation")
     assert measured.returncode == 0, measured.stderr
     assert "round 1, by parts" in measured.stdout
     assert "view: MLO" in measured.stdout
     assert "density: " in measured.stdout
-
-
-def _start(out: Path, settings: Path, environment: Mapping[str, str], *, changes: list[str]) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pipelines", "demo", "--out", out.name, "--config", str(settings)]
-    for change in changes:
-        command += ["--set", change]
-    with (out.parent / f"{out.name}.log").open("ab") as log:  # the folder is relative, as one types it
-        return subprocess.Popen(command, cwd=out.parent, env=dict(environment), stdout=log, stderr=subprocess.STDOUT)
-
-
-def _begin_as(calm: Path, killed: Path) -> None:
-    """Copy what lies before stage 1, which is not what this test is about and takes minutes."""
-    for part in ("phantom", "archive", "exams", "ingested", "run/labels", "run/archive"):
-        shutil.copytree(calm / part, killed / part)
 
 
 def _kill_when(driver: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:

@@ -38,6 +38,7 @@ FP32 = {"batch_size": 6, "negatives_per_positive": 2, "learning_rate": 1e-3, "cl
 KEPT = "ray/checkpoint_*/progress.json"
 REGISTERED_S = 2.5  # Ray looks for its workers' checkpoints every second at most
 ONE, TWO = (TrainResources(num_workers=number, cpus=1, gpus=0) for number in (1, 2))
+OFTEN = ONE.changed(checkpoint_steps=6)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def job(archive: Archive, settings: Mapping[str, Any]) -> TrainJob:
         archive_uri=archive.uri,
         archive_versions=archive.versions(),
         method="btv",
-        net=NetConfig(backbone="hrnet_w18_small", pretrained=False, prior=0.1),
+        net=NetConfig(backbone="resnet18", decoder_width=16, pretrained=False, prior=0.1),
         train=TrainConfig.model_validate(FP32 | dict(settings)),
         loss=LossConfig(),
         strong_share=1.0,
@@ -128,17 +129,28 @@ def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_o
     assert drawn["samples/STRONG_MASS", 2] == len(PATIENTS)
 
 
-@pytest.mark.usefixtures("ray_cluster")
-def test_a_worker_killed_in_mid_epoch_changes_no_weight(archive: Archive, tmp_path: Path, killing: Killing) -> None:
-    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 60})
-    often = ONE.changed(checkpoint_steps=6)
-    calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
-    train.run(wanted, resources=often, stage=calm)
+@pytest.fixture(scope="module")
+def long(archive: Archive) -> TrainJob:
+    """Return a training that lasts long enough to be disturbed."""
+    return job(archive, {"num_epochs": 1, "steps_per_epoch": 120})
 
+
+@pytest.fixture(scope="module")
+def calm(ray_cluster: Path, long: TrainJob, tmp_path_factory: pytest.TempPathFactory) -> Stage[TrainResult]:
+    """Return the long training, undisturbed."""
+    stage = checkpoint_of(tmp_path_factory.mktemp("calm"))
+    train.run(long, resources=OFTEN, stage=stage)
+    return stage
+
+
+def test_a_worker_killed_in_mid_epoch_changes_no_weight(
+    long: TrainJob, calm: Stage[TrainResult], tmp_path: Path, killing: Killing
+) -> None:
+    disturbed = checkpoint_of(tmp_path / "disturbed")
     killed: list[int] = []
     storage = disturbed.folder / "train"
     with killing("RayTrainWorker", into=killed, when=lambda: any(storage.glob(KEPT)), after_s=REGISTERED_S):
-        train.run(wanted, resources=often, stage=disturbed)
+        train.run(long, resources=OFTEN, stage=disturbed)
         assert killed, "no worker was killed while it trained"
     assert train.epoch_rows(disturbed)[0].resumed_at_step > 0
     assert weights(disturbed) == weights(calm)
@@ -189,17 +201,16 @@ def test_without_patience_all_epochs_are_done_and_validation_is_null_in_their_ro
 def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_nor_the_rows(
     with_validation: Archive, tmp_path: Path, killing: Killing
 ) -> None:
-    length = {"num_epochs": 9, "steps_per_epoch": 20, "patience_epochs": 3}
+    length = {"num_epochs": 9, "steps_per_epoch": 40, "patience_epochs": 3}
     wanted = job(with_validation, length).changed(froc=NEVER_FOUND)
-    often = ONE.changed(checkpoint_steps=6)
     calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
-    train.run(wanted, resources=often, stage=calm)
+    train.run(wanted, resources=OFTEN, stage=calm)
 
     killed: list[int] = []
     storage = disturbed.folder / "train"
     best_kept = partial(_any, storage, f"ray/checkpoint_*/{BEST}")
     with killing("RayTrainWorker", into=killed, when=best_kept, after_s=REGISTERED_S):
-        result = train.run(wanted, resources=often, stage=disturbed)
+        result = train.run(wanted, resources=OFTEN, stage=disturbed)
         assert killed, "no worker was killed while it trained"
     last = scalars_of(events_of(tmp_path / "disturbed/tensorboard/stage1/checkpoint")[-1])
     assert [("epoch/validation", epoch) in last for epoch in (1, 4)] == [False, True], "it did not go on after epoch 1"
@@ -265,20 +276,15 @@ def fill_and_train(small: Path, wanted: TrainJob, *, room: int, calm: Stage[Trai
     assert [lasting(row) for row in train.epoch_rows(stage)] == [lasting(row) for row in train.epoch_rows(calm)]
 
 
-@pytest.mark.usefixtures("ray_cluster")
 def test_a_worker_that_stands_still_is_noticed_said_and_replaced(
-    archive: Archive, tmp_path: Path, killing: Killing, caplog: pytest.LogCaptureFixture
+    long: TrainJob, calm: Stage[TrainResult], tmp_path: Path, killing: Killing, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 20})
-    watched = ONE.changed(checkpoint_steps=6, stall_s=30.0)
-    calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
-    train.run(wanted, resources=watched, stage=calm)
-
+    disturbed = checkpoint_of(tmp_path / "disturbed")
     caplog.set_level("INFO")
     stopped: list[int] = []
     kept = partial(_any, disturbed.folder / "train", KEPT)
     with killing("RayTrainWorker", into=stopped, when=kept, after_s=REGISTERED_S, by=signal.SIGSTOP):
-        train.run(wanted, resources=watched, stage=disturbed)
+        train.run(long, resources=OFTEN.changed(stall_s=30.0), stage=disturbed)
     assert stopped, "no worker was stopped while it trained"
     assert "test: training worker 0 gave no sign of life for 30 s (epoch 1, after step " in caplog.text
     assert "test: a process stood still, for resources.train.stall_s = 30 s; going on after the last" in caplog.text
