@@ -21,9 +21,10 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from actors.predictor import PredictorConfig
 from actors.shard_predictor import ShardFacts, shard_name
+from pipelines.workers.decode import decode_watched
 from pipelines.workers.follow import follow
 from pipelines.workers.infer_summary import InferProgress, in_words, summarise
-from pipelines.workers.watched import WatchedPredictor, decode_watched
+from pipelines.workers.watched import WatchedPredictor
 from system.archive import Archive
 from system.errors import UserError
 from system.files.atomic import write_text

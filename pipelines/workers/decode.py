@@ -9,6 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from system.archive import Archive
+from system.watchdog import StallLimit, watchdog
+
+
+def decode_watched(batch: pa.Table, *, archive: Archive, limit: StallLimit) -> pa.Table:
+    """Read the pixels of a shard, as decode_pairs does; the process is ended where that takes longer than the limit."""
+    with watchdog(limit, who="a decoding task").during(f"shard {batch['shard'][0].as_py()}"):
+        return decode_pairs(batch, archive=archive)
 
 
 def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
