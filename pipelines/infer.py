@@ -21,6 +21,7 @@ from ray.data import ActorPoolStrategy, DataContext
 
 from actors.predictor import PredictorConfig
 from actors.shard_predictor import ShardFacts, shard_name
+from pipelines import room
 from pipelines.workers.decode import decode_watched
 from pipelines.workers.follow import follow
 from pipelines.workers.infer_summary import InferProgress, in_words, summarise
@@ -199,6 +200,7 @@ def _stream(
     """Send shards through pixels (tasks) and predictions (actors), and give what each came to as its file is there."""
     resources = job.resources
     _check_gpus(resources)
+    room.check_inference(resources)
     limit = StallLimit(resources.stall_s, str(folder / NOTES))
     context = DataContext.get_current().copy()
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import ray.data
 
 from actors.labeler import Labeler
+from pipelines import room
 from pipelines.workers import fine_tune
 from pipelines.workers.fine_tune import FineTuneResult, device_name
 from system.archive import Archive
@@ -89,6 +90,7 @@ def run(
     stage.check_settings(config, above="reports")
 
     def label(attempt: Path) -> Written[LabelResult]:
+        room.check_labelling(resources)
         archive = Archive.open(archive_uri)
         versions = archive.versions()
         pinned = archive.pinned(versions)
@@ -143,6 +145,7 @@ def refresh(
     version = stage.result().models
     archive = Archive.open(archive_uri)
     reports, before = read_reports(archive.table("reports"), config=config), archive.table("labels")
+    room.check_labelling(resources)
     new = unlabelled(reports, before, models=version)
     named, without_side = new[reports.named[new]], new[~reports.named[new]]
     held_out = read_table(stage.path(HELD_OUT), columns=["study_id", "fold"]).to_pandas()

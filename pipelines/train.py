@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ray.train import CheckpointConfig, FailureConfig, Result, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer
 
+from pipelines import room
 from pipelines.ray_errors import plain_cause
 from pipelines.workers.checkpoints import remove_partial
 from pipelines.workers.follow import follow
@@ -45,6 +46,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     """
     if stage.finished:
         return stage.result()
+    room.check_training(resources)
     start_s = time.monotonic()
     scratch = stage.folder.resolve() / "train"
     with storage(scratch):

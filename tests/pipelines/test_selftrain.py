@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pipelines import selftrain, train
-from system.config import as_yaml
+from system.config import as_yaml, resolve
 from system.errors import NotFinished
 from system.files.json_out import as_json
 from system.imaging import decode_png
@@ -249,7 +249,8 @@ class Killed:
         self.folder = RunFolder(place / "run")
         for part in ("labels", "archive"):
             shutil.copytree(calm.folder.path / part, self.folder.path / part)
-        (place / "settings.yaml").write_text(as_yaml(calm.config), encoding="utf8")
+        own = resolve(calm.config, settings=["resources.infer.decode_cpus=1"])  # its cluster has 4 logical CPUs
+        (place / "settings.yaml").write_text(as_yaml(own), encoding="utf8")
         words = ["--archive", calm.archive_uri, "--out", "run", "--preset", "demo", "--config", "settings.yaml"]
         self._words = ["selftrain", *words, "--rounds", "1"]
 
