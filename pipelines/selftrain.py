@@ -21,7 +21,19 @@ from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
 from system.mining import hard_labels, known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
 from system.records import Split
-from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
+from system.rounds import (
+    Chosen,
+    Gain,
+    GoOn,
+    Promotion,
+    RoundResult,
+    Stop,
+    Train,
+    choose,
+    decide,
+    promote,
+)
+from system.run.after_mining import training_of
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
@@ -47,7 +59,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
                 case GoOn(number):
                     history.append(loop.round(folder.round(number)))
                 case Stop(reason):
-                    log.info("stop: %s", reason)
+                    log.log(logging.WARNING if history and history[-1].untrained else logging.INFO, "stop: %s", reason)
                     break
         loop.choose()
     return folder.systems()
@@ -105,14 +117,16 @@ class Loop:
 
     def round(self, this: Round) -> RoundResult:
         """Infer, mine, retrain and measure, the control beside it; decide whether the next round goes on from it."""
-        pools = self.mine(this)
-        self.retrain(this)
+        match training_of(this, self.mine(this), config=self.config.rounds):
+            case Stop(reason):
+                return RoundResult(this.number, num_mined=0, better=False, untrained=reason)
+            case Train(num_mined):
+                self.retrain(this)
         self.measure(this)
         if self.config.rounds.control:
             self.train_control(this.number)
             self.measure(self.folder.control(this.number))
         promotion = self.promote(this)
-        num_mined = max(pool.counts.num_pooled for pool in pools.pools)
         return RoundResult(this.number, num_mined=num_mined, better=not promotion.gain.is_none)
 
     def mine(self, this: Round) -> PoolsResult:

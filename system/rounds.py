@@ -8,7 +8,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from system.files.json_out import Ends, Measured
-from system.mining import P0Schedule
+from system.mining import P0Schedule, QuadrantCounts
+from system.records import P0, p0_text
 from system.settings import Settings
 from system.training.config import StrongInBatch, TrainConfig
 
@@ -135,8 +136,9 @@ class RoundResult:
     """The result of one round, as far as the decision depends on it."""
 
     number: int
-    num_mined: int  # members of the largest pool
+    num_mined: int  # images that its pools and radiologists gave it to train on, at the p0 that gives most; 0 = none
     better: bool  # than the model it went on from, on validation; also where nothing can be compared
+    untrained: str = ""  # why it trained no model; "" = it did
 
 
 @dataclass(frozen=True)
@@ -158,6 +160,8 @@ def decide(history: list[RoundResult], *, config: RoundsConfig) -> GoOn | Stop:
 
     history: the rounds done so far, in order
     """
+    if history and history[-1].untrained:
+        return Stop(history[-1].untrained)
     if len(history) >= config.num_rounds:
         return Stop(f"all {config.num_rounds} rounds are done")
     if history and not history[-1].num_mined:
@@ -165,3 +169,48 @@ def decide(history: list[RoundResult], *, config: RoundsConfig) -> GoOn | Stop:
     if config.patience and len(history) >= config.patience and not any(r.better for r in history[-config.patience :]):
         return Stop(f"saturated: the last {config.patience} rounds were no better than the models before them")
     return GoOn(len(history) + 1)
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What a round can train on beside the annotated images, at one p0."""
+
+    p0: P0
+    counts: QuadrantCounts
+
+    def num_taught(self, *, config: RoundsConfig) -> int:
+        """Return the weak images that train at this p0."""
+        left_out = self.counts.disputed if config.disputed == "review" else 0
+        return self.counts.num_pooled - left_out
+
+
+@dataclass(frozen=True)
+class Train:
+    """Retrain on the round's pools, which hold so many images at the p0 that gives most."""
+
+    num_mined: int
+
+
+def decide_training(number: int, mined: Sequence[Mined], *, num_outlined: int, config: RoundsConfig) -> Train | Stop:
+    """Return whether a round trains: not if no epoch would see an image that the model before it has not seen.
+
+    number: of the round, from 1
+    mined: its pools, in the order of its p0
+    num_outlined: weak images in which radiologists have outlined a mass; they train as annotated ones
+    """
+    num_mined = num_outlined + max(pool.num_taught(config=config) for pool in mined)
+    if num_mined:
+        return Train(num_mined)
+    last = mined[-1]
+    found = last.counts
+    why = [
+        (found.unused, "have a report that is not sure enough"),
+        (found.tn, "show no mass by report and map"),
+        (found.disputed, "are disputed and wait for a radiologist (rounds.disputed)"),
+    ]
+    of_them = " and ".join(f"{count} {what}" for count, what in why if count) or "there is no weak image"
+    return Stop(
+        f"round {number} has nothing to train on, its pools are empty at every p0: of {found.num_images} weak images "
+        f"at p0 {p0_text(last.p0)}, {of_them}; a training would repeat the one before it. Lower rounds.p0, annotate "
+        "more (`mammoloop doctor --archive` shows how much there is), or have images judged (`mammoloop review`)"
+    )

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from pipelines.cli import (
+    compare,
     config,
     demo,
     doctor,
@@ -47,6 +48,7 @@ app.command()(status.status)
 app.command()(infer.infer)
 app.add_typer(review.app, name="review")
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(predict.predict)
 app.command()(froc.froc)

@@ -8,6 +8,7 @@ kept_config.py  the settings it keeps, as text
 lock.py         the lock that its driver holds
 stage.py        one stage: attempts, and the manifest that makes it count as done
 pin.py          which archive the run reads
+after_mining.py whether a round trains, by its pools
 results.py      the result of each stage, one record per stage
 predictions.py  the rows and maps of a finished inference
 code.py         a digest of the sources that made a result

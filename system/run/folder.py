@@ -246,6 +246,10 @@ class RunFolder:
             found.append(following)
         return found
 
+    def trained_rounds(self) -> list[Round]:
+        """Return the rounds that are done, in order; the last one mined may have trained nothing, and is none."""
+        return [this for this in self.rounds() if this.promotion.finished]
+
     def systems(self) -> list[System]:
         """Return the systems that are trained and measured, in the order of the final table."""
         beside = [system for this in self.rounds() for system in (self.control(this.number), this)]
