@@ -13,7 +13,6 @@ from system.config import RunConfig, resolve
 from system.errors import UserError
 from system.presets import PRESETS
 from tests.kept import unpack
-from tests.pipelines.cli.calling import Mammoloop
 
 NONE = Amount(40, 10, 0, 0, 0)
 
@@ -107,11 +106,3 @@ def test_fewer_reports_than_the_folds_need_are_said(archive: str) -> None:
 def test_no_archive_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         doctor_archive.run(str(tmp_path), settings())
-
-
-def test_the_command_shows_the_archive_below_the_machine_and_takes_settings(mammoloop: Mammoloop, archive: str) -> None:
-    code, out, _ = mammoloop("doctor", "--preset", "demo", "--archive", archive, "--set", "rounds.p0.start=0.5")
-    assert code in (0, 1)
-    assert out.index("disk") < out.index("masses that train")
-    assert "at p0 0.50" in out
-    assert "masses that train" not in mammoloop("doctor", "--preset", "demo").out
