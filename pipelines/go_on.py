@@ -47,6 +47,16 @@ def wants_more(folder: RunFolder, num_rounds: int) -> bool:
     return num_rounds > (folder.config().rounds.num_rounds if ended_with is None else ended_with)
 
 
+def begins_chapter(folder: RunFolder, number: int, *, more: bool) -> bool:
+    """Return whether a round is the first of a chapter that is still to begin.
+
+    more: as of `selftrain.run`. Where no more is wanted, a run stays at a round that had nothing to train on.
+    """
+    if not folder.ended or number <= folder.num_done:
+        return False
+    return more or not folder.round(number).pools.finished
+
+
 def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConfig) -> None:
     """Read the archive anew for a round and those after it: label its new reports, pin its versions, say what is new.
 
@@ -55,7 +65,9 @@ def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConf
     number: of the round, from 1
     Raises UserError where patients have changed between training and held-out since the run began.
     """
-    labelling, last = folder.labelling, folder.last_chapter
+    labelling, last, this = folder.labelling, folder.last_chapter, folder.round(number)
+    for stage in (this.pools, this.predictions):  # of a round that had nothing to train on
+        stage.reopen()
     resources = config.resources.reports
     labelled = label.refresh(archive_uri, config=config.reports, resources=resources, stage=labelling)
     log.info("%s", labelled.line())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import evaluate, go_on, infer, label, mine, retrain, train
+from pipelines import evaluate, go_on, infer, label, mine, retrain, tensorboard, train
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
@@ -30,7 +30,19 @@ from system.mining import (
     verdicts_of,
 )
 from system.records import Split
-from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
+from system.rounds import (
+    Chosen,
+    Gain,
+    GoOn,
+    Promotion,
+    RoundResult,
+    Stop,
+    Train,
+    choose,
+    decide,
+    promote,
+)
+from system.run.after_mining import training_of
 from system.run.chapter import chapters
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
@@ -60,11 +72,11 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
         while True:
             match decide(history, config=config.rounds, first=first):
                 case GoOn(number):
-                    if folder.ended and number > folder.num_done:
+                    if go_on.begins_chapter(folder, number, more=more):
                         go_on.take_in(archive_uri, folder, number, config=config)
                     history.append(loop.round(folder.round(number)))
                 case Stop(reason):
-                    log.info("stop: %s", reason)
+                    log.log(logging.WARNING if history and history[-1].untrained else logging.INFO, "stop: %s", reason)
                     break
         loop.choose()
         go_on.say_what_is_new(folder, archive_uri)
@@ -96,7 +108,7 @@ def infer_alone(out: Path, number: int, *, config: RunConfig, archive_uri: str =
     """
     folder = RunFolder(out.resolve())
     with folder.claimed(config):
-        loop = Loop(folder, config, folder.archive(uri=archive_uri))
+        loop = Loop(folder, config, folder.measured_archive(uri=archive_uri))
         last = folder.round(number - 1) if number > 1 else folder.stage1
         if not last.checkpoint.finished:
             raise NotFinished(
@@ -132,14 +144,16 @@ class Loop:
 
     def round(self, this: Round) -> RoundResult:
         """Infer, mine, retrain and measure, the control beside it; decide whether the next round goes on from it."""
-        pools = self.mine(this)
-        self.retrain(this)
+        match training_of(this, self.mine(this), config=self.config.rounds):
+            case Stop(reason):
+                return RoundResult(this.number, num_mined=0, better=False, untrained=reason)
+            case Train(num_mined):
+                self.retrain(this)
         self.measure(this)
         if self.config.rounds.control:
             self.train_control(this.number)
             self.measure(self.folder.control(this.number))
         promotion = self.promote(this)
-        num_mined = max(pool.counts.num_pooled for pool in pools.pools)
         return RoundResult(this.number, num_mined=num_mined, better=not promotion.gain.is_none)
 
     def mine(self, this: Round) -> PoolsResult:
@@ -216,7 +230,8 @@ class Loop:
         """Run a model over the held-out patients, choose its thresholds on validation, evaluate it on test."""
         held_out = pair_table(_members(self.images, Split.VALIDATION, Split.TEST))
         infer_and_choose_thresholds(system, held_out, archive=self.archive, config=self.config)
-        return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
+        with tensorboard.following(system.froc(), system, archive=self.archive):
+            return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
 
     def promote(self, this: Round) -> Promotion:
         """Compare a round's model with the one before it on validation, and decide which the next goes on from."""
@@ -259,14 +274,16 @@ class Loop:
     def _validated(self, system: System) -> PatientCounts:
         """Return what a model finds in each validation patient, without a chosen threshold."""
         config = self.config.froc.changed(candidates="own_peak", regions="map")
-        evaluate.run(
-            system.held_out,
-            archive=self.archive,
-            config=config,
-            split=Split.VALIDATION,
-            masks=MaskRule(system.thresholds.result().mask_threshold, self.config.infer.refine),
-            stage=system.validated,
-        )
+        masks = MaskRule(system.thresholds.result().mask_threshold, self.config.infer.refine)
+        with tensorboard.following(system.validated, system, archive=self.archive):
+            evaluate.run(
+                system.held_out,
+                archive=self.archive,
+                config=config,
+                split=Split.VALIDATION,
+                masks=masks,
+                stage=system.validated,
+            )
         return patient_counts(system.validated, config=config)
 
     def _job(self, name: str, *, number: int) -> TrainJob:

@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from system.errors import UserError
 from system.files.json_out import Ends, Measured
-from system.mining import P0Schedule
+from system.mining import P0Schedule, QuadrantCounts
+from system.records import P0, p0_text
 from system.settings import Settings
 from system.training.config import StrongInBatch, TrainConfig
 
@@ -138,8 +139,9 @@ class RoundResult:
     """The result of one round, as far as the decision depends on it."""
 
     number: int
-    num_mined: int  # members of the largest pool
+    num_mined: int  # images that its pools and radiologists gave it to train on, at the p0 that gives most; 0 = none
     better: bool  # than the model it went on from, on validation; also where nothing can be compared
+    untrained: str = ""  # why it trained no model; "" = it did
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,8 @@ def decide(history: list[RoundResult], *, config: RoundsConfig, first: int = 1) 
     history: the rounds done so far, in order
     first: the first round on the archive as it is now; those before it say nothing of what is new since
     """
+    if history and history[-1].untrained:
+        return Stop(history[-1].untrained)
     if len(history) >= config.num_rounds:
         return Stop(f"all {config.num_rounds} rounds are done")
     recent = history[first - 1 :]
@@ -193,3 +197,48 @@ def rounds_in_all(number: int, *, more: bool, done: int, begun_for: int, finishe
     if not more:
         return number
     return done + number if finished else begun_for
+
+
+@dataclass(frozen=True)
+class Mined:
+    """What a round can train on beside the annotated images, at one p0."""
+
+    p0: P0
+    counts: QuadrantCounts
+
+    def num_taught(self, *, config: RoundsConfig) -> int:
+        """Return the weak images that train at this p0."""
+        left_out = self.counts.disputed if config.disputed == "review" else 0
+        return self.counts.num_pooled - left_out
+
+
+@dataclass(frozen=True)
+class Train:
+    """Retrain on the round's pools, which hold so many images at the p0 that gives most."""
+
+    num_mined: int
+
+
+def decide_training(number: int, mined: Sequence[Mined], *, num_outlined: int, config: RoundsConfig) -> Train | Stop:
+    """Return whether a round trains: not if no epoch would see an image that the model before it has not seen.
+
+    number: of the round, from 1
+    mined: its pools, in the order of its p0
+    num_outlined: weak images in which radiologists have outlined a mass; they train as annotated ones
+    """
+    num_mined = num_outlined + max(pool.num_taught(config=config) for pool in mined)
+    if num_mined:
+        return Train(num_mined)
+    last = mined[-1]
+    found = last.counts
+    why = [
+        (found.unused, "have a report that is not sure enough"),
+        (found.tn, "show no mass by report and map"),
+        (found.disputed, "are disputed and wait for a radiologist (rounds.disputed)"),
+    ]
+    of_them = " and ".join(f"{count} {what}" for count, what in why if count) or "there is no weak image"
+    return Stop(
+        f"round {number} has nothing to train on, its pools are empty at every p0: of {found.num_images} weak images "
+        f"at p0 {p0_text(last.p0)}, {of_them}; a training would repeat the one before it. Lower rounds.p0, annotate "
+        "more (`mammoloop doctor --archive` shows how much there is), or have images judged (`mammoloop review`)"
+    )

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from pipelines.cli import (
+    compare,
     config,
     demo,
     doctor,
@@ -23,6 +24,7 @@ from pipelines.cli import (
     reproduce,
     review,
     selftrain,
+    status,
     sweep,
     weights,
 )
@@ -42,9 +44,11 @@ app.command()(reports.reports)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(label.label)
 app.command()(selftrain.selftrain)
+app.command()(status.status)
 app.command()(infer.infer)
 app.add_typer(review.app, name="review")
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(predict.predict)
 app.command()(froc.froc)

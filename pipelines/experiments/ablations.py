@@ -129,12 +129,17 @@ def cell_of(ablation: Ablation, out: Path, *, config: RunConfig, seed: int) -> C
 def _rows(grid: Mapping[Ablation, Sequence[Cell]], *, config: RunConfig) -> Iterator[AblationRow]:
     configured = next(cells for ablation, cells in grid.items() if not ablation.settings)
     for ablation, cells in grid.items():
+        if idle := [cell.run.name for cell in cells if not cell.run.trained_rounds()]:
+            raise UserError(
+                f"{', '.join(idle)}: no round was trained, so there is nothing to compare; its pools were empty: lower "
+                "rounds.p0, or annotate more"
+            )
         beside = cells if ablation.new_stage1 else configured
-        control = [counts_of(cell.run.control(len(cell.run.rounds())), cell).sweep for cell in beside]
+        control = [counts_of(cell.run.control(len(cell.run.trained_rounds())), cell).sweep for cell in beside]
         stage1 = [counts_of(cell.run.stage1, cell).sweep for cell in cells]
         rounds = [
             [counts_of(cell.run.round(number), cell).sweep for cell in cells]
-            for number in range(1, min(len(cell.run.rounds()) for cell in cells) + 1)
+            for number in range(1, min(len(cell.run.trained_rounds()) for cell in cells) + 1)
         ]
         gain, interval = gain_over_seeds(control, rounds[-1], config=config.froc)
         yield AblationRow(

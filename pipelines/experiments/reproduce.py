@@ -205,12 +205,12 @@ def _last_line(path: Path) -> str:
 
 def _counts(cell: Cell, *, split: Split) -> Modes:
     """Return what the model of a cell counts: of the last round promoted, of Stage 1 where there is none."""
-    return counts_of(cell.run.before(len(cell.run.rounds()) + 1), cell, split=split)
+    return counts_of(cell.run.before(len(cell.run.trained_rounds()) + 1), cell, split=split)
 
 
 def _control(cell: Cell, *, split: Split) -> Modes | None:
     """Return what as many more supervised steps brought, where the cell trained that beside its rounds."""
-    rounds = cell.run.rounds()
+    rounds = cell.run.trained_rounds()
     control = cell.run.control(len(rounds))
     return counts_of(control, cell, split=split) if rounds and control.measured else None
 

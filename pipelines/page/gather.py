@@ -32,6 +32,8 @@ from system.figures.tables import headline_table, label_table, pool_table
 from system.metrics import PatientCounts, compare_systems
 from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
 from system.reports.measures import LabelMeasures, compare_sources
+from system.rounds import Stop
+from system.run.after_mining import training_of
 from system.run.code import code_digest
 from system.run.folder import SUPERVISED, RunFolder, System
 from system.run.results import LabelResult
@@ -71,7 +73,7 @@ def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
         headline=list(headline_rows(counts, config)),
         baseline=SUPERVISED,
         result=_result(run),
-        decisions=list(_decisions(run)),
+        decisions=list(_decisions(run, config)),
         rules=read_report(systems[0].froc()).rules,
         froc=[_series(system, config=config) for system in systems],
         pools=list(_pool_rows(run)),
@@ -160,9 +162,12 @@ def _result(run: RunFolder) -> str:
     return f"{chosen.title}: {chosen.reason}"
 
 
-def _decisions(run: RunFolder) -> Iterator[str]:
+def _decisions(run: RunFolder, config: RunConfig) -> Iterator[str]:
     """Give what was decided after each round."""
     for this in run.rounds():
+        decided = training_of(this, this.pools.result(), config=config.rounds)
+        if isinstance(decided, Stop) and not this.checkpoint.finished:
+            yield decided.reason
         if this.promotion.finished:
             found = this.promotion.result()
             follows = "the next goes on from it" if found.promoted else f"the next goes on from {found.over}"

@@ -65,9 +65,13 @@ def run(config: "RunConfig", *, out: Path = Path()) -> list[Check]:
     ]
 
 
-def show(config: "RunConfig", *, out: Path = Path()) -> int:
-    """Print the checks and return the exit code."""
+def show(config: "RunConfig", *, out: Path = Path(), archive_uri: str = "") -> int:
+    """Print the checks and return the exit code. archive_uri: an archive to look at too; "" = none."""
     checks = run(config, out=out)
+    if archive_uri:
+        from pipelines.tools import doctor_archive  # which needs what the checks above may find missing
+
+        checks += doctor_archive.run(archive_uri, config)
     Console(highlight=False).print(render(checks), markup=False, soft_wrap=True)
     return exit_code(checks)
 

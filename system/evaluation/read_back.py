@@ -1,5 +1,6 @@
 """The tables and the report of a finished evaluation, read back to compare systems and to look at groups of images."""
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from system.files.parquet import REMEDY, read_table
 from system.metrics import OUTCOMES, FrocConfig, PatientCounts
 from system.metrics.bootstrap import count_by_patient
 from system.metrics.matching import Detections, Match
-from system.metrics.subgroups import GroupRow, by_image, by_lesion, size_of
+from system.metrics.subgroups import GroupRow, by_image, by_lesion, of_images, size_of
 from system.run.results import FrocReport, FrocResult
 from system.run.stage import Stage
 
@@ -71,6 +72,38 @@ def patient_counts(stage: Stage[FrocResult], *, config: FrocConfig) -> PatientCo
     kept = read_back(stage)
     patients = kept.images.column("patient_id").to_pylist()
     return count_by_patient(kept.detections, kept.matched, image_patient=patients, config=config)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Two finished evaluations on the images that both have."""
+
+    num_images: int
+    num_other_lesions: int  # of them, those in which the two have not the same number of lesions
+    first: PatientCounts
+    second: PatientCounts
+
+
+def shared_counts(first: Stage[FrocResult], second: Stage[FrocResult], *, config: FrocConfig) -> Shared:
+    """Return the counts per patient of two evaluations, by image ids, on what both have looked at (score sweep).
+
+    Ids are keyed hashes: evaluations on archives of other site keys have none in common.
+    """
+    tables = [read_back(stage) for stage in (first, second)]
+    lesions = [
+        dict(zip(kept.images["image_id"].to_pylist(), kept.images["num_lesions"].to_pylist(), strict=True))
+        for kept in tables
+    ]
+    both = lesions[0].keys() & lesions[1].keys()
+    counts = [_counts_on(kept, both, config=config) for kept in tables]
+    return Shared(len(both), sum(lesions[0][each] != lesions[1][each] for each in both), counts[0], counts[1])
+
+
+def _counts_on(tables: EvaluationTables, images: Set[str], *, config: FrocConfig) -> PatientCounts:
+    kept = np.array([image_id in images for image_id in tables.images["image_id"].to_pylist()], dtype=bool)
+    patients = np.array(tables.images["patient_id"].to_pylist(), dtype=str)[kept]
+    part, matched = of_images(tables.detections, tables.matched, kept=kept)
+    return count_by_patient(part, matched, image_patient=patients.tolist(), config=config)
 
 
 def cut_counts(stage: Stage[FrocResult]) -> PatientCounts:

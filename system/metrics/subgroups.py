@@ -43,7 +43,7 @@ def by_image(
     named, patients = np.asarray(groups, dtype=str), np.asarray(image_patient, dtype=str)
     for name in np.unique(named).tolist():
         kept = named == name
-        part, outcome = _of_images(detections, matched, kept=kept)
+        part, outcome = of_images(detections, matched, kept=kept)
         yield _row(kind, name, part, outcome, image_patient=patients[kept].tolist(), config=config)
 
 
@@ -89,7 +89,7 @@ def diameter_mm(area_px: NDArray[np.number], spacing_mm: NDArray[np.float64]) ->
     return 2 * np.sqrt(area_px / np.pi) * spacing_mm
 
 
-def _of_images(detections: Detections, matched: Match, *, kept: NDArray[np.bool_]) -> tuple[Detections, Match]:
+def of_images(detections: Detections, matched: Match, *, kept: NDArray[np.bool_]) -> tuple[Detections, Match]:
     """Return what lies in some of the images, without the pairs: the matching, which needs them, is done.
 
     kept: [num_images]

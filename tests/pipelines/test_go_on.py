@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines import ingest, selftrain
-from pipelines.go_on import wants_more, with_rounds
+from pipelines.go_on import begins_chapter, wants_more, with_rounds
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig, resolve
@@ -21,7 +21,7 @@ from system.records import Quadrant, Split
 from system.rounds import Chosen
 from system.run.chapter import Chapter
 from system.run.folder import Round, RunFolder, System
-from system.run.results import ArchivePin, Arrivals
+from system.run.results import ArchivePin, Arrivals, PoolsResult
 from system.run.stage import MANIFEST, Written
 from tests.pipelines.fixture_types import FinishedRun
 
@@ -79,6 +79,20 @@ def test_more_is_wanted_than_the_run_ended_with_also_after_a_kill(
     assert not wants_more(folder, 9)
     folder.last_chapter.chosen.once(lambda _: Written(Chosen("stage1", "supervised", {}, "alone", ended_with)))
     assert wants_more(folder, wanted) == expected
+
+
+def test_a_round_that_had_nothing_to_train_on_is_done_anew_only_where_more_is_wanted(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    folder = begun(RunFolder(tmp_path / "run"), config, ended=True)
+    assert begins_chapter(folder, 1, more=False)  # it was never begun
+    pools = folder.round(1).pools
+    pools.once(lambda _: Written(PoolsResult(1, 0, 0, 0, {}, (), "")))
+    assert [begins_chapter(folder, 1, more=more) for more in (False, True)] == [False, True]
+    pools.reopen()
+    assert begins_chapter(folder, 1, more=False)
+    folder.last_chapter.next.archive_pin.once(lambda _: Written(ArchivePin("archive", {}, "key")))
+    assert not begins_chapter(folder, 1, more=True)
 
 
 def test_a_chapter_is_there_once_its_archive_is_pinned(tmp_path: Path, config: RunConfig) -> None:

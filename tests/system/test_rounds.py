@@ -6,15 +6,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from system.errors import UserError
 from system.files.json_out import as_json
+from system.mining import QuadrantCounts
 from system.rounds import (
     Gain,
     GoOn,
+    Mined,
     Promotion,
     RoundResult,
     RoundsConfig,
     Stop,
+    Train,
     choose,
     decide,
+    decide_training,
     parse_rounds,
     promote,
     rounds_in_all,
@@ -51,6 +55,53 @@ def test_a_round_that_mined_nothing_is_not_followed_by_another() -> None:
     found = decide([RoundResult(1, num_mined=0, better=True)], config=TWO)
     assert isinstance(found, Stop)
     assert found.reason == "round 1 mined no image: another would train on the same data"
+
+
+def test_a_round_that_trained_nothing_ends_the_loop_with_its_reason_also_as_the_last() -> None:
+    untrained = RoundResult(1, num_mined=0, better=False, untrained="nothing to train on")
+    assert decide([untrained], config=RoundsConfig(num_rounds=1)) == Stop("nothing to train on")
+
+
+def pool(p0: float, **counts: int) -> Mined:
+    return Mined(p0, QuadrantCounts(**({"tp": 0, "fp": 0, "fn": 0, "tn": 0, "unused": 0} | counts)))
+
+
+@pytest.mark.parametrize(
+    ("mined", "num_outlined", "disputed", "expected"),
+    [
+        ([pool(0.85, unused=9), pool(0.75, tp=1, unused=8)], 0, "train", 1),  # the last p0 alone lets one in
+        ([pool(0.85, fp=3)], 0, "train", 3),
+        ([pool(0.85, fn=2, tn=5)], 0, "review", 2),
+        ([pool(0.85, fp=3, disputed=3)], 0, "train", 3),
+        ([pool(0.85, fp=3, disputed=2)], 0, "review", 1),
+        ([pool(0.85, unused=9)], 4, "train", 4),  # what radiologists outlined is new to the model
+    ],
+)
+def test_a_round_trains_where_any_epoch_has_an_image_that_is_new(
+    mined: list[Mined], num_outlined: int, disputed: str, expected: int
+) -> None:
+    config = RoundsConfig.model_validate({"disputed": disputed})
+    assert decide_training(1, mined, num_outlined=num_outlined, config=config) == Train(expected)
+
+
+@pytest.mark.parametrize(
+    ("mined", "why"),
+    [
+        (
+            [pool(0.85, unused=30), pool(0.75, unused=26, tn=4)],
+            "26 have a report that is not sure enough and 4 show no",
+        ),
+        ([pool(0.95, tn=7)], "of 7 weak images at p0 0.95, 7 show no mass by report and map;"),
+        ([pool(0.95, fp=2, disputed=2)], "2 are disputed and wait for a radiologist (rounds.disputed);"),
+        ([pool(0.95)], "of 0 weak images at p0 0.95, there is no weak image;"),
+    ],
+)
+def test_a_round_with_empty_pools_trains_nothing_and_has_a_reason_and_a_remedy(mined: list[Mined], why: str) -> None:
+    found = decide_training(2, mined, num_outlined=0, config=RoundsConfig(disputed="review"))
+    assert isinstance(found, Stop)
+    assert found.reason.startswith("round 2 has nothing to train on, its pools are empty at every p0: ")
+    assert why in found.reason
+    assert "Lower rounds.p0" in found.reason
 
 
 def test_only_the_latest_round_decides() -> None:

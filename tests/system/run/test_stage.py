@@ -338,3 +338,18 @@ def test_a_file_of_a_finished_stage_that_is_gone_is_named(stage: Stage[Outcome])
     for use in (stage.paths, lambda: stage.path("x")):
         with pytest.raises(UserError, match=r"stage round_01/pools of run run has lost x: restore it, or remove the"):
             use()
+
+
+def test_a_stage_that_is_reopened_is_done_again_in_another_attempt(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, "part", dict)
+
+    def write(attempt: Path) -> Written[dict[str, str]]:
+        (attempt / "text").write_text(attempt.name)
+        return Written({"of": attempt.name}, files=[attempt / "text"])
+
+    assert stage.once(write) == {"of": "attempt_001"}
+    stage.reopen()
+    stage.reopen()
+    assert not stage.finished
+    assert (stage.folder / "attempt_001/text").exists()
+    assert stage.once(write) == {"of": "attempt_002"}
