@@ -24,20 +24,13 @@ from system.exchange import (
     interface,
     to_source,
 )
+from system.figures.films import MarkedBox, side_by_side
 from system.figures.overlays import png_of, with_candidates
-from system.figures.review_page import (
-    MarkedBox,
-    Question,
-    ShownView,
-    StudyPage,
-    queue_page,
-    side_by_side,
-    study_page,
-)
+from system.figures.review_page import Question, ShownView, StudyPage, queue_page, study_page
 from system.files.atomic import PRIVATE, write_bytes, write_text
 from system.files.csv_out import write_csv
 from system.imaging import DisplayConfig, Geometry, Picture, decode_png, encode_png, shown_stored, source_geometry
-from system.records import Side
+from system.records import Candidate, Side
 from system.reports.annotated import read_reports
 from system.reports.config import ReportConfig
 from system.reports.rules import sentence_on
@@ -205,14 +198,20 @@ def _write_study(
 
 def _shown_view(view: StudyView, queue: Queue, picture: Picture, queued: Queued | None) -> ShownView:
     seen = queue.seen.get(view.image_id)
-    boxes = [to_source(candidate, picture.geometry) for candidate in (seen.candidates if seen else ())]
     return ShownView(
         title=view.title,
         pixels=picture.pixels,
-        boxes=[MarkedBox(*box.box_px, box.score) for box in boxes],
+        boxes=marked(seen.candidates if seen else (), picture),
         from_source=picture.from_source,
         question=queue.question(queued) if queued else None,
     )
+
+
+def marked(candidates: Sequence[Candidate], picture: Picture) -> list[MarkedBox]:
+    """Return the boxes of a view's candidates on its picture."""
+    return [
+        MarkedBox(*found.box_px, found.score) for found in (to_source(each, picture.geometry) for each in candidates)
+    ]
 
 
 def _write_overlays(out: Path, queue: Queue, *, stage: Stage[InferResult], archive: Archive) -> None:

@@ -21,7 +21,7 @@ png.py           arrays <-> PNG bytes
 """
 
 from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
-from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels
+from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels, read_study_uid
 from system.imaging.display import (
     DisplayConfig,
     Picture,
@@ -53,6 +53,7 @@ __all__ = [
     "read_mask",
     "read_pixels",
     "read_plain",
+    "read_study_uid",
     "shown_source",
     "shown_stored",
     "source_geometry",

@@ -108,7 +108,7 @@ def _image(attributes: Attributes) -> AnnotatedImage:
 
 
 def _box(attributes: Attributes, _: object) -> dict[str, Any]:
-    if float(attributes.get("rotation", "0") or 0):
+    if attributes.get("rotation") and _number(attributes, "rotation"):
         raise UserError("the box is turned: draw it upright, or a polygon")
     x0, y0, x1, y1 = (_number(attributes, name) for name in ("xtl", "ytl", "xbr", "ybr"))
     return {"bbox": [x0, y0, x1 - x0, y1 - y0]}
