@@ -39,10 +39,10 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     window: Annotated[
         tuple[float, float], typer.Option(help="percentiles of the breast's pixels that are black and white")
     ] = (0.5, 99.8),
-    tools: Annotated[
-        list[Literal["coco", "label-studio", "cvat"]] | None,
-        typer.Option("--for", help="annotation tool whose own files are written too; may be repeated"),
-    ] = None,
+    tool: Annotated[
+        Literal["coco", "label-studio", "cvat"],
+        typer.Option("--for", help="annotation tool whose own files are written, beside COCO"),
+    ] = "coco",
     archive: Moved = "",
     quiet: Quiet = False,
 ) -> None:
@@ -61,10 +61,9 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     from system.review import QueueConfig
 
     set_up_logging(quiet=quiet)
-    if window[0] >= window[1]:
-        raise typer.BadParameter(f"--window {window[0]:g} {window[1]:g} is empty: give the lower percentile first")
+    _check_window(*window)
     display = DisplayConfig(longest_px=longest_px, low_percent=window[0], high_percent=window[1])
-    shown = Shown(SourceFolder(source, layout) if source else None, display, tuple(tools or ()))
+    shown = Shown(SourceFolder(source, layout) if source else None, display, (tool,))
     config = QueueConfig(size=size, random_share=random_share, seed=seed)
     why = export(run, number, out, config=config, archive_uri=archive, shown=shown)
     reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
@@ -72,6 +71,15 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     typer.echo(
         f"look at {out}/index.html, fill in {out}/queue.csv, then: mammoloop review import --file {out}/queue.csv"
     )
+
+
+def _check_window(low: float, high: float) -> None:
+    from system.errors import UserError
+
+    if not (0 <= low <= 100 and 0 <= high <= 100):
+        raise UserError(f"--window {low:g} {high:g}: percentiles lie between 0 and 100")
+    if low >= high:
+        raise UserError(f"--window {low:g} {high:g} is empty: give the lower percentile first")
 
 
 @app.command("import")

@@ -134,7 +134,7 @@ def test_the_worklist_has_a_row_a_study_with_its_own_name_the_most_suspicious_fi
     """The DICOM study has four views, the film's study one; a letter and an unlisted picture belong to none."""
     out, _ = found
     rows = rows_of(out / "worklist.csv")
-    uid = str(dcmread(next((folder / "dicom").glob("*.dcm")), stop_before_pixels=True).StudyInstanceUID)
+    uid = str(dcmread(next((folder / "dicom").rglob("*.dcm")), stop_before_pixels=True).StudyInstanceUID)
     assert {row["study"] for row in rows} == {uid, "'=7", ""}
     scores = [float(row["score"]) for row in rows[:-1]]
     assert scores == sorted(scores, reverse=True)

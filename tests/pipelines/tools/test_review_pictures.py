@@ -392,8 +392,9 @@ def test_a_sheet_whose_geometry_was_changed_is_refused_with_its_lines(reviewed: 
     for wrong in ("{}", "x", first["geometry"].replace('"scale": 0', '"scale": -0'), "[1]", "null"):
         with pytest.raises(UserError, match=r"queue\.csv line 2, geometry: it is not what was exported"):
             this.take_in([first | {"verdict": "mass", "geometry": wrong}, *others])
-    for wrong in (first["geometry"].replace('"rows": 96', '"rows": 128'), this.lines[0]["geometry"]):
-        second = first | {"verdict": "mass", "geometry": wrong.replace('"left_px": 0.0', '"left_px": 9.0')}
+    for known, changed in ((' "rows": 96', ' "rows": 128'), ('"left_px": 0.0', '"left_px": 9.0')):
+        assert known in first["geometry"]
+        second = first | {"verdict": "mass", "geometry": first["geometry"].replace(known, changed)}
         box = {"x0": "60", "y0": "60", "x1": "90", "y1": "90"}
         with pytest.raises(UserError, match=r"queue\.csv line 3, geometry: it is of another picture"):
             this.take_in([first | {"verdict": "mass"} | box, second | box, *others])
