@@ -133,7 +133,18 @@ def studies_of(chosen: Sequence[Queued], archive: Archive) -> dict[str, list[Stu
     wanted = list(dict.fromkeys(queued.prediction.study_id for queued in chosen))
     columns = ["image_id", "study_id", "side", "view", "pixel_sha", "geometry", "source"]
     rows = archive.table("images", columns=columns, where=one_of("study_id", wanted)).to_pylist()
-    views = [StudyView(**row | {"side": Side(row["side"]), "layout": row.pop("source")}) for row in rows]
+    views = [
+        StudyView(
+            row["image_id"],
+            row["study_id"],
+            Side(row["side"]),
+            row["view"],
+            pixel_sha=row["pixel_sha"],
+            geometry=row["geometry"],
+            layout=row["source"],
+        )
+        for row in rows
+    ]
     hung = sorted(views, key=lambda view: (HANGING.index((view.view, view.side)), view.image_id))
     return {study: [view for view in hung if view.study_id == study] for study in wanted}
 
