@@ -28,9 +28,9 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     changes: Changes = None,
     quiet: Quiet = False,
 ) -> None:
-    """Look for masses in a folder of mammograms: tables, COCO JSON and pictures.
+    """Look for masses in a folder of mammograms: a worklist, tables, COCO JSON and pictures.
 
-    Writes candidates.csv and candidates.coco.json (source pixels), images.csv and overlays/.
+    Writes worklist.csv and worklist.html (studies, the most suspicious first), candidates.csv and candidates.coco.json (source pixels), images.csv and overlays/.
 
     Left and right breast of one study and view are looked at together. DICOM files carry their breast and view; PNG
     and PGM files are listed in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs
@@ -47,4 +47,4 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     with session(config.resources.cluster, quiet=quiet):
         found = run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
     console().print(found.table())
-    typer.echo(f"{detector.in_words()}; results in {out}")
+    typer.echo(f"{detector.in_words()}; results in {out}, worklist in {out}/worklist.html")

@@ -1,7 +1,7 @@
 """`mammoloop review export` and `mammoloop review import`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,25 +25,61 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
         float, typer.Option(min=0, max=1, help="of them drawn at random: they show how pure the pools are")
     ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
+    source: Annotated[
+        Path | None,
+        typer.Option(help="folder that was ingested: pictures in its resolution", exists=True, file_okay=False),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="of --source, where the archive has several")] = "",
+    longest_px: Annotated[
+        int,
+        typer.Option(
+            "--longest", min=64, max=16384, help="pictures are made smaller to so many pixels, of the longer side"
+        ),
+    ] = 2048,
+    window: Annotated[
+        tuple[float, float], typer.Option(help="percentiles of the breast's pixels that are black and white")
+    ] = (0.5, 99.8),
+    tool: Annotated[
+        Literal["coco", "label-studio", "cvat"],
+        typer.Option("--for", help="annotation tool whose own files are written, beside COCO"),
+    ] = "coco",
     archive: Moved = "",
     quiet: Quiet = False,
 ) -> None:
-    """Write the images a radiologist should judge next: queue.csv to fill in, pictures, overlays, COCO JSON.
+    """Write the images a radiologist should judge next: pages to look at, queue.csv to fill in, pictures, COCO JSON.
 
-    In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box of a mass in the
-    picture's pixels. Or open pictures and candidates.coco.json in an annotation tool and outline masses in the category
-    mass; the network's boxes are in the category candidate.
+    Open index.html. In the column verdict of queue.csv write mass, no mass or unsure; x0, y0, x1, y1 may hold the box
+    of a mass in the picture's pixels; for a second mass of an image copy its line. Or open pictures and
+    candidates.coco.json in an annotation tool and outline masses in the category mass; the network's boxes are in the
+    category candidate. Without --source the pictures are the archive's views, in the network's size.
 
-    Example: `mammoloop review export --run run --round 1 --out review --size 50`
+    Example: `mammoloop review export --run run --round 1 --out review --size 50 --source DATA`
     """
-    from pipelines.tools.review import export
+    from pipelines.tools.review import Shown, export
+    from pipelines.tools.review_source import SourceFolder
+    from system.imaging import DisplayConfig
     from system.review import QueueConfig
 
     set_up_logging(quiet=quiet)
+    _check_window(*window)
+    display = DisplayConfig(longest_px=longest_px, low_percent=window[0], high_percent=window[1])
+    shown = Shown(SourceFolder(source, layout) if source else None, display, (tool,))
     config = QueueConfig(size=size, random_share=random_share, seed=seed)
-    why = export(run, number, out, config=config, archive_uri=archive)
+    why = export(run, number, out, config=config, archive_uri=archive, shown=shown)
     reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
     typer.echo(f"{sum(why.values())} images in {out}: {reasons}")
+    typer.echo(
+        f"look at {out}/index.html, fill in {out}/queue.csv, then: mammoloop review import --file {out}/queue.csv"
+    )
+
+
+def _check_window(low: float, high: float) -> None:
+    from system.errors import UserError
+
+    if not (0 <= low <= 100 and 0 <= high <= 100):
+        raise UserError(f"--window {low:g} {high:g}: percentiles lie between 0 and 100")
+    if low >= high:
+        raise UserError(f"--window {low:g} {high:g} is empty: give the lower percentile first")
 
 
 @app.command("import")
@@ -52,7 +88,14 @@ def import_verdicts(
     archive: ArchiveUri,
     reader: Annotated[str, typer.Option(help="the radiologist who judged the images, e.g. R1")],
     coco: Annotated[
-        Path | None, typer.Option(help="COCO JSON with the radiologist's outlines", exists=True, dir_okay=False)
+        Path | None,
+        typer.Option(
+            "--drawn",
+            "--coco",
+            help="what was drawn: COCO JSON, or the own file of Label Studio (JSON) or CVAT (XML)",
+            exists=True,
+            dir_okay=False,
+        ),
     ] = None,
     quiet: Quiet = False,
 ) -> None:

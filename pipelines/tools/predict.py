@@ -18,6 +18,7 @@ from rich.table import Table
 
 from pipelines import infer, ingest
 from pipelines.tools.predict_out import CANDIDATES, Detector, Overlays, Predicted, SourceView, draw, write
+from pipelines.tools.worklist import write_worklist
 from system.archive import Archive, SplitConfig, pair_table
 from system.archive.intake import source_of
 from system.archive.layouts import LAYOUTS
@@ -61,7 +62,7 @@ class PredictSummary:
 def run(
     images: Path, out: Path, *, detector: Detector, layout: str, config: RunConfig, overlays: Overlays
 ) -> PredictSummary:
-    """Write candidates.csv, images.csv, candidates.coco.json and overlays/ under `out`; needs a running Ray.
+    """Write worklist, candidates.csv, images.csv, candidates.coco.json and overlays/ under `out`; needs a running Ray.
 
     layout: a name in LAYOUTS;  overlays: pictures of images with candidates, of all, of none
     Raises UserError when `out` holds predictions already or lies among the images, or no file can be used.
@@ -94,6 +95,7 @@ def run(
     views = [replace(view, error=predictions[view.key].error) if view.key else view for view in views]
     predicted = Predicted(views, predictions, _partners(pairs, views))
     draw(stage, predicted, out=out, archive=archive, overlays=overlays)
+    write_worklist(out, predicted, archive=archive, detector=detector.in_words())
     write(out, predicted, detector=detector, overlays=overlays)
     shutil.rmtree(work)
     return PredictSummary(
@@ -158,12 +160,20 @@ def _views(archive: Archive, images: Path, *, layout: str) -> list[SourceView]:
     views = []
     for number, item in enumerate(LAYOUTS[layout].items(images), start=1):
         source = source_of(archive, images, item)
+        view = SourceView(
+            number,
+            readable(item.name),
+            "",
+            study_id=archive.identifier("study", item.study) if item.study else "",
+            study=item.study,
+            path=LAYOUTS[layout].files(images, item)[0],
+        )
         if row := taken.get(source) if source not in kept_out else None:
-            known = {name: row[name] for name in ("side", "view", "geometry", "pixel_sha")}
-            views.append(SourceView(number, readable(item.name), row["image_id"], **known))
+            known = {name: row[name] for name in ("side", "view", "geometry", "pixel_sha", "study_id")}
+            views.append(replace(view, key=row["image_id"], **known))
         else:
             reason = kept_out.get(source, "unread: it came while the others were read")
-            views.append(SourceView(number, readable(item.name), "", error=reason))
+            views.append(replace(view, error=reason))
     return views
 
 

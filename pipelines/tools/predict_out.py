@@ -62,6 +62,9 @@ class SourceView:
     geometry: str = ""  # JSON
     pixel_sha: str = ""
     error: str = ""
+    study_id: str = ""  # in the working archive; "" where the file could not be read and no list names its study
+    study: str = ""  # as a list of the source names it; "" = no list does
+    path: Path = Path()
 
     @property
     def overlay(self) -> str:

@@ -1,50 +1,59 @@
 """Review: export the images that a radiologist should judge next, and import the verdicts into the archive."""
 
-import json
 import logging
+import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from pipelines.tools.review_out import (
+    COCO,
+    QUEUE,
+    SOURCE_PICTURES,
+    Pictures,
+    Queue,
+    Queued,
+    Tool,
+    sentences_of,
+    studies_of,
+    write_queue,
+)
+from pipelines.tools.review_source import SourceFolder, draw_from_source
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import Mistakes, UserError
-from system.exchange import CANDIDATE, MASS, ImageCandidates, SourceCandidate, as_coco
-from system.figures.overlays import png_of, with_candidates
-from system.files.atomic import write_bytes, write_text
-from system.files.csv_out import write_csv
-from system.imaging import encode_png
+from system.imaging import DisplayConfig, Geometry, stored_geometry
 from system.mining.columns_in import labels_of
 from system.mining.rules import disputed, quadrants, sure_score
+from system.records import Side
 from system.review import (
-    SHEET,
     Drawn,
+    DrawnFile,
     Judgement,
     Proposed,
     QueueConfig,
     Sheet,
     acquire,
+    answered,
     drawn_on,
     from_box,
+    in_view,
     read_coco,
+    read_drawn,
     read_lines,
 )
 from system.rounds import RoundsConfig
 from system.run.folder import RunFolder
-from system.run.predictions import Prediction, read_maps, read_predictions
+from system.run.predictions import Prediction, read_predictions
 from system.run.results import InferResult
 from system.run.stage import Stage
 
 log = logging.getLogger(__name__)
-
-QUEUE, COCO, PICTURES, OVERLAYS = "queue.csv", "candidates.coco.json", "pictures", "overlays"
-Shape = tuple[int, int]
-"""Rows, cols."""
 
 
 @dataclass(frozen=True)
@@ -56,74 +65,90 @@ class VerdictImport:
     left_out: dict[str, int]  # annotations that are no outlines of a radiologist: the network's, other categories
 
 
-@dataclass(frozen=True)
-class Queued:
-    """One image of the queue."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How a queue is shown."""
 
-    place: int  # from 1
-    prediction: Prediction
-    p_mass: float  # by the report, 0 to 1; NaN without one
-    pixel_sha: str
-    why: str  # review.Why
-
-    @property
-    def picture(self) -> str:
-        """The name of its picture."""
-        return f"{PICTURES}/{self.place:04d}.png"
+    source: SourceFolder | None = None  # whose files are drawn; None: the pictures are the archive's views
+    display: DisplayConfig = field(default_factory=DisplayConfig)
+    tools: tuple[Tool, ...] = ()  # whose own files are written, beside candidates.coco.json
 
 
-def export(run: Path, number: int, out: Path, *, config: QueueConfig, archive_uri: str = "") -> dict[str, int]:
-    """Write queue.csv, candidates.coco.json, pictures/ and overlays/ for a round's weak images; count them by reason.
+_AS_KEPT = Shown()
+
+
+def export(
+    run: Path,
+    number: int,
+    out: Path,
+    *,
+    config: QueueConfig,
+    archive_uri: str = "",
+    shown: Shown = _AS_KEPT,
+) -> dict[str, int]:
+    """Write queue.csv, pictures, pages and files for annotation tools for a round's weak images; count them by reason.
 
     archive_uri: where the run's archive lies now; "" = where it lay when the run was started
+    shown: where the pictures come from, how they look, and for which tools they are
 
-    Images that were judged already are left out. Pictures, boxes and overlays are canonical views: chest wall left.
-    Raises NotFinished when the round was not inferred, UserError when `out` holds a queue.
+    Images that were judged already are left out. Raises NotFinished when the round was not inferred, UserError when
+    `out` holds a queue.
     """
     if (out / QUEUE).exists():
         raise UserError(f"--out {out.name} holds a queue, perhaps filled in: choose another folder")
     folder = RunFolder(run.resolve())
     settings, archive = folder.config(), folder.archive(uri=archive_uri)
     stage = folder.round(number).predictions
-    chosen = _choose(_open_images(stage, archive), archive, rounds=settings.rounds, config=config)
-    _draw(chosen, stage, out=out, archive=archive)
-    shape = (archive.imaging.height_px, archive.imaging.width_px)
-    about = "mammoloop, canonical views: chest wall left; no diagnosis"
-    shown = [_image_candidates(queued, shape=shape) for queued in chosen]
-    coco = as_coco(shown, description=about, category=CANDIDATE, others=[MASS])
-    write_text(out / COCO, json.dumps(coco))
-    write_csv(out / QUEUE, SHEET, [_line(queued) for queued in chosen])
+    images = _open_images(stage, archive)
+    chosen = _choose(images, archive, rounds=settings.rounds, config=config)
+    studies = studies_of(chosen, archive)
+    queue = Queue(
+        chosen=chosen,
+        studies=studies,
+        seen={image.image_id: image for image in images},
+        sentences=sentences_of(list(studies), archive, config=settings.reports),
+    )
+    pictures = Pictures(archive, out / SOURCE_PICTURES, shown.display)
+    shutil.rmtree(pictures.folder, ignore_errors=True)  # of an export that was killed, in another size perhaps
+    if shown.source:
+        pictures.folder.mkdir(parents=True, exist_ok=True)
+        wanted = {view.image_id: view.layout for views in studies.values() for view in views}
+        draw_from_source(wanted, archive, source=shown.source, folder=pictures.folder, display=shown.display)
+    write_queue(out, queue, pictures=pictures, stage=stage, tools=shown.tools)
     return dict(Counter(queued.why for queued in chosen))
 
 
 def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = None) -> VerdictImport:
     """Write a filled-in queue.csv into the archive's `verdicts`; the same file again changes nothing.
 
-    coco: the annotations as edited by the radiologist; their outlines and boxes, of the category mass, come before
-    boxes in the sheet. The exported candidates.coco.json beside the sheet tells which boxes are the network's.
+    coco: the annotations as edited by the radiologist: COCO JSON, or the own form of Label Studio (JSON) or CVAT (XML).
+    Their outlines and boxes, of the category mass, come before boxes in the sheet, their answers fill its empty
+    verdicts. The exported candidates.coco.json beside the sheet tells which boxes are the network's.
 
     Raises UserError with all mistakes in the sheet, by line, and in the annotations, by id: each one that a
     radiologist may have drawn is used, or named. Also for images that the archive does not have.
     """
-    archive, lines = Archive.open(archive_uri), read_lines(sheet)
-    judgements = [line for line in lines if line.verdict]
+    archive, lines, mistakes = Archive.open(archive_uri), read_lines(sheet), Mistakes()
+    drawn_file = read_drawn(coco, mistakes=mistakes) if coco else None
+    if drawn_file:
+        lines = answered(lines, drawn_file, sheet=sheet.name, mistakes=mistakes)
     images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
     shapes = {row["image_id"]: (row["rows"], row["cols"]) for row in images}
-    if unknown := sum(judgement.image_id not in shapes for judgement in judgements):
+    if unknown := len({line.image_id for line in lines if line.verdict and line.image_id not in shapes}):
         raise UserError(
             f"{sheet.name} judges {unknown} images that this archive does not have: "
             "name the archive it was exported from"
         )
-    mistakes = Mistakes()
-    _check_boxes(judgements, shapes, sheet=sheet.name, mistakes=mistakes)
-    drawn = _drawn(sheet, lines, shapes, coco=coco, mistakes=mistakes) if coco else Drawn()
+    on = _sheet(sheet, [line for line in lines if line.image_id in shapes], shapes, mistakes=mistakes)
+    _check_boxes(on, mistakes=mistakes)
+    drawn = _drawn(sheet, on, drawn_file, mistakes=mistakes) if drawn_file else Drawn()
+    masks = drawn.masks | _masks_of_boxes(on, without=drawn.masks, mistakes=mistakes)
     mistakes.refuse()
-    # the time of the file, so that the same file is the same verdicts
-    at = datetime.fromtimestamp(sheet.stat().st_mtime, UTC).isoformat()
+    # the time of the files, so that the same files are the same verdicts
+    at = datetime.fromtimestamp(max(path.stat().st_mtime for path in (sheet, coco) if path), UTC).isoformat()
     rows = []
-    for judgement in judgements:
-        mask = _mask(judgement, drawn, shape=shapes[judgement.image_id])
-        sha = "" if mask is None else archive.put_pixels(mask)
+    for judgement in {line.image_id: line for line in lines if line.verdict}.values():
+        sha = archive.put_pixels(masks[judgement.key]) if judgement.key in masks else ""
         facts = {"image_id": judgement.image_id, "verdict": judgement.verdict, "why": judgement.why}
         rows.append(facts | {"mask_sha": sha, "reader": reader, "at": at})
     if rows:
@@ -159,70 +184,61 @@ def _choose(
         scores, quadrant, limit=sure_score(scores, quadrant), judged=np.zeros(len(images), bool)
     )  # judged images are not among these
     places, reasons = acquire(p_mass, scores, entropies, marked, p0=rounds.p0.start, config=config)
-    table = archive.table("images", columns=["image_key", "pixel_sha"])
-    shas = dict(zip(table["image_key"].to_pylist(), table["pixel_sha"].to_pylist(), strict=True))
     return [
-        Queued(number, images[place], float(p_mass[place]), shas[images[place].image_key], str(why))
+        Queued(number, images[place], float(p_mass[place]), str(why))
         for number, (place, why) in enumerate(zip(places, reasons, strict=True), start=1)
     ]
 
 
-def _draw(chosen: Sequence[Queued], stage: Stage[InferResult], *, out: Path, archive: Archive) -> None:
-    """Write each chosen view as it is, and once more with the network's map and candidates."""
-    for folder in (PICTURES, OVERLAYS):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    maps = read_maps(stage, [queued.prediction.image_key for queued in chosen])
-    no_map = np.zeros((1, 1), np.float32)  # of images without a mask no map is kept
-    for queued in chosen:
-        view, coarse = archive.pixels(queued.pixel_sha), maps.get(queued.prediction.image_key, no_map)
-        write_bytes(out / queued.picture, encode_png((view >> 8).astype(np.uint8)))
-        picture = with_candidates(view, coarse, queued.prediction.candidates, mirrored=False)
-        write_bytes(out / OVERLAYS / f"{queued.place:04d}.png", png_of(picture))
-
-
-def _image_candidates(queued: Queued, *, shape: tuple[int, int]) -> ImageCandidates:
-    found = tuple(
-        SourceCandidate(candidate.box_px, candidate.centroid_px, candidate.area_px, candidate.score)
-        for candidate in queued.prediction.candidates
-    )
-    return ImageCandidates(queued.place, queued.picture, *shape, found)
-
-
-def _line(queued: Queued) -> list[str | float]:
-    seen = queued.prediction
-    p_mass = "" if np.isnan(queued.p_mass) else round(queued.p_mass, 4)
-    known = [seen.image_id, queued.picture, seen.study_id, seen.side, seen.view, queued.why]
-    return [*known, p_mass, round(seen.score, 4), "", "", "", "", ""]
-
-
-def _check_boxes(
-    judgements: Sequence[Judgement], shapes: Mapping[str, Shape], *, sheet: str, mistakes: Mistakes
-) -> None:
-    """Add the boxes that do not lie on their pictures."""
-    for judgement in judgements:
-        rows, cols = shapes[judgement.image_id]
-        if judgement.box_px and (judgement.box_px[2] > cols or judgement.box_px[3] > rows):
+def _sheet(
+    file: Path, lines: Sequence[Judgement], shapes: Mapping[str, tuple[int, int]], *, mistakes: Mistakes
+) -> Sheet:
+    """Return the lines by picture, with the way from each picture to the archive's view."""
+    by_picture: dict[str, list[Judgement]] = {}
+    frames: dict[str, Geometry] = {}
+    for line in lines:
+        by_picture.setdefault(line.key, []).append(line)
+        rows, cols = shapes[line.image_id]
+        frame = line.frame or stored_geometry(rows, cols, side=Side.LEFT)
+        if frames.setdefault(line.key, frame) != frame or (frame.rows, frame.cols) != (rows, cols):
             mistakes.add(
-                f"{sheet} line {judgement.line}: the box ends at {judgement.box_px[2]}, {judgement.box_px[3]}, but the "
-                f"picture has {cols} x {rows} px: give the box in the picture's pixels"
+                f"{file.name} line {line.line}, geometry: it is of another picture, or of an archive with other views: "
+                "restore it from the exported sheet"
             )
+            frames[line.key] = stored_geometry(rows, cols, side=Side.LEFT)
+    return Sheet(file.name, by_picture, frames)
 
 
-def _drawn(
-    sheet: Path, lines: Sequence[Judgement], shapes: Mapping[str, Shape], *, coco: Path, mistakes: Mistakes
-) -> Drawn:
+def _check_boxes(sheet: Sheet, *, mistakes: Mistakes) -> None:
+    """Add the boxes that do not lie on their pictures."""
+    for picture, lines in sheet.lines.items():
+        rows, cols = sheet.shape(picture)
+        for line in lines:
+            if line.box_px and (line.box_px[2] > cols or line.box_px[3] > rows):
+                mistakes.add(
+                    f"{sheet.name} line {line.line}: the box ends at {line.box_px[2]}, {line.box_px[3]}, but the "
+                    f"picture has {cols} x {rows} px: give the box in the picture's pixels"
+                )
+
+
+def _drawn(file: Path, sheet: Sheet, drawn_file: DrawnFile, *, mistakes: Mistakes) -> Drawn:
     """Return what the radiologist drew in an annotation tool."""
-    known = {line.picture: line for line in lines if line.picture and line.image_id in shapes}
-    exported = sheet.parent / COCO
+    exported = file.parent / COCO
     proposed = None
-    if exported.is_file() and not exported.samefile(coco):
+    if exported.is_file() and not exported.samefile(drawn_file.path):
         proposed = Proposed.read(read_coco(exported, mistakes=mistakes), mistakes=mistakes)
-    on = Sheet(sheet.name, known, {picture: shapes[line.image_id] for picture, line in known.items()})
-    return drawn_on(on, read_coco(coco, mistakes=mistakes), proposed=proposed, mistakes=mistakes)
+    return drawn_on(sheet, drawn_file, proposed=proposed, mistakes=mistakes)
 
 
-def _mask(judgement: Judgement, drawn: Drawn, *, shape: Shape) -> np.ndarray | None:
-    """Return the outline [H, W] bool; None where none was drawn."""
-    if judgement.picture in drawn.masks:
-        return drawn.masks[judgement.picture]
-    return from_box(judgement.box_px, shape=shape) if judgement.box_px else None
+def _masks_of_boxes(sheet: Sheet, *, without: Collection[str], mistakes: Mistakes) -> dict[str, np.ndarray]:
+    """Return, by picture, the outlines [H, W] bool that the sheet's own boxes stand for."""
+    masks: dict[str, np.ndarray] = {}
+    for picture in sheet.lines.keys() - without:
+        for line, box in sheet.boxes(picture):
+            try:
+                mask = in_view(from_box(box, shape=sheet.shape(picture)), sheet.frames[picture])
+            except UserError as error:
+                mistakes.add(f"{sheet.name} line {line.line}: the box: {error}")
+                continue
+            masks[picture] = masks[picture] | mask if picture in masks else mask
+    return masks

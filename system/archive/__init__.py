@@ -10,6 +10,7 @@ pairs.py       the bilateral pairs of a table of images
 splits.py      the split of each patient
 config.py      how a source folder becomes an archive
 intake.py      one source file to one row of `files`
+source_picture.py  one source file to a picture of the archive's image, in the source's resolution
 fence.py       reading in a child process, with limits of memory and time
 settle.py      the rows that the files of a source add to the archive
 scrub.py       removes identifying text from reports

@@ -19,15 +19,17 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from system.archive.intake import Intake, source_of, stamp_of, take
 from system.archive.layouts import LAYOUTS, SourceItem
+from system.archive.source_picture import PictureFolder, take_picture
 from system.archive.store import Archive
 from system.errors import MachineFault, UserError
 from system.faults import KILLED, SILENT, machine_fault, storage
-from system.imaging import DicomConfig
+from system.imaging import DicomConfig, DisplayConfig
 
 log = logging.getLogger(__name__)
 START_TIMEOUT_S = 120.0  # importing the decoders from a cold disk
@@ -50,15 +52,21 @@ class ReadJob:
     dicom: DicomConfig
     memory_mib: int  # limit for one file, beyond what the child has when it starts
     timeout_s: float  # limit for one file
+    pictures: PictureFolder | None = None  # for pictures of the archive's images; None = the files are taken in
 
     def to_json(self) -> str:
         """Return the job as one line, for `from_json`."""
-        return json.dumps(asdict(self) | {"dicom": self.dicom.model_dump()})
+        fields = asdict(self) | {"dicom": self.dicom.model_dump()}
+        if self.pictures:
+            fields["pictures"] = {"folder": self.pictures.folder, "display": self.pictures.display.model_dump()}
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, line: str) -> "ReadJob":
         """Return the job written by `to_json`."""
         fields = json.loads(line)
+        if found := fields["pictures"]:
+            fields["pictures"] = PictureFolder(found["folder"], DisplayConfig(**found["display"]))
         return cls(**fields | {"dicom": DicomConfig(**fields["dicom"])})
 
 
@@ -251,8 +259,9 @@ def _answers() -> Iterator[object]:
     _limit_memory(job.memory_mib)
     _discard_output()
     yield READY
+    read = partial(take_picture, into=job.pictures) if job.pictures else take
     for line in sys.stdin:
-        intake = take(archive, layout, source=Path(job.source), item=item_from_json(line), dicom=job.dicom)
+        intake = read(archive, layout, source=Path(job.source), item=item_from_json(line), dicom=job.dicom)
         yield {"row": asdict(intake)}
 
 

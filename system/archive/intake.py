@@ -1,6 +1,7 @@
 """One source file to one row of `files`: read, canonical view, pixels stored."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -67,8 +68,13 @@ def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, di
     Raises MachineFault for what a storage does, be it the source's or the archive's.
     """
     row = Intake(source_of(archive, source, item), stamp_of(archive, layout, source=source, item=item, dicom=dicom))
+    return or_its_code(row, lambda: _read(archive, layout, source=source, item=item, dicom=dicom, row=row))
+
+
+def or_its_code(row: Intake, read: Callable[[], Intake]) -> Intake:
+    """Return what reading a file gives, or its row with the code of what is wrong with it; raises as `take`."""
     try:
-        return _read(archive, layout, source=source, item=item, dicom=dicom, row=row)
+        return read()
     except ImageRefused as refused:
         return replace(row, code=refused.code, detail=refused.detail)
     except MemoryError:

@@ -7,7 +7,10 @@ tables.py          rich tables
 curves.py          FROC, losses, pools, calibration (matplotlib)
 overlays.py        mammograms with truth, candidates and maps drawn over them
 page.py            the run's page
-templates/         its Jinja2 template
+films.py           mammograms on pages with a dark ground
+review_page.py     what a radiologist looks at in a review
+worklist_page.py   the studies of a prediction
+templates/         the pages' Jinja2 templates
 
 The package itself imports nothing, so that only what draws loads matplotlib.
 """

@@ -16,11 +16,20 @@ plain.py         one PGM or PNG -> pixels
 breast.py        the place of the breast and the side of its chest wall
 geometry.py      the mapping between source and canonical pixels, both ways
 canonical.py     the canonical view and its mask
+display.py       what a person is shown of a view, and the way from there to the canonical view
 png.py           arrays <-> PNG bytes
 """
 
 from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
-from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels
+from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels, read_study_uid
+from system.imaging.display import (
+    DisplayConfig,
+    Picture,
+    shown_source,
+    shown_stored,
+    source_geometry,
+    stored_geometry,
+)
 from system.imaging.geometry import Geometry, Turn
 from system.imaging.plain import read_mask, read_plain
 from system.imaging.png import decode_png, encode_png
@@ -28,9 +37,11 @@ from system.imaging.refused import ImageRefused, quoted
 
 __all__ = [
     "DicomConfig",
+    "DisplayConfig",
     "Geometry",
     "ImageRefused",
     "ImagingConfig",
+    "Picture",
     "SourceImage",
     "Turn",
     "canonical_mask",
@@ -42,5 +53,10 @@ __all__ = [
     "read_mask",
     "read_pixels",
     "read_plain",
+    "read_study_uid",
+    "shown_source",
+    "shown_stored",
+    "source_geometry",
+    "stored_geometry",
     "to_network",
 ]

@@ -69,7 +69,7 @@ def canonical_view(
         flipped=turn.flipped,
     )
     view = _resample(source, geometry=geometry)
-    on_source = _breast_on_source(breast, shape=source.shape)
+    on_source = breast_on_source(breast, shape=source.shape)
     if breast.frame is not None:
         on_source = np.where(breast.frame, 0, on_source).astype(np.float32)
         source = np.where(breast.frame, source[~breast.frame].min(), source)
@@ -144,7 +144,7 @@ def _resample(source: np.ndarray, *, geometry: Geometry) -> np.ndarray:
     return view
 
 
-def _breast_on_source(breast: Breast, *, shape: tuple[int, ...]) -> np.ndarray:
+def breast_on_source(breast: Breast, *, shape: tuple[int, ...]) -> np.ndarray:
     """Return the coarse mask spread over the source frame: [rows, cols] float32, 0 to 1, its steps smoothed."""
     coarse = Image.fromarray(breast.mask.astype(np.float32))
     return np.asarray(coarse.resize((shape[1], shape[0]), Image.Resampling.BILINEAR))

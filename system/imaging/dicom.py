@@ -97,6 +97,13 @@ def read_dicom(path: Path, *, config: DicomConfig = DicomConfig()) -> SourceImag
         return replace(image, pixels=_pixels(dicom, config=config))
 
 
+def read_study_uid(path: Path, *, config: DicomConfig = DicomConfig()) -> str:
+    """Return the Study Instance UID (0020,000D) of a mammogram, from its header alone. Raises as `read_dicom`."""
+    with path.open("rb") as file, careful_reading():
+        dicom = parse_header(file, max_file_bytes=config.max_file_bytes, max_inflated_bytes=config.max_inflated_bytes)
+        return _described(dicom.header).study
+
+
 def _described(header: Dataset) -> SourceImage:
     """Return what the header gives of a mammogram, without its pixels."""
     with header_values():

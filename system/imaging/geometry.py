@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+MAX_SIDE_PX = 65536  # no picture has more rows or columns
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -85,6 +87,23 @@ class Geometry:
     def to_json(self) -> str:
         """Return the text for the archive's `geometry` column."""
         return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def checked(cls, text: str) -> "Geometry":
+        """Return the geometry in a text that people may have changed. Raises ValueError for what is none."""
+        try:
+            found = cls.from_json(text)
+            sizes = (found.source_rows, found.source_cols, found.rows, found.cols)
+            turns = (found.mirrored, found.transposed, found.flipped)
+            is_one = all(type(size) is int and 0 < size <= MAX_SIDE_PX for size in sizes)
+            is_one &= all(type(turn) is bool for turn in turns) and type(found.top_px) is int
+            is_one &= 0 < found.scale < MAX_SIDE_PX and abs(found.left_px) < MAX_SIDE_PX
+            is_one &= abs(found.top_px) < found.rows
+        except (TypeError, ValueError, AttributeError, RecursionError):
+            is_one = False
+        if not is_one:
+            raise ValueError("it is no geometry of a picture")
+        return found
 
     @classmethod
     def from_json(cls, text: str) -> "Geometry":

@@ -2,53 +2,30 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from system.errors import Mistakes, UserError
+from system.review.annotations import AnnotatedImage, Annotation, DrawnFile
 
 
-@dataclass(frozen=True, slots=True)
-class CocoImage:
-    """A picture as the tool names it."""
-
-    name: str
-    shape: tuple[int, int] | None  # rows, cols; None = not given
-
-
-@dataclass(frozen=True, slots=True)
-class CocoAnnotation:
-    """One annotation; its outline is read by `outlines.outline_of`."""
-
-    label: str  # how a message names it
-    image: CocoImage
-    category: str  # in lower case; "" = the file has no categories
-    content: Mapping[str, Any]  # of the file: segmentation, bbox
-
-    @property
-    def scored(self) -> bool:
-        """Whether it has a score, as candidates of a network have; some tools keep it among the attributes."""
-        attributes = self.content.get("attributes")
-        return "score" in self.content or (isinstance(attributes, Mapping) and "score" in attributes)
-
-
-@dataclass(frozen=True, slots=True)
-class CocoFile:
-    """What a COCO file holds."""
-
-    name: str  # of the file
-    pictures: frozenset[str]  # as the tool names them
-    categories: frozenset[str]  # in lower case
-    annotations: tuple[CocoAnnotation, ...]
-
-
-def read_coco(path: Path, *, mistakes: Mistakes) -> CocoFile:
+def read_coco(path: Path, *, mistakes: Mistakes) -> DrawnFile:
     """Return the content of a COCO file; what belongs to nothing is added to the mistakes.
 
     Raises UserError for a file that is no COCO JSON.
     """
-    data = _content(path)
+    try:
+        data = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
+    return of_coco(data, path, mistakes=mistakes)
+
+
+def of_coco(data: Any, path: Path, *, mistakes: Mistakes) -> DrawnFile:
+    """Return the content of a COCO file whose JSON was read; as `read_coco`."""
+    for key in ("images", "annotations"):
+        if not isinstance(data, dict) or not isinstance(data.get(key), list):
+            raise UserError(f"{path.name} is no COCO file (it has no list {key!r}): export it as COCO JSON")
     images = _images(data["images"], file=path.name, mistakes=mistakes)
     categories = _categories(data.get("categories") or [], file=path.name, mistakes=mistakes)
     found = [
@@ -58,31 +35,20 @@ def read_coco(path: Path, *, mistakes: Mistakes) -> CocoFile:
     for annotation in found:
         if isinstance(annotation, str):
             mistakes.add(f"{path.name}: {annotation}")
-    kept = tuple(annotation for annotation in found if isinstance(annotation, CocoAnnotation))
+    kept = tuple(annotation for annotation in found if isinstance(annotation, Annotation))
     pictures = frozenset(image.name for image in images.values())
-    return CocoFile(path.name, pictures, frozenset(categories.values()), kept)
+    return DrawnFile(path, pictures, frozenset(categories.values()), kept)
 
 
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
-    for key in ("images", "annotations"):
-        if not isinstance(data, dict) or not isinstance(data.get(key), list):
-            raise UserError(f"{path.name} is no COCO file (it has no list {key!r}): export it as COCO JSON")
-    return data
-
-
-def _images(raws: list[Any], *, file: str, mistakes: Mistakes) -> dict[str, CocoImage]:
+def _images(raws: list[Any], *, file: str, mistakes: Mistakes) -> dict[str, AnnotatedImage]:
     """Return the images by id."""
-    found: dict[str, CocoImage] = {}
+    found: dict[str, AnnotatedImage] = {}
     for number, raw in enumerate(raws, start=1):
         name = raw.get("file_name") if isinstance(raw, dict) else None
         if not isinstance(name, str) or not name or "id" not in raw:
             mistakes.add(f"{file}: image number {number} has no id or no file_name")
             continue
-        image = CocoImage(name, _shape(raw))
+        image = AnnotatedImage(name, _shape(raw))
         if found.setdefault(str(raw["id"]), image).name != name:
             mistakes.add(f"{file}: image number {number} has the id of another image")
     return found
@@ -111,8 +77,8 @@ def _categories(raws: Any, *, file: str, mistakes: Mistakes) -> dict[str, str]:
 
 
 def _annotation(
-    raw: Any, number: int, *, images: Mapping[str, CocoImage], categories: Mapping[str, str]
-) -> CocoAnnotation | str:
+    raw: Any, number: int, *, images: Mapping[str, AnnotatedImage], categories: Mapping[str, str]
+) -> Annotation | str:
     """Return an annotation, or what is wrong with it."""
     if not isinstance(raw, dict):
         return f"annotation number {number} is no object"
@@ -123,4 +89,4 @@ def _annotation(
     category = categories.get(str(raw.get("category_id")))
     if categories and category is None:
         return f"{label}: its category_id {str(raw.get('category_id'))[:20]} is none of the file's categories"
-    return CocoAnnotation(label, image, category or "", raw)
+    return Annotation(label, image, category or "", raw)

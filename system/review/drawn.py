@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from system.errors import Mistakes, UserError
 from system.exchange.coco import CANDIDATE, MASS
-from system.review.coco_in import CocoAnnotation, CocoFile
-from system.review.outlines import Edges, box_of, from_box, outline_of, parts_of
+from system.imaging import Geometry
+from system.records import Box
+from system.review.annotations import Annotation, DrawnFile
+from system.review.outlines import Edges, box_of, from_box, in_view, outline_of, parts_of
 from system.review.pictures import find_picture
 from system.review.sheet import MAX_PX, Judgement
 
@@ -36,7 +38,7 @@ class Proposed:
     as_masses: bool  # exported in the category of masses, as the first versions did
 
     @classmethod
-    def read(cls, export: CocoFile, *, mistakes: Mistakes) -> "Proposed":
+    def read(cls, export: DrawnFile, *, mistakes: Mistakes) -> "Proposed":
         """Return the candidates of an exported file."""
         boxes: dict[str, list[Edges]] = {picture: [] for picture in export.pictures}
         categories = set()
@@ -57,21 +59,31 @@ class Proposed:
 class Drawn:
     """What a COCO file adds to the sheet."""
 
-    masks: dict[str, Mask] = field(default_factory=dict)  # by picture: the union of the radiologist's outlines
+    masks: dict[str, Mask] = field(default_factory=dict)  # by picture: the union of the outlines, in the archive's view
     left_out: dict[str, int] = field(default_factory=dict)  # what is no outline of theirs -> annotations
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The lines that a COCO file belongs to."""
+    """The lines that an annotation tool's file belongs to."""
 
     name: str  # of the file
-    lines: Mapping[str, Judgement]  # by picture, those without a verdict too
-    shapes: Mapping[str, tuple[int, int]]  # by picture: rows, cols
+    lines: Mapping[str, Sequence[Judgement]]  # by picture, those without a verdict too; several masses, several lines
+    frames: Mapping[str, Geometry]  # by picture: from its pixels to the archive's view
+
+    def shape(self, picture: str) -> tuple[int, int]:
+        """Return a picture's rows and columns."""
+        return self.frames[picture].source_rows, self.frames[picture].source_cols
+
+    def boxes(self, picture: str) -> list[tuple[Judgement, Box]]:
+        """Return the lines with a box on a picture, and the boxes."""
+        return [(line, line.box_px) for line in self.lines[picture] if line.box_px]
 
 
-def drawn_on(sheet: Sheet, coco: CocoFile, *, proposed: Proposed | None, mistakes: Mistakes) -> Drawn:
-    """Return the outlines by picture. Each annotation that may be a radiologist's and cannot be used is a mistake.
+def drawn_on(sheet: Sheet, coco: DrawnFile, *, proposed: Proposed | None, mistakes: Mistakes) -> Drawn:
+    """Return the outlines by picture, in the archive's views.
+
+    Each annotation that may be a radiologist's and cannot be used is a mistake.
 
     proposed: None = the exported file is not known
     """
@@ -104,13 +116,13 @@ class _Sorter:
     """Sorts the annotations of one file."""
 
     sheet: Sheet
-    coco: CocoFile
+    coco: DrawnFile
     proposed: Proposed | None
     told_by_scores: bool  # the tool keeps scores: what has none is drawn
     names: dict[str, str] = field(default_factory=dict)  # picture -> the tool's name for it, of those seen
 
-    def outline(self, annotation: CocoAnnotation) -> tuple[str, Mask] | None:
-        """Return picture and mask of a radiologist's outline; None for a candidate of the network.
+    def outline(self, annotation: Annotation) -> tuple[str, Mask] | None:
+        """Return picture and mask of a radiologist's outline, in the archive's view; None for a candidate.
 
         Raises UserError for one that cannot be used, or may be of either.
         """
@@ -118,22 +130,22 @@ class _Sorter:
         if not picture and annotation.category == CANDIDATE.name:
             return None  # of an image that is not in this queue
         self._check_picture(annotation, picture)
-        mask = outline_of(annotation.content, shape=self.sheet.shapes[picture])
+        mask = outline_of(annotation.content, shape=self.sheet.shape(picture))
         known = self.proposed.boxes.get(picture) if self.proposed else None
         if self._is_marked(annotation, mask) if known is None else self._is_one_of(annotation, mask, known):
             return None
-        _check_verdict(self.sheet.lines[picture], self.sheet)
-        return picture, mask
+        _check_verdict(self.sheet.lines[picture][0], self.sheet)
+        return picture, in_view(mask, self.sheet.frames[picture])
 
     @property
     def _lists_candidates(self) -> bool:
         return CANDIDATE.name in self.coco.categories
 
-    def _bears_a_mark(self, annotation: CocoAnnotation) -> bool:
+    def _bears_a_mark(self, annotation: Annotation) -> bool:
         """Return whether category or score are those of a candidate."""
         return annotation.category == CANDIDATE.name or (annotation.scored and not self._lists_candidates)
 
-    def _check_picture(self, annotation: CocoAnnotation, picture: str) -> None:
+    def _check_picture(self, annotation: Annotation, picture: str) -> None:
         name, shape = annotation.image.name, annotation.image.shape
         if not picture:
             raise UserError(
@@ -141,14 +153,14 @@ class _Sorter:
             )
         if self.names.setdefault(picture, name) != name:
             raise UserError(f"its picture {name[-60:]!r} and another one are both {picture}: keep one of them")
-        if shape and shape != self.sheet.shapes[picture]:
-            (rows, cols), (exported_rows, exported_cols) = shape, self.sheet.shapes[picture]
+        if shape and shape != self.sheet.shape(picture):
+            (rows, cols), (exported_rows, exported_cols) = shape, self.sheet.shape(picture)
             raise UserError(
                 f"its picture has {cols} x {rows} px (width, height), {picture} was exported with {exported_cols} x "
                 f"{exported_rows}: annotate the picture as it was exported"
             )
 
-    def _is_one_of(self, annotation: CocoAnnotation, mask: Mask, boxes: Sequence[Edges]) -> bool:
+    def _is_one_of(self, annotation: Annotation, mask: Mask, boxes: Sequence[Edges]) -> bool:
         """Return whether an annotation is one of the exported candidates, which nobody has touched."""
         if not any(_has_place_of(box, annotation, mask) for box in boxes):
             return False  # drawn, or a candidate that was corrected
@@ -162,7 +174,7 @@ class _Sorter:
             "this annotation"
         )
 
-    def _is_marked(self, annotation: CocoAnnotation, mask: Mask) -> bool:
+    def _is_marked(self, annotation: Annotation, mask: Mask) -> bool:
         """Return whether an annotation is a candidate, where the exported ones are not known."""
         if self._bears_a_mark(annotation):
             if _is_a_box(annotation, mask):
@@ -173,13 +185,13 @@ class _Sorter:
         return False
 
 
-def _is_a_box(annotation: CocoAnnotation, mask: Mask) -> bool:
+def _is_a_box(annotation: Annotation, mask: Mask) -> bool:
     """Return whether an annotation is a box, or an outline that fills its box: some tools write boxes so."""
     _, _, width, height = _extent(mask)
     return not parts_of(annotation.content) or bool(mask.sum() >= FULL * width * height)
 
 
-def _has_place_of(box: Edges, annotation: CocoAnnotation, mask: Mask) -> bool:
+def _has_place_of(box: Edges, annotation: Annotation, mask: Mask) -> bool:
     """Return whether an annotation is this box."""
     if not _is_a_box(annotation, mask):
         return False
@@ -203,16 +215,20 @@ def _check_verdict(line: Judgement, sheet: Sheet) -> None:
         verdict = f"the verdict {line.verdict!r}" if line.verdict else "no verdict"
         raise UserError(
             f"it outlines a mass on {line.picture}, which has {verdict} in {sheet.name} line {line.line}: "
-            "write mass there, or delete the outline"
+            "write mass there, or answer mass in the tool, or delete the outline"
         )
 
 
-def _check_boxes(sheet: Sheet, masks: Mapping[str, Mask], coco: CocoFile, *, mistakes: Mistakes) -> None:
+def _check_boxes(sheet: Sheet, masks: Mapping[str, Mask], coco: DrawnFile, *, mistakes: Mistakes) -> None:
     """Add the boxes of the sheet that no outline on the same picture replaces."""
     for picture, mask in masks.items():
-        line = sheet.lines[picture]
-        if line.box_px and not (mask & from_box(line.box_px, shape=sheet.shapes[picture])).any():
-            mistakes.add(
-                f"{sheet.name} line {line.line}: {coco.name} has outlines on this picture, but none where the box is: "
-                "outline that mass too, or empty the box"
-            )
+        for line, box in sheet.boxes(picture):
+            try:
+                of_box = in_view(from_box(box, shape=sheet.shape(picture)), sheet.frames[picture])
+            except UserError:
+                continue  # it is named with the other boxes that cannot be used
+            if not (mask & of_box).any():
+                mistakes.add(
+                    f"{sheet.name} line {line.line}: {coco.name} has outlines on this picture, but none where the box "
+                    "is: outline that mass too, or empty the box"
+                )

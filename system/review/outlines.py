@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from skimage.draw import ellipse, polygon
 
 from system.errors import UserError
+from system.imaging import Geometry, canonical_mask
 from system.records import Box
 from system.review.rle import decode_rle
 
@@ -28,6 +29,22 @@ def from_box(box: Box, *, shape: tuple[int, int]) -> NDArray[np.bool_]:
     rows, cols = ellipse((y0 + y1 - 1) / 2, (x0 + x1 - 1) / 2, (y1 - y0) / 2, (x1 - x0) / 2, shape=shape)
     mask[rows, cols] = True
     return mask
+
+
+def in_view(mask: NDArray[np.bool_], frame: Geometry) -> NDArray[np.bool_]:
+    """Return a mask of a picture in the archive's view: a pixel is set where at least half of it is.
+
+    frame: from the picture's pixels to the view
+
+    Raises UserError where nothing is left of it.
+    """
+    found = canonical_mask(mask, geometry=frame)
+    if not found.any():
+        raise UserError(
+            "nothing of it is left in the archive's view of the breast: it lies beside the breast, or is smaller than "
+            f"half a pixel of that view ({1 / frame.scale:.1f} px of the picture)"
+        )
+    return found
 
 
 def from_coco(annotations: Iterable[Mapping[str, Any]], *, shape: tuple[int, int]) -> NDArray[np.bool_]:

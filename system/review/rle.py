@@ -34,6 +34,13 @@ def decode_rle(rle: Mapping[str, Any], *, shape: tuple[int, int]) -> NDArray[np.
     return np.repeat(inside, runs).reshape(shape[::-1]).T
 
 
+def runs_of(mask: NDArray[np.bool_]) -> list[int]:
+    """Return the plain counts of a mask [rows, cols]."""
+    flat = np.concatenate([[False], mask.ravel(order="F")])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    return np.diff(np.concatenate([[0], changes, [mask.size]])).tolist()
+
+
 def _decompressed(text: str) -> list[int]:
     """Return the runs of a compressed text: five bits a character, low ones first; from the fourth run on differences.
 

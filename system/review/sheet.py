@@ -4,13 +4,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from system.files.csv_in import Row, read_records
+from system.imaging import Geometry
 from system.mining import VERDICTS
 from system.records import Box
 
-SHEET = ("image_id", "picture", "study_id", "side", "view", "why", "p_mass", "score", "verdict", "x0", "y0", "x1", "y1")
 BOX = ("x0", "y0", "x1", "y1")
+GEOMETRY = "geometry"
+SHEET = (
+    *("image_id", "picture", "study_id", "side", "view", "why", "p_mass", "score", "verdict", *BOX, "sentence"),
+    GEOMETRY,
+)
 VERDICT_COLUMNS = ("image_id", "picture", "why", "verdict", *BOX)
 MAX_PX = 65535  # no view has more rows or columns
+_TWICE = "the image was judged in a line before: keep one of them, or, for several masses, give each line a box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,13 @@ class Judgement:
     verdict: str  # a key of mining.VERDICTS; "" = not judged yet
     box_px: Box | None  # around the mass, in the picture's pixels; None = not drawn
     line: int = field(default=0, compare=False)  # of the sheet
+    # from the picture's pixels to the archive's view; None: the picture is the view, as in the first exports
+    frame: Geometry | None = field(default=None, compare=False)
+
+    @property
+    def key(self) -> str:
+        """What the image is called among those of a sheet: its picture, if it has one."""
+        return self.picture or self.image_id
 
 
 def read_sheet(path: Path) -> list[Judgement]:
@@ -33,23 +46,28 @@ def read_sheet(path: Path) -> list[Judgement]:
 def read_lines(path: Path) -> list[Judgement]:
     """Return all lines of a sheet.
 
+    Several masses of one image are several lines with its id, each with a box.
+
     Raises UserError with every wrong line: an unknown verdict, an incomplete box, a box without a mass, an image that
-    is judged twice, a picture of two images.
+    is judged twice but for its several masses, a picture of two images.
     """
-    judged: set[str] = set()
+    outlined: dict[str, bool] = {}  # of the images judged so far: whether as a mass with a box
     image_of: dict[str, str] = {}
 
     def judgement(row: Row) -> Judgement:
-        if row["verdict"] and row["image_id"] in judged:
-            row.wrong("the image was judged in a line before: keep one of them")
+        box = _box(row)
+        is_boxed = row["verdict"] == "mass" and box is not None
+        if row["verdict"] and row["image_id"] in outlined and not (is_boxed and outlined[row["image_id"]]):
+            row.wrong(_TWICE)
         if row["verdict"]:
-            judged.add(row["image_id"])
+            outlined[row["image_id"]] = is_boxed
         if row["picture"] and image_of.setdefault(row["picture"], row["image_id"]) != row["image_id"]:
             row.wrong("another image has the same picture: import the sheet of each queue by itself")
         verdict = row.one_of("verdict", tuple(VERDICTS)) if row["verdict"] else ""
-        return Judgement(row["image_id"], row["picture"], row["why"], verdict, _box(row), row.line)
+        known = (row["image_id"], row["picture"], row["why"])
+        return Judgement(*known, verdict, box, row.line, _frame(row))
 
-    return read_records(path, of=judgement, columns=VERDICT_COLUMNS)
+    return read_records(path, of=judgement, columns=VERDICT_COLUMNS, optional=(GEOMETRY,))
 
 
 def _box(row: Row) -> Box | None:
@@ -64,3 +82,14 @@ def _box(row: Row) -> Box | None:
     if len(row.mistakes) == faults and (x1 <= x0 or y1 <= y0):
         row.wrong(f"the box ends where it begins ({x0}, {y0}, {x1}, {y1}): x1 must be above x0, y1 above y0")
     return x0, y0, x1, y1
+
+
+def _frame(row: Row) -> Geometry | None:
+    """Return the geometry that the export wrote; None in a sheet that has none."""
+    if not row[GEOMETRY]:
+        return None
+    try:
+        return Geometry.checked(row[GEOMETRY])
+    except ValueError:
+        row.wrong("it is not what was exported: restore the column from the exported sheet", column=GEOMETRY)
+        return None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from pydicom import dcmread
 
 from pipelines.tools import predict
 from pipelines.tools.predict import PredictSummary
@@ -129,6 +130,41 @@ def test_pictures_are_of_the_images_with_candidates_and_turned_as_their_files(fo
 
 
 @pytest.mark.ray
+def test_the_worklist_has_a_row_a_study_with_its_own_name_the_most_suspicious_first(found: Found, folder: Path) -> None:
+    """The DICOM study has four views, the film's study one; a letter and an unlisted picture belong to none."""
+    out, _ = found
+    rows = rows_of(out / "worklist.csv")
+    uid = str(dcmread(next((folder / "dicom").rglob("*.dcm")), stop_before_pixels=True).StudyInstanceUID)
+    assert {row["study"] for row in rows} == {uid, "'=7", ""}
+    scores = [float(row["score"]) for row in rows[:-1]]
+    assert scores == sorted(scores, reverse=True)
+    images = {row["image_id"]: row for row in rows_of(out / "images.csv")}
+    for row in rows[:-1]:
+        first = images[row["image_id"]]
+        assert [row[name] for name in ("file", "side", "view", "score")] == [
+            first[name] for name in ("file", "side", "view", "score")
+        ]
+    by_study = {row["study"]: row for row in rows}
+    assert (by_study[uid]["num_candidates"], by_study[uid]["num_views"], by_study[uid]["num_unread"]) == ("4", "4", "0")
+    assert by_study[uid]["score"] == max(row["score"] for row in images.values() if row["file"].endswith(".dcm"))
+    assert (by_study["'=7"]["num_views"], by_study["'=7"]["file"]) == ("1", "film.png")
+    assert (rows[-1]["score"], rows[-1]["num_views"], rows[-1]["num_unread"]) == ("", "0", "2")
+
+
+@pytest.mark.ray
+def test_the_worklists_page_has_pictures_with_the_candidates_and_is_for_its_owner(found: Found) -> None:
+    out, _ = found
+    page = (out / "worklist.html").read_text()
+    assert page.count('<img src="data:image/jpeg;base64,') == page.count("<rect x=") == 5
+    assert "Research software, not a diagnosis" in page
+    assert "2 files could not be read and belong to no study here" in page
+    assert "2. " in page
+    assert "<script" not in page
+    assert "http://" not in page
+    assert {(out / name).stat().st_mode & 0o777 for name in ("worklist.csv", "worklist.html")} == {0o600}
+
+
+@pytest.mark.ray
 def test_nothing_is_left_behind_and_candidates_are_never_overwritten(
     found: Found, folder: Path, detector: Detector
 ) -> None:
@@ -138,6 +174,8 @@ def test_nothing_is_left_behind_and_candidates_are_never_overwritten(
         "candidates.csv",
         "images.csv",
         "overlays",
+        "worklist.csv",
+        "worklist.html",
     ]
     with pytest.raises(ValueError, match=r"holds candidates already: choose another folder"):
         look(folder, out, detector=detector)

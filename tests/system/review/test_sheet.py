@@ -53,6 +53,30 @@ def test_an_image_judged_twice_is_refused(tmp_path: Path) -> None:
         read_sheet(sheet(tmp_path, "a,1.png,random,mass,,,,", "a,1.png,random,no mass,,,,"))
 
 
+def test_several_masses_of_an_image_are_several_lines_each_with_a_box(tmp_path: Path) -> None:
+    lines = ("a,1.png,random,mass,1,2,5,9", "b,2.png,random,no mass,,,,", "a,1.png,random,mass,11,2,15,9")
+    found = read_sheet(sheet(tmp_path, *lines))
+    assert [(line.image_id, line.box_px) for line in found] == [
+        ("a", (1, 2, 5, 9)),
+        ("b", None),
+        ("a", (11, 2, 15, 9)),
+    ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("a,1.png,random,mass,1,2,5,9", "a,1.png,random,mass,,,,"),
+        ("a,1.png,random,mass,,,,", "a,1.png,random,mass,1,2,5,9"),
+        ("a,1.png,random,mass,1,2,5,9", "a,1.png,random,unsure,,,,"),
+        ("a,1.png,random,no mass,,,,", "a,1.png,random,mass,1,2,5,9"),
+    ],
+)
+def test_a_second_line_of_an_image_that_is_no_further_mass_is_refused(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match=r"line 3: the image was judged in a line before: keep one .* each line a box"):
+        read_sheet(sheet(tmp_path, *lines))
+
+
 def test_all_wrong_lines_are_refused_at_once(tmp_path: Path) -> None:
     path = sheet(
         tmp_path,
