@@ -1,19 +1,18 @@
-"""Review: export the images that a radiologist should judge next, and import the verdicts into the archive."""
+"""Export the images that a radiologist should judge next; `review_import` takes the verdicts in."""
 
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from pipelines.tools.review_import import COCO
 from system.archive import Archive
-from system.archive.tables import SCHEMAS
-from system.errors import Mistakes, UserError
+from system.errors import UserError
 from system.exchange import CANDIDATE, MASS, ImageCandidates, SourceCandidate, as_coco
 from system.figures.overlays import png_of, with_candidates
 from system.files.atomic import write_bytes, write_text
@@ -23,16 +22,8 @@ from system.mining.columns_in import labels_of
 from system.mining.rules import disputed, quadrants, sure_score
 from system.review import (
     SHEET,
-    Drawn,
-    Judgement,
-    Proposed,
     QueueConfig,
-    Sheet,
     acquire,
-    drawn_on,
-    from_box,
-    read_coco,
-    read_lines,
 )
 from system.rounds import RoundsConfig
 from system.run.folder import RunFolder
@@ -42,18 +33,7 @@ from system.run.stage import Stage
 
 log = logging.getLogger(__name__)
 
-QUEUE, COCO, PICTURES, OVERLAYS = "queue.csv", "candidates.coco.json", "pictures", "overlays"
-Shape = tuple[int, int]
-"""Rows, cols."""
-
-
-@dataclass(frozen=True)
-class VerdictImport:
-    """What an import brought."""
-
-    verdicts: dict[str, int]  # verdict -> images
-    num_outlined: int  # of them with a mask, which will train as annotated images
-    left_out: dict[str, int]  # annotations that are no outlines of a radiologist: the network's, other categories
+QUEUE, PICTURES, OVERLAYS = "queue.csv", "pictures", "overlays"
 
 
 @dataclass(frozen=True)
@@ -94,42 +74,6 @@ def export(run: Path, number: int, out: Path, *, config: QueueConfig, archive_ur
     write_text(out / COCO, json.dumps(coco))
     write_csv(out / QUEUE, SHEET, [_line(queued) for queued in chosen])
     return dict(Counter(queued.why for queued in chosen))
-
-
-def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = None) -> VerdictImport:
-    """Write a filled-in queue.csv into the archive's `verdicts`; the same file again changes nothing.
-
-    coco: the annotations as edited by the radiologist; their outlines and boxes, of the category mass, come before
-    boxes in the sheet. The exported candidates.coco.json beside the sheet tells which boxes are the network's.
-
-    Raises UserError with all mistakes in the sheet, by line, and in the annotations, by id: each one that a
-    radiologist may have drawn is used, or named. Also for images that the archive does not have.
-    """
-    archive, lines = Archive.open(archive_uri), read_lines(sheet)
-    judgements = [line for line in lines if line.verdict]
-    images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
-    shapes = {row["image_id"]: (row["rows"], row["cols"]) for row in images}
-    if unknown := sum(judgement.image_id not in shapes for judgement in judgements):
-        raise UserError(
-            f"{sheet.name} judges {unknown} images that this archive does not have: "
-            "name the archive it was exported from"
-        )
-    mistakes = Mistakes()
-    _check_boxes(judgements, shapes, sheet=sheet.name, mistakes=mistakes)
-    drawn = _drawn(sheet, lines, shapes, coco=coco, mistakes=mistakes) if coco else Drawn()
-    mistakes.refuse()
-    # the time of the file, so that the same file is the same verdicts
-    at = datetime.fromtimestamp(sheet.stat().st_mtime, UTC).isoformat()
-    rows = []
-    for judgement in judgements:
-        mask = _mask(judgement, drawn, shape=shapes[judgement.image_id])
-        sha = "" if mask is None else archive.put_pixels(mask)
-        facts = {"image_id": judgement.image_id, "verdict": judgement.verdict, "why": judgement.why}
-        rows.append(facts | {"mask_sha": sha, "reader": reader, "at": at})
-    if rows:
-        archive.upsert("verdicts", pa.Table.from_pylist(rows, schema=SCHEMAS["verdicts"]))
-    verdicts = dict(Counter(row["verdict"] for row in rows))
-    return VerdictImport(verdicts, sum(bool(row["mask_sha"]) for row in rows), drawn.left_out)
 
 
 def _open_images(stage: Stage[InferResult], archive: Archive) -> list[Prediction]:
@@ -193,36 +137,3 @@ def _line(queued: Queued) -> list[str | float]:
     p_mass = "" if np.isnan(queued.p_mass) else round(queued.p_mass, 4)
     known = [seen.image_id, queued.picture, seen.study_id, seen.side, seen.view, queued.why]
     return [*known, p_mass, round(seen.score, 4), "", "", "", "", ""]
-
-
-def _check_boxes(
-    judgements: Sequence[Judgement], shapes: Mapping[str, Shape], *, sheet: str, mistakes: Mistakes
-) -> None:
-    """Add the boxes that do not lie on their pictures."""
-    for judgement in judgements:
-        rows, cols = shapes[judgement.image_id]
-        if judgement.box_px and (judgement.box_px[2] > cols or judgement.box_px[3] > rows):
-            mistakes.add(
-                f"{sheet} line {judgement.line}: the box ends at {judgement.box_px[2]}, {judgement.box_px[3]}, but the "
-                f"picture has {cols} x {rows} px: give the box in the picture's pixels"
-            )
-
-
-def _drawn(
-    sheet: Path, lines: Sequence[Judgement], shapes: Mapping[str, Shape], *, coco: Path, mistakes: Mistakes
-) -> Drawn:
-    """Return what the radiologist drew in an annotation tool."""
-    known = {line.picture: line for line in lines if line.picture and line.image_id in shapes}
-    exported = sheet.parent / COCO
-    proposed = None
-    if exported.is_file() and not exported.samefile(coco):
-        proposed = Proposed.read(read_coco(exported, mistakes=mistakes), mistakes=mistakes)
-    on = Sheet(sheet.name, known, {picture: shapes[line.image_id] for picture, line in known.items()})
-    return drawn_on(on, read_coco(coco, mistakes=mistakes), proposed=proposed, mistakes=mistakes)
-
-
-def _mask(judgement: Judgement, drawn: Drawn, *, shape: Shape) -> np.ndarray | None:
-    """Return the outline [H, W] bool; None where none was drawn."""
-    if judgement.picture in drawn.masks:
-        return drawn.masks[judgement.picture]
-    return from_box(judgement.box_px, shape=shape) if judgement.box_px else None

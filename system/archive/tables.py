@@ -62,6 +62,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             ("source", _TEXT),  # keyed hash of the file's place
             ("stamp", _TEXT),  # keyed hash of its size, its time and its entry in the source's tables
+            ("folder", _TEXT),  # keyed hash of the source's folder; null where it was read before this was kept
             ("code", _TEXT),  # why it cannot be used; "" = it can
             ("detail", _TEXT),
             ("image_id", _TEXT),

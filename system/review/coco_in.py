@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from system.errors import Mistakes, UserError
+from system.files.text_form import decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class CocoFile:
 def read_coco(path: Path, *, mistakes: Mistakes) -> CocoFile:
     """Return the content of a COCO file; what belongs to nothing is added to the mistakes.
 
+    Like a table it may be in UTF-8, UTF-16, GB18030 or Latin-1.
+
     Raises UserError for a file that is no COCO JSON.
     """
     data = _content(path)
@@ -65,7 +68,9 @@ def read_coco(path: Path, *, mistakes: Mistakes) -> CocoFile:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(decode(path.read_bytes(), name=path.name).content)
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
     for key in ("images", "annotations"):

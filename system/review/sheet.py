@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.reading import Reading
+from system.files.row import Row
 from system.mining import VERDICTS
 from system.records import Box
 
@@ -30,8 +32,10 @@ def read_sheet(path: Path) -> list[Judgement]:
     return [line for line in read_lines(path) if line.verdict]
 
 
-def read_lines(path: Path) -> list[Judgement]:
+def read_lines(path: Path, *, reading: Reading | None = None) -> list[Judgement]:
     """Return all lines of a sheet.
+
+    reading: takes what is found, and is finished by the caller; None = finished here
 
     Raises UserError with every wrong line: an unknown verdict, an incomplete box, a box without a mass, an image that
     is judged twice, a picture of two images.
@@ -47,16 +51,16 @@ def read_lines(path: Path) -> list[Judgement]:
         if row["picture"] and image_of.setdefault(row["picture"], row["image_id"]) != row["image_id"]:
             row.wrong("another image has the same picture: import the sheet of each queue by itself")
         verdict = row.one_of("verdict", tuple(VERDICTS)) if row["verdict"] else ""
-        return Judgement(row["image_id"], row["picture"], row["why"], verdict, _box(row), row.line)
+        return Judgement(row["image_id"], row["picture"], row["why"], verdict, _box(row, verdict), row.line)
 
-    return read_records(path, of=judgement, columns=VERDICT_COLUMNS)
+    return read_records(path, of=judgement, columns=VERDICT_COLUMNS, reading=reading)
 
 
-def _box(row: Row) -> Box | None:
+def _box(row: Row, verdict: str) -> Box | None:
     if not any(row[name] for name in BOX):
         return None
-    if row["verdict"] != "mass":
-        verdict = f"the verdict is {row['verdict']!r}" if row["verdict"] else "there is no verdict"
+    if verdict != "mass":
+        verdict = f"the verdict is {row['verdict'][:20]!r}" if row["verdict"] else "there is no verdict"
         row.wrong(f"a box is drawn, but {verdict}: only a mass has a box")
         return None
     faults = len(row.mistakes)

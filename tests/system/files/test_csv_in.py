@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from system.errors import UserError
-from system.files.csv_in import Row, parse_number, read_records, read_rows, to_count, to_number
+from system.files.csv_in import read_records, read_rows
+from system.files.row import Row, parse_number, to_count, to_number
 
 
 def write(tmp_path: Path, text: str | bytes) -> Path:
