@@ -22,12 +22,10 @@ from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
 from system.archive.intake import Intake, folder_of, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
-from system.archive.layouts.report_table import read_report_file
 from system.archive.one_person import NotOnePatient, collective_ids, seen_in
 from system.archive.pairs import BREAST
-from system.archive.reports_in import readable, report_rows
+from system.archive.reports_in import readable, report_rows, too_long
 from system.archive.rivals import CONFLICT, others_of, reopen
-from system.archive.scrub import MAX_CHARACTERS
 from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
@@ -116,19 +114,6 @@ def run(
     for warning in warnings(summary):
         log.warning(warning)
     return summary
-
-
-def run_reports(file: Path, archive_uri: str) -> int:
-    """Take reports without images into an archive and return how many; the same file twice changes nothing."""
-    archive, reports = Archive.open(archive_uri), read_report_file(file)
-    kept = readable(reports)
-    rows = report_rows(archive, kept, report_source="hospital")
-    if rows.num_rows:
-        archive.upsert("reports", rows)
-    log.info("%d reports taken in, reports are at version %d", rows.num_rows, archive.version("reports"))
-    if num_too_long := len(reports) - len(kept):
-        log.warning(_too_long(num_too_long))
-    return rows.num_rows
 
 
 def _unread(here: Source, *, again: frozenset[str]) -> list[SourceItem]:
@@ -243,13 +228,6 @@ def _store_reports(here: Source) -> tuple[int, int]:
     return rows.num_rows, len(reports) - len(kept)
 
 
-def _too_long(num_reports: int) -> str:
-    return (
-        f"{num_reports} reports with a text of more than {MAX_CHARACTERS} characters were left out: "
-        "look at the quotes of their rows, shorten them, and take them in with `mammoloop reports`"
-    )
-
-
 def _patients_per_split(archive: Archive) -> dict[str, int]:
     patients = archive.table("images", columns=["patient_id", "split"]).group_by(["patient_id", "split"]).aggregate([])
     return dict(sorted(Counter(patients["split"].to_pylist()).items()))
@@ -283,8 +261,9 @@ def warnings(summary: IngestSummary) -> Iterator[str]:
             )
     if summary.num_withdrawn:
         yield (
-            f"{summary.num_withdrawn} images were withdrawn: another file has the same UID and another picture; remove "
-            f"the wrong file, then `mammoloop quarantine retry --code {CONFLICT}`, or take the right one in with --force"
+            f"{summary.num_withdrawn} images were withdrawn: another file has the same UID and another picture; "
+            f"remove the wrong file, then `mammoloop quarantine retry --code {CONFLICT}`, or take the right one in "
+            "with --force"
         )
     if unused := summary.annotated.get(Split.WEAK, 0):
         yield (
@@ -292,7 +271,7 @@ def warnings(summary: IngestSummary) -> Iterator[str]:
             "training; set ingest.split.weak to 0 to train on them"
         )
     if summary.num_reports_too_long:
-        yield _too_long(summary.num_reports_too_long)
+        yield too_long(summary.num_reports_too_long)
     if not summary.patients.get(Split.WEAK):
         yield "no patient is weak, rounds have nothing to mine: take in patients with reports, or set ingest.split.weak"
     for split in (Split.STRONG, Split.VALIDATION, Split.TEST):

@@ -19,7 +19,15 @@ from system.evaluation.read_back import patient_counts
 from system.evaluation.report_negatives import negative_pairs
 from system.evaluation.thresholds import choose_thresholds
 from system.metrics import PatientCounts, compare_systems
-from system.mining import hard_labels, known_truth, labels_since, outlined_by_radiologists, true_labels, verdicts_of
+from system.mining import (
+    hard_labels,
+    known_truth,
+    labels_since,
+    on_these_pictures,
+    outlined_by_radiologists,
+    true_labels,
+    verdicts_of,
+)
 from system.records import Split
 from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choose, decide, promote
 from system.run.folder import Round, RunFolder, System
@@ -119,7 +127,8 @@ class Loop:
         """Infer the weak images with the latest model and compare its masks with the reports."""
         self.infer(this)
         now = self.folder.newest_archive(uri=self.archive.uri)  # corrected reports and verdicts count at once
-        labels, masks, verdicts = self._labels(self.archive), self.archive.table("masks"), now.table("verdicts")
+        labels, masks = self._labels(self.archive), self.archive.table("masks")
+        verdicts = on_these_pictures(now.table("verdicts"), self.images)
         rounds = self.config.rounds
         updates = [verdicts_of(verdicts, self.images, round_number=this.number)]
         if not rounds.perfect_reports:

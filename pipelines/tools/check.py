@@ -205,5 +205,6 @@ def _look_for(folder: Path, names: list[str], what: str, reading: Reading) -> No
     """Count the listed files that are not in a folder. Their names may be of patients and are not given."""
     if folder.is_dir() and (missing := sum(bool(name) and not (folder / name).is_file() for name in names)):
         reading.odd.add(
-            f"{missing} of {len(names)} listed {what} are not in the folder {folder.resolve().name}: each is quarantined"
+            f"{missing} of {len(names)} listed {what} are not in the folder {folder.resolve().name}: "
+            "each will be quarantined"
         )

@@ -42,19 +42,20 @@ def take_in(sheet: Path, archive_uri: str, *, reader: str, coco: Path | None = N
     if not reader.strip():
         raise UserError("--reader is empty: name the radiologist who judged the images, e.g. R1")
     archive, reading = Archive.open(archive_uri), Reading()
-    lines = read_lines(sheet, reading=reading)
-    shapes = shapes_in(archive)
+    lines, shapes = read_lines(sheet, reading=reading), shapes_in(archive)
     check_lines(lines, shapes, sheet=sheet.name, mistakes=reading.mistakes)
     drawn = _drawn(sheet, lines, shapes, coco=coco, mistakes=reading.mistakes) if coco else Drawn()
     reading.finish(sheet.name)
     # the time of the file, so that the same file is the same verdicts
     at = datetime.fromtimestamp(sheet.stat().st_mtime, UTC).isoformat()
+    pictures = _pictures_in(archive)
     rows = []
     for judgement in (line for line in lines if line.verdict):
         mask = _mask(judgement, drawn, shape=shapes[judgement.image_id])
         sha = "" if mask is None else archive.put_pixels(mask)
         facts = {"image_id": judgement.image_id, "verdict": judgement.verdict, "why": judgement.why}
-        rows.append(facts | {"mask_sha": sha, "reader": reader.strip(), "at": at})
+        facts |= {"mask_sha": sha, "reader": reader.strip(), "at": at}
+        rows.append(facts | {"pixel_sha": pictures[judgement.image_id]})
     num_known = _num_known(archive, rows)
     if rows:
         archive.upsert("verdicts", pa.Table.from_pylist(rows, schema=SCHEMAS["verdicts"]))
@@ -66,6 +67,12 @@ def shapes_in(archive: Archive) -> dict[str, Shape]:
     """Return the rows and columns of the archive's images, by id."""
     images = archive.table("images", columns=["image_id", "rows", "cols"]).to_pylist()
     return {row["image_id"]: (row["rows"], row["cols"]) for row in images}
+
+
+def _pictures_in(archive: Archive) -> dict[str, str]:
+    """Return the pixel_sha of the archive's images, by id."""
+    images = archive.table("images", columns=["image_id", "pixel_sha"])
+    return dict(zip(images["image_id"].to_pylist(), images["pixel_sha"].to_pylist(), strict=True))
 
 
 def check_lines(lines: Sequence[Judgement], shapes: Mapping[str, Shape], *, sheet: str, mistakes: Mistakes) -> None:

@@ -37,8 +37,8 @@ def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfi
     """Settle these files and write the rows; repeated whenever another job has changed `images` meanwhile.
 
     Masks are written before the images that need them. A file that can be used now is removed from the quarantine. Of
-    files with one UID and several pictures none is used, also where another ingest has brought one of them: it may do so
-    at the same time, so it is looked for again at the end.
+    files with one UID and several pictures none is used, also where another ingest has brought one of them: it may do
+    so at the same time, so it is looked for again at the end.
 
     overwrite: these files replace what is in the archive, and win over files of other ingests
 

@@ -52,6 +52,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("reader", _TEXT),  # the radiologist
             ("at", _TEXT),  # ISO 8601, UTC
             ("why", _TEXT),  # why the image was given to the reader: review.Why
+            ("pixel_sha", _TEXT),  # of the picture that was judged; null where this was not kept yet
         ]
     ),
     "models": pa.schema(

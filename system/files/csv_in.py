@@ -114,7 +114,9 @@ def _read(path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...], re
         reader = csv.reader(io.StringIO(body, newline=""), strict=True, delimiter=separator)
         lines = _Lines(reader, path.name, before=1 if form.preamble else 0)
         header = next(lines, [])
-        places = _places(header, at=lines.where, columns=columns, optional=optional, reading=reading)
+        places = _places(
+            header, at=f"{path.name} line {max(1, lines.line)}", columns=columns, optional=optional, reading=reading
+        )
         rows = _rows(lines, places=places, optional=optional, mistakes=reading.mistakes)
     return _Table(rows, decimal_comma=separator != ",")
 

@@ -4,6 +4,7 @@ Told apart are UTF-8, UTF-16, GB18030 (which holds GBK and GB2312) and Latin-1 a
 what spreadsheets and hospital systems write for the languages whose reports are read here.
 """
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ _COMMON_SHARE = 0.8  # of the characters beyond ASCII; of Big5, Shift-JIS, EUC-J
 # Korean bytes (EUC-KR) are common characters too, but none behind this row, where a third of the Chinese ones stand
 _NOT_KOREAN, _NOT_KOREAN_SHARE = 0xC9, 0.05
 
-_BEYOND_ASCII = 0x80
+_WORD, _ACCENTED, _ASCII_LETTER = (re.compile(each) for each in (r"[^\W\d_]+", r"[^\x00-\x7f]+", r"[A-Za-z]"))
 _LATIN_RUN = 3  # letters with accents that follow each other; "ção" has two
 _LATIN_SIGNS = frozenset("°±²³µ·½¼¾ªº«»€…‘’“”–—•×÷¿¡§©®\xa0")  # beside letters, outside of words
 
@@ -86,7 +87,7 @@ def _is_chinese(text: str) -> bool:
     """Return whether a text that was read as GB18030 consists of what Chinese is written with."""
     rows: Counter[int] = Counter()
     for character, number in Counter(text).items():
-        if ord(character) >= _BEYOND_ASCII:
+        if not character.isascii():
             coded = character.encode("gb2312", "ignore")
             rows[coded[0] if coded else 0] += number
     common = sum(rows[row] for row in _COMMON)
@@ -98,18 +99,15 @@ def _is_chinese(text: str) -> bool:
 def _is_latin(text: str) -> bool:
     """Return whether a text that was read as Windows-1252 has its letters and signs where a Western language has them.
 
-    Bytes of other encodings make long runs beyond ASCII, or signs inside of words.
+    Bytes of other encodings make long runs beyond ASCII, words without an ASCII letter, or signs inside of words.
     """
-    run = 0
-    for before, character, after in zip(" " + text, text, text[1:] + " ", strict=False):
-        if ord(character) < _BEYOND_ASCII:
-            run = 0
-            continue
-        run = run + 1 if character.isalpha() else 0
-        in_word = before.isalpha() and after.isalpha()
-        if run > _LATIN_RUN or not (character.isalpha() or (character in _LATIN_SIGNS and not in_word)):
+    for word in (found[0] for found in _WORD.finditer(text) if not found[0].isascii()):
+        if max(map(len, _ACCENTED.findall(word))) > _LATIN_RUN or (len(word) > 1 and not _ASCII_LETTER.search(word)):
             return False
-    return True
+    return all(
+        character.isascii() or character.isalpha() or (character in _LATIN_SIGNS and not (before + after).isalpha())
+        for before, character, after in zip(" " + text, text, text[1:] + " ", strict=False)
+    )
 
 
 def _line_of_other_encoding(data: bytes) -> int:
