@@ -60,7 +60,8 @@ def run(file: Path, *, kind: Kind | None = None, archive_uri: str = "") -> Check
     try:
         counts = _LOOKS[found](file, reading, archive)
     except UserError as error:  # of the file as a whole: nothing more can be read
-        return Checked(file.name, found, {}, reading.recognised.texts(), [], str(error).splitlines())
+        faults = [*reading.mistakes.lines(), *str(error).splitlines()]
+        return Checked(file.name, found, {}, reading.recognised.texts(), reading.odd.texts(), faults)
     return Checked(file.name, found, counts, reading.recognised.texts(), reading.odd.texts(), reading.mistakes.lines())
 
 

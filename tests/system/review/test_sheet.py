@@ -83,10 +83,8 @@ def test_lines_are_known_also_where_nothing_is_judged(tmp_path: Path) -> None:
 
 
 def test_a_sheet_comes_back_from_a_spreadsheet_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    text = HEADER.title() + "a,1.png,random, MASS ,1.0,2_0,5,9\nb,2.png,entropy,No_Mass,,,,\n"
-    (tmp_path / "queue.csv").write_bytes(
-        text.replace("No_Mass", "No Mass").replace(",", ";").replace("_", ",").encode("utf-16")
-    )
+    text = HEADER.title() + "a,1.png,random, MASS ,1.0,2|0,5,9\nb,2.png,entropy,No_Mass,,,,\n"
+    (tmp_path / "queue.csv").write_bytes(text.replace(",", ";").replace("|", ",").encode("utf-16"))
     with caplog.at_level("INFO"):
         found = read_sheet(tmp_path / "queue.csv")
     assert found == [
