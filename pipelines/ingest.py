@@ -20,13 +20,12 @@ from rich.table import Table
 from system.archive import Archive, IngestConfig, SplitConfig, num_repeats
 from system.archive.delta import one_of
 from system.archive.fence import Fence, ReadJob, item_from_json
-from system.archive.intake import Intake, source_of, stamp_of
+from system.archive.intake import Intake, folder_of, source_of, stamp_of
 from system.archive.layouts import LAYOUTS, SourceItem
-from system.archive.layouts.report_table import read_report_file
 from system.archive.one_person import NotOnePatient, collective_ids, seen_in
 from system.archive.pairs import BREAST
-from system.archive.reports_in import readable, report_rows
-from system.archive.scrub import MAX_CHARACTERS
+from system.archive.reports_in import readable, report_rows, too_long
+from system.archive.rivals import CONFLICT, others_of, reopen
 from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
@@ -51,6 +50,7 @@ class IngestSummary:
     num_read: int = 0  # opened now; the others were read before and have not changed
     num_stored: int = 0
     num_already_there: int = 0
+    num_withdrawn: int = 0  # images of the archive that another file contradicts: it has their UID and another picture
     num_reports: int = 0
     num_reports_too_long: int = 0  # left out
     quarantined: dict[str, int] = field(default_factory=dict)  # reason code -> files
@@ -90,17 +90,19 @@ def run(
         raise UserError(f"the source has no image files for layout {layout!r}: check its folder")
     here = Source(source.resolve(), layout, archive, config, items)
     LAYOUTS[layout].reports(source, sides={})  # a mistake in their table is found now, not after the images were read
+    contested = _reopen(here) if CONFLICT in again else set[str]()
     num_read = _read(here, _unread(here, again=again))
-    settled = _settle(here)
+    settled = _settle(here, contested=contested)
     num_reports, num_too_long = _store_reports(here)
     summary = IngestSummary(
         num_files=len(items),
         num_read=num_read,
         num_stored=sum(part.images.num_rows for part in settled),
         num_already_there=sum(part.num_already_there for part in settled),
+        num_withdrawn=sum(part.num_withdrawn for part in settled),
         num_reports=num_reports,
         num_reports_too_long=num_too_long,
-        quarantined=dict(Counter(sorted(code for part in settled for code in part.quarantine["code"].to_pylist()))),
+        quarantined=_quarantined(here, settled),
         patients=_patients_per_split(archive),
         annotated=_annotated_per_split(archive),
         unidentified=_unidentified(archive, config=config.split),
@@ -112,19 +114,6 @@ def run(
     for warning in warnings(summary):
         log.warning(warning)
     return summary
-
-
-def run_reports(file: Path, archive_uri: str) -> int:
-    """Take reports without images into an archive and return how many; the same file twice changes nothing."""
-    archive, reports = Archive.open(archive_uri), read_report_file(file)
-    kept = readable(reports)
-    rows = report_rows(archive, kept, report_source="hospital")
-    if rows.num_rows:
-        archive.upsert("reports", rows)
-    log.info("%d reports taken in, reports are at version %d", rows.num_rows, archive.version("reports"))
-    if num_too_long := len(reports) - len(kept):
-        log.warning(_too_long(num_too_long))
-    return rows.num_rows
 
 
 def _unread(here: Source, *, again: frozenset[str]) -> list[SourceItem]:
@@ -188,13 +177,26 @@ def _fence(job: str) -> Fence:
     return Fence(ReadJob.from_json(job))
 
 
-def _settle(here: Source) -> list[SettledRows]:
-    """Write what the files add to the archive, whole patients at a time, in the order of the source."""
+def _reopen(here: Source) -> set[str]:
+    """Return the UIDs for whose rivals files of this folder wait; those that were removed from it are forgotten."""
+    return reopen(here.archive, folder=folder_of(here.archive, here.folder), present=here.items)
+
+
+def _quarantined(here: Source, settled: list[SettledRows]) -> dict[str, int]:
+    """Return how many files of this source are kept out, by code."""
+    rows = [row for part in settled for row in part.quarantine.to_pylist() if row["source"] in here.items]
+    return dict(sorted(Counter(row["code"] for row in rows).items()))
+
+
+def _settle(here: Source, *, contested: set[str]) -> list[SettledRows]:
+    """Write what the files add to the archive, whole patients at a time, in the order of the source.
+
+    contested: image ids of which files in other folders are settled too
+    """
     rows = here.archive.table("files", where=one_of("source", here.items))
     place = {source: number for number, source in enumerate(here.items)}
-    intakes = sorted(
-        (Intake(**row) for row in rows.to_pylist()), key=lambda intake: (intake.patient_id, place[intake.source])
-    )
+    found = [Intake(**row) for row in rows.to_pylist()] + others_of(here.archive, contested, present=here.items)
+    intakes = sorted(found, key=lambda intake: (intake.patient_id, place.get(intake.source, len(place))))
     return [
         write_settled(here.archive, part, config=here.config.split, overwrite=here.config.force)
         for part in _whole_patients(intakes, size=SETTLED_AT_ONCE)
@@ -224,13 +226,6 @@ def _store_reports(here: Source) -> tuple[int, int]:
     if rows.num_rows:
         here.archive.upsert("reports", rows)
     return rows.num_rows, len(reports) - len(kept)
-
-
-def _too_long(num_reports: int) -> str:
-    return (
-        f"{num_reports} reports with a text of more than {MAX_CHARACTERS} characters were left out: "
-        "look at the quotes of their rows, shorten them, and take them in with `mammoloop reports`"
-    )
 
 
 def _patients_per_split(archive: Archive) -> dict[str, int]:
@@ -264,13 +259,19 @@ def warnings(summary: IngestSummary) -> Iterator[str]:
                 f"{count} patient IDs have {why} for one person: they are never held out; if they are of one person "
                 "each, raise ingest.split.max_birth_dates or .max_studies"
             )
+    if summary.num_withdrawn:
+        yield (
+            f"{summary.num_withdrawn} images were withdrawn: another file has the same UID and another picture; "
+            f"remove the wrong file, then `mammoloop quarantine retry --code {CONFLICT}`, or take the right one in "
+            "with --force"
+        )
     if unused := summary.annotated.get(Split.WEAK, 0):
         yield (
             f"{unused} of {sum(summary.annotated.values())} annotated patients are weak: their masks are not used in "
             "training; set ingest.split.weak to 0 to train on them"
         )
     if summary.num_reports_too_long:
-        yield _too_long(summary.num_reports_too_long)
+        yield too_long(summary.num_reports_too_long)
     if not summary.patients.get(Split.WEAK):
         yield "no patient is weak, rounds have nothing to mine: take in patients with reports, or set ingest.split.weak"
     for split in (Split.STRONG, Split.VALIDATION, Split.TEST):
@@ -286,6 +287,7 @@ def summary_table(summary: IngestSummary) -> Table:
         "stored": summary.num_stored,
         "already there": summary.num_already_there,
     }
+    counts |= {"withdrawn, contradicted by another file": summary.num_withdrawn} if summary.num_withdrawn else {}
     counts |= {f"quarantined: {code}": count for code, count in summary.quarantined.items()}
     counts |= {"reports": summary.num_reports}
     counts |= {"reports, too long": summary.num_reports_too_long} if summary.num_reports_too_long else {}

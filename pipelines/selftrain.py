@@ -25,6 +25,7 @@ from system.mining import (
     hard_labels,
     known_truth,
     labels_since,
+    on_these_pictures,
     outlined_by_radiologists,
     true_labels,
     verdicts_of,
@@ -161,7 +162,8 @@ class Loop:
         self.infer(this)
         archive = self._read_by(this.number)
         now = self.folder.newest_archive(uri=archive.uri)  # corrected reports and verdicts count at once
-        images, masks, verdicts = archive.table("images"), archive.table("masks"), now.table("verdicts")
+        images, masks = archive.table("images"), archive.table("masks")
+        verdicts = on_these_pictures(now.table("verdicts"), images)
         rounds = self.config.rounds
         updates = [verdicts_of(verdicts, images, round_number=this.number)]
         if not rounds.perfect_reports:

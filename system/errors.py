@@ -42,8 +42,12 @@ class Mistakes:
         """Return how many there are so far."""
         return len(self._all)
 
+    def lines(self) -> list[str]:
+        """Return one line for each mistake that is named, and one with the number of the others."""
+        more = len(self._all) - self._shown
+        return [*self._all[: self._shown], *([f"and {more} more lines"] if more > 0 else [])]
+
     def refuse(self) -> None:
         """Raise UserError with one line for each mistake, if there is any."""
         if self._all:
-            more = len(self._all) - self._shown
-            raise UserError("\n".join([*self._all[: self._shown], *([f"and {more} more lines"] if more > 0 else [])]))
+            raise UserError("\n".join(self.lines()))

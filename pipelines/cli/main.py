@@ -7,6 +7,7 @@ import sys
 import typer
 
 from pipelines.cli import (
+    check,
     compare,
     config,
     demo,
@@ -39,6 +40,7 @@ app.command()(doctor.doctor)
 app.command()(config.config)
 app.add_typer(weights.app, name="weights")
 app.command()(phantom.phantom)
+app.command()(check.check)
 app.command()(ingest.ingest)
 app.command()(reports.reports)
 app.add_typer(quarantine.app, name="quarantine")

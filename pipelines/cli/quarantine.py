@@ -1,5 +1,6 @@
 """`mammoloop quarantine list` and `mammoloop quarantine retry`."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,16 +18,37 @@ app = typer.Typer(
 
 @app.command("list")
 def list_quarantine(
-    archive: ArchiveUri, code: Annotated[str, typer.Option(help="show the details of one reason")] = ""
+    archive: ArchiveUri,
+    code: Annotated[str, typer.Option(help="show the details of one reason")] = "",
+    source: Annotated[
+        Path | None,
+        typer.Option(help="folder the files came from: shows their names", exists=True, file_okay=False),
+    ] = None,
+    layout: LayoutName = "dicom",
+    as_csv: Annotated[bool, typer.Option("--csv", help="print file, code and detail as CSV; needs --source")] = False,
 ) -> None:
     """Show what was kept out of an archive, and why.
 
+    The archive keeps no file names. With the folder at hand they are found again; nothing is stored.
+
     Example: `mammoloop quarantine list --archive archive --code view`
     """
-    from pipelines.tools.quarantine import run
+    from pipelines.tools.quarantine import COLUMNS, held_in, held_table, run
+    from system.errors import UserError
     from system.figures.console import console
+    from system.files.csv_out import print_csv
+    from system.files.names import readable
 
-    console().print(run(archive, code=code))
+    if source is None:
+        if as_csv:
+            raise UserError("--csv lists files by name, which the archive does not keep: name their folder, --source")
+        console().print(run(archive, code=code))
+        return
+    held = held_in(archive, source, layout=layout, code=code)
+    if as_csv:
+        print_csv(sys.stdout, COLUMNS, [(readable(each.file), each.code, each.detail) for each in held])
+    else:
+        console().print(held_table(held))
 
 
 @app.command("retry")
@@ -46,5 +68,9 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
 
     Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
     """
+    from pipelines.tools.quarantine import retried, retry_of
+
+    retry = retry_of(archive, source, layout=layout, codes=code)
     config = start(preset, config_file, changes, quiet=quiet)
     read_in(source, archive, layout=layout, config=config, quiet=quiet, again=frozenset(code))
+    typer.echo(retried(archive, retry))

@@ -19,7 +19,11 @@ def reports(
 
     Example: `mammoloop reports --file today.csv --archive archive`
     """
-    from pipelines.ingest import run_reports
+    from pipelines.tools.reports import run
 
     set_up_logging(quiet=quiet)
-    typer.echo(f"{run_reports(file, archive)} reports taken in")
+    taken = run(file, archive)
+    new = "".join(f", {number} new {status}" for status, number in taken.new.items())
+    changed = f", {taken.num_changed} with another text than before" if taken.num_changed else ""
+    known = f", {taken.num_known} known already" if taken.num_known else ""
+    typer.echo(f"{taken.num_reports} reports taken in{new}{changed}{known}")

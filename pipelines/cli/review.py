@@ -105,12 +105,13 @@ def import_verdicts(
 
     Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
     """
-    from pipelines.tools.review import take_in
+    from pipelines.tools.review_import import take_in
 
     set_up_logging(quiet=quiet)
     taken = take_in(file, archive, reader=reader, coco=coco)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
-    typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined")
+    known = f"; {taken.num_known} of them were in the archive before" if taken.num_known else ""
+    typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined{known}")
     if taken.left_out:
         counts = ", ".join(f"{count} {what}" for what, count in sorted(taken.left_out.items()))
         typer.echo(f"annotations that are not used: {counts}")

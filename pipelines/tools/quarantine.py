@@ -1,11 +1,38 @@
-"""What was kept out of an archive, and why."""
+"""What was kept out of an archive, and why; and whether another try has helped."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich.table import Table
 
 from system.archive import Archive
+from system.archive.delta import one_of
+from system.archive.intake import folder_of, source_of
+from system.archive.layouts import LAYOUTS
 from system.errors import UserError
+from system.files.names import readable
+
+COLUMNS = ("file", "code", "detail")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A quarantined file of a source folder."""
+
+    file: str  # path relative to the folder, which the archive does not keep
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """The files that are about to be read again."""
+
+    tried: frozenset[str]  # quarantined files of the folder, by keyed hash
+    removed: frozenset[str]  # those of them that are not in the folder any more
+    elsewhere: frozenset[str]  # quarantined under the same codes, of other folders
 
 
 def run(archive_uri: str, *, code: str = "") -> Table:
@@ -14,18 +41,88 @@ def run(archive_uri: str, *, code: str = "") -> Table:
     Raises UserError for a code under which nothing is held.
     """
     rows = Archive.open(archive_uri).table("quarantine").to_pylist()
-    codes = Counter(row["code"] for row in rows)
-    if code and code not in codes:
-        raise UserError(f"nothing is quarantined under code {code!r}: the archive has {sorted(codes)}")
+    _check_codes([code] if code else [], {row["code"] for row in rows})
     shown = (
         Counter((row["code"], row["detail"]) for row in rows if row["code"] == code)
         if code
-        else Counter((key, "") for key in codes.elements())
+        else Counter((row["code"],) for row in rows)
     )
     table = Table(title=f"Quarantine, {len(rows)} files", title_justify="left")
-    table.add_column("code")
-    table.add_column("detail" if code else "")
+    for heading in ("code", "detail") if code else ("code",):
+        table.add_column(heading)
     table.add_column("files", justify="right")
-    for (name, detail), count in shown.most_common():
-        table.add_row(name, detail, str(count))
+    for cells, count in shown.most_common():
+        table.add_row(*cells, str(count))
     return table
+
+
+def held_in(archive_uri: str, source: Path, *, layout: str, code: str = "") -> list[Held]:
+    """Return the quarantined files of a source folder by name, in the layout's order. Nothing is stored.
+
+    code: only these; "" = all
+
+    Raises UserError for an unknown layout, and for a code under which nothing is held.
+    """
+    archive = Archive.open(archive_uri)
+    rows = {row["source"]: row for row in archive.table("quarantine").to_pylist()}
+    _check_codes([code] if code else [], {row["code"] for row in rows.values()})
+    names = _names(archive, source, layout=layout)
+    found = [(name, rows[key]) for key, name in names.items() if key in rows]
+    return [Held(name, row["code"], row["detail"]) for name, row in found if code in {"", row["code"]}]
+
+
+def held_table(held: Sequence[Held]) -> Table:
+    """Return quarantined files as a table for the terminal."""
+    table = Table(title=f"Quarantine, {len(held)} files of this folder", title_justify="left")
+    for column in COLUMNS:
+        table.add_column(column, overflow="fold")
+    for each in held:
+        table.add_row(readable(each.file), each.code, each.detail)
+    return table
+
+
+def retry_of(archive_uri: str, source: Path, *, layout: str, codes: Collection[str]) -> Retry:
+    """Return which files a retry is about.
+
+    Raises UserError for a code under which nothing is held, and for a folder that none of the files came from.
+    """
+    archive = Archive.open(archive_uri)
+    rows = archive.table("quarantine").to_pylist()
+    _check_codes(codes, {row["code"] for row in rows})
+    held = {row["source"] for row in rows if row["code"] in codes}
+    present = set(_names(archive, source, layout=layout))
+    own = one_of("folder", [folder_of(archive, source)])
+    of_folder = set(archive.table("files", columns=["source"], where=own)["source"].to_pylist())
+    if not (tried := held & (present | of_folder)):
+        raise UserError(
+            f"none of the {len(held)} files under code {', '.join(sorted(codes))} is of this folder, read as layout "
+            f"{layout}: name the folder and the layout with which they were taken in"
+        )
+    return Retry(frozenset(tried), frozenset(tried - present), frozenset(held - tried))
+
+
+def retried(archive_uri: str, retry: Retry) -> str:
+    """Return in one line how many files were tried, and what became of them."""
+    rows = Archive.open(archive_uri).table("quarantine").to_pylist()
+    left = {row["source"]: row["code"] for row in rows}
+    still = Counter(code for source, code in left.items() if source in retry.tried)
+    removed = len(retry.removed - left.keys())
+    healed, elsewhere = len(retry.tried - left.keys()) - removed, len(retry.elsewhere - left.keys())
+    texts = [f"{len(retry.tried)} files tried, {healed} healed"]
+    texts += [f"{removed} removed from the folder"] if removed else []
+    texts += [f"{elsewhere} of other folders healed with them"] if elsewhere else []
+    texts += [", ".join(f"{count} still {code}" for code, count in sorted(still.items()))] if still else []
+    return "; ".join(texts)
+
+
+def _names(archive: Archive, source: Path, *, layout: str) -> dict[str, str]:
+    """Return the files of a source by the keyed hash of their place."""
+    if layout not in LAYOUTS:
+        raise UserError(f"there is no layout {layout!r}: choose one of {sorted(LAYOUTS)}")
+    return {source_of(archive, source, item): item.name for item in LAYOUTS[layout].items(source)}
+
+
+def _check_codes(codes: Collection[str], known: set[str]) -> None:
+    for code in codes:
+        if code not in known:
+            raise UserError(f"nothing is quarantined under code {code!r}: the archive has {sorted(known)}")

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipelines.tools.review_import import COCO
 from system.archive import Archive
 from system.archive.delta import one_of
 from system.archive.source_picture import picture_name
@@ -39,7 +40,7 @@ from system.run.predictions import Prediction, read_maps
 from system.run.results import InferResult
 from system.run.stage import Stage
 
-QUEUE, COCO, INDEX = "queue.csv", "candidates.coco.json", "index.html"
+QUEUE, INDEX = "queue.csv", "index.html"
 PICTURES, OVERLAYS, STUDIES = "pictures", "overlays", "studies"
 SOURCE_PICTURES = ".source"  # while an export is written
 BESIDE_PX = 1024  # rows of the picture with all views of a study

@@ -12,6 +12,7 @@ config.py      how a source folder becomes an archive
 intake.py      one source file to one row of `files`
 source_picture.py  one source file to a picture of the archive's image, in the source's resolution
 fence.py       reading in a child process, with limits of memory and time
+rivals.py      files with one UID and different pictures, none of which is used
 settle.py      the rows that the files of a source add to the archive
 scrub.py       removes identifying text from reports
 reports_in.py  reports to rows, hashed and scrubbed

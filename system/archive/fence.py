@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from system.archive.intake import Intake, source_of, stamp_of, take
+from system.archive.intake import Intake, folder_of, source_of, stamp_of, take
 from system.archive.layouts import LAYOUTS, SourceItem
 from system.archive.source_picture import PictureFolder, take_picture
 from system.archive.store import Archive
@@ -207,7 +207,8 @@ class Fence:
         archive, job = Archive.open(self.job.archive_uri), self.job
         source = Path(job.source)
         stamp = stamp_of(archive, LAYOUTS[job.layout], source=source, item=item, dicom=job.dicom)
-        return Intake(source_of(archive, source, item), stamp, code=ended.code, detail=ended.detail)
+        place = source_of(archive, source, item)
+        return Intake(place, stamp, folder_of(archive, source), code=ended.code, detail=ended.detail)
 
 
 def _answer(line: bytes) -> Intake:

@@ -23,6 +23,7 @@ class Intake:
 
     source: str  # keyed hash of the file's place
     stamp: str  # keyed hash made by `stamp_of`
+    folder: str | None = ""  # keyed hash made by `folder_of`; None = read before it was kept
     code: str = ""  # of the quarantine; "" = the file can be used
     detail: str = ""
     image_id: str = ""
@@ -50,6 +51,11 @@ def source_of(archive: Archive, source: Path, item: SourceItem) -> str:
     return archive.identifier("file", f"{source.resolve().as_posix()}/{item.name}")
 
 
+def folder_of(archive: Archive, source: Path) -> str:
+    """Return the keyed hash that stands for a source's folder."""
+    return archive.identifier("file", source.resolve().as_posix())
+
+
 def stamp_of(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, dicom: DicomConfig) -> str:
     """Return a keyed hash of all that determines a file's row.
 
@@ -67,7 +73,11 @@ def take(archive: Archive, layout: Layout, *, source: Path, item: SourceItem, di
 
     Raises MachineFault for what a storage does, be it the source's or the archive's.
     """
-    row = Intake(source_of(archive, source, item), stamp_of(archive, layout, source=source, item=item, dicom=dicom))
+    row = Intake(
+        source_of(archive, source, item),
+        stamp_of(archive, layout, source=source, item=item, dicom=dicom),
+        folder_of(archive, source),
+    )
     return or_its_code(row, lambda: _read(archive, layout, source=source, item=item, dicom=dicom, row=row))
 
 

@@ -27,6 +27,14 @@ def readable(reports: list[SourceReport]) -> list[SourceReport]:
     ]
 
 
+def too_long(num_reports: int) -> str:
+    """Return the warning for reports that `readable` has left out."""
+    return (
+        f"{num_reports} reports with a text of more than {MAX_CHARACTERS} characters were left out: "
+        "look at the quotes of their rows, shorten them, and take them in with `mammoloop reports`"
+    )
+
+
 def report_rows(archive: Archive, reports: list[SourceReport], *, report_source: str) -> pa.Table:
     """Return rows of the table `reports`; of two reports with one study and version the last counts.
 

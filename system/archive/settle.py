@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from system.archive.delta import Outdated, one_of
 from system.archive.intake import Intake
 from system.archive.one_person import Seen, collective_ids, seen_in
+from system.archive.rivals import CONFLICT, TWO_PICTURES, Rivals, rivals_of, supersede, withdraw
 from system.archive.splits import Patient, SplitConfig, assign_splits, check_no_leak
 from system.archive.store import Archive
 from system.archive.tables import SCHEMAS
@@ -27,20 +28,30 @@ class SettledRows:
 
     images: pa.Table
     masks: pa.Table
-    quarantine: pa.Table
+    quarantine: pa.Table  # also files of other ingests: rivals that neither can be used with
     num_already_there: int
+    num_withdrawn: int = 0  # images that were in the archive until a file contradicted them
 
 
 def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> SettledRows:
     """Settle these files and write the rows; repeated whenever another job has changed `images` meanwhile.
 
-    Masks are written before the images that need them. A file that can be used now is removed from the quarantine.
+    Masks are written before the images that need them. A file that can be used now is removed from the quarantine. Of
+    files with one UID and several pictures none is used, also where another ingest has brought one of them: it may do
+    so at the same time, so it is looked for again at the end.
+
+    overwrite: these files replace what is in the archive, and win over files of other ingests
 
     Raises UserError when a patient would be in two splits.
     """
+    if overwrite:
+        supersede(archive, intakes)
+    num_withdrawn = 0
     while True:
+        rivals = rivals_of(archive, intakes)
+        num_withdrawn += withdraw(archive, rivals.contested)
         version = archive.version("images")
-        settled = settle(archive, intakes, config=config, overwrite=overwrite)
+        settled = settle(archive, rivals, config=config, overwrite=overwrite)
         try:
             archive.upsert("masks", settled.masks)
             archive.upsert("images", settled.images, based_on=version)
@@ -48,11 +59,12 @@ def write_settled(archive: Archive, intakes: list[Intake], *, config: SplitConfi
             continue
         archive.upsert("quarantine", settled.quarantine)
         refused = set(settled.quarantine["source"].to_pylist())
-        _release(archive, [intake.source for intake in intakes if intake.source not in refused])
-        return settled
+        _release(archive, [intake.source for intake in rivals.intakes if intake.source not in refused])
+        if rivals_of(archive, intakes).contested == rivals.contested:
+            return replace(settled, num_withdrawn=num_withdrawn)
 
 
-def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, overwrite: bool) -> SettledRows:
+def settle(archive: Archive, rivals: Rivals, *, config: SplitConfig, overwrite: bool) -> SettledRows:
     """Return the rows that these files add to the archive.
 
     Files that conflict are refused, patients get their split, and rows that are in the archive already stay.
@@ -61,8 +73,8 @@ def settle(archive: Archive, intakes: list[Intake], *, config: SplitConfig, over
 
     Raises UserError when a patient would be in two splits.
     """
-    present = archive.table("images", columns=_COMPARED, where=_touched_by(intakes))
-    kept, refused = _without_conflicts(intakes, present=present, overwrite=overwrite)
+    present = archive.table("images", columns=_COMPARED, where=_touched_by(rivals.intakes))
+    kept, refused = _without_conflicts(rivals, present=present, overwrite=overwrite)
     collective = _collective(archive, kept, config=config)
     splits = _splits(kept, present=present, collective=collective, config=config)
     without_truth = [
@@ -131,35 +143,40 @@ def _release(archive: Archive, sources: list[str]) -> None:
     archive.remove("quarantine", held["source"].to_pylist())
 
 
-def _without_conflicts(
-    intakes: list[Intake], *, present: pa.Table, overwrite: bool
-) -> tuple[list[Intake], list[Intake]]:
+def _without_conflicts(rivals: Rivals, *, present: pa.Table, overwrite: bool) -> tuple[list[Intake], list[Intake]]:
     """Return the files to keep and those refused.
 
-    Of one id with two pictures, and of one picture with two ids, the first file stays. A study belongs to one patient:
+    Of files with one id and several pictures none stays. A file that was changed after its picture was stored is
+    refused, the picture stays. Of one picture with two ids the first file stays. A study belongs to one patient:
     to the one whom the archive has it of, else to a known one before an unknown one, else to the first.
     """
     sha_of = (
         {} if overwrite else dict(zip(present["image_id"].to_pylist(), present["pixel_sha"].to_pylist(), strict=True))
     )
     id_of = {sha: image_id for image_id, sha in sha_of.items()}
-    again = {intake.image_id for intake in intakes if not intake.code} if overwrite else set[str]()
+    again = {intake.image_id for intake in rivals.intakes if not intake.code} if overwrite else set[str]()
     patient_of = {
         row["study_id"]: row["patient_id"]
         for row in present.select(["image_id", "study_id", "patient_id"]).to_pylist()
         if row["image_id"] not in again
     }
     kept: dict[str, Intake] = {}
-    refused = [intake for intake in intakes if intake.code]
-    for intake in sorted(intakes, key=lambda intake: not intake.patient_known):
+    refused = [intake for intake in rivals.intakes if intake.code]
+    for intake in sorted(rivals.intakes, key=lambda intake: not intake.patient_known):
         if intake.code:
             continue
-        if patient_of.setdefault(intake.study_id, intake.patient_id) != intake.patient_id:
-            refused.append(_refused(intake, "uid_conflict", "another patient has the same Study Instance UID"))
+        if intake.image_id in rivals.contested:
+            refused.append(_refused(intake, CONFLICT, TWO_PICTURES))
+        elif patient_of.setdefault(intake.study_id, intake.patient_id) != intake.patient_id:
+            refused.append(_refused(intake, CONFLICT, "another patient has the same Study Instance UID"))
         elif sha_of.setdefault(intake.image_id, intake.pixel_sha) != intake.pixel_sha:
-            refused.append(_refused(intake, "uid_conflict", "another picture has the same SOP Instance UID"))
+            refused.append(
+                _refused(
+                    intake, CONFLICT, "its picture has changed since it was stored under the same SOP Instance UID"
+                )
+            )
         elif id_of.setdefault(intake.pixel_sha, intake.image_id) != intake.image_id:
-            refused.append(_refused(intake, "uid_conflict", "another SOP Instance UID has the same picture"))
+            refused.append(_refused(intake, CONFLICT, "another SOP Instance UID has the same picture"))
         else:
             kept.setdefault(intake.image_id, intake)
     return list(kept.values()), refused

@@ -52,6 +52,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("reader", _TEXT),  # the radiologist
             ("at", _TEXT),  # ISO 8601, UTC
             ("why", _TEXT),  # why the image was given to the reader: review.Why
+            ("pixel_sha", _TEXT),  # of the picture that was judged; null where this was not kept yet
         ]
     ),
     "models": pa.schema(
@@ -62,6 +63,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             ("source", _TEXT),  # keyed hash of the file's place
             ("stamp", _TEXT),  # keyed hash of its size, its time and its entry in the source's tables
+            ("folder", _TEXT),  # keyed hash of the source's folder; null where it was read before this was kept
             ("code", _TEXT),  # why it cannot be used; "" = it can
             ("detail", _TEXT),
             ("image_id", _TEXT),

@@ -1,9 +1,12 @@
-"""Read CSV files from elsewhere, whole: every mistake in them is named by file and line, all at once."""
+"""Read CSV files from elsewhere, whole: every mistake in them is named by file and line, all at once.
+
+Encoding, separator and the capitals of the columns' names are recognised; what was recognised is logged in one line.
+"""
 
 import csv
-import math
+import io
 import re
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,73 +14,15 @@ from typing import Any, TypeVar
 
 from system.errors import Mistakes, UserError
 from system.files.csv_out import as_it_was
+from system.files.reading import Reading
+from system.files.row import Row, folded
+from system.files.text_form import decode
 
-MAX_COUNT = 2**31 - 1  # tables keep counts in 32 bits
-MAX_DIGITS = 20  # beyond them a text is not even converted
-MAX_NUMBER = 1e12  # no length, place or score of a table is near it
-MAX_NAME_BYTES = 255  # of one part of a path, on the file systems in use
-MAX_PATH_BYTES = 4096
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_PREAMBLE = re.compile(r"sep=([,;|\t])\r?\n", re.IGNORECASE)
 _WHOLE_FILE = 2**31 - 1  # characters: a field may be as long as its file; what is too long is for its column to say
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A row of a table; a value that is wrong is added to the mistakes, and a harmless one returned in its place."""
-
-    file: str
-    line: int  # or row, where the file has no lines
-    values: dict[str, str]
-    mistakes: Mistakes
-    unit: str = "line"
-
-    @property
-    def where(self) -> str:
-        """File and line, as a message names them."""
-        return f"{self.file} {self.unit} {self.line}"
-
-    def __getitem__(self, column: str) -> str:
-        """Return the text of a column."""
-        return self.values[column]
-
-    def wrong(self, what: str, *, column: str = "") -> None:
-        """Add a mistake: what is wrong, what was found, what to do."""
-        self.mistakes.add(f"{self.where}{f', {column}' if column else ''}: {what}")
-
-    def count(self, column: str, *, low: int = 0, high: int = MAX_COUNT) -> int:
-        """Return a whole number from low to high."""
-        return self._checked(lambda where: to_count(self[column], where=where, low=low, high=high), column, other=low)
-
-    def number(self, column: str, *, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
-        """Return a number from low to high."""
-        return self._checked(lambda where: to_number(self[column], where=where, low=low, high=high), column, other=low)
-
-    def one_of(self, column: str, choices: Sequence[str]) -> str:
-        """Return the text, one of the choices."""
-        return self._checked(lambda where: one_of(self[column], tuple(choices), where=where), column, other=choices[0])
-
-    def path(self, column: str) -> str:
-        """Return the name of a file, which an operating system can look for; "" where none is given."""
-        name = self[column].encode("utf8")
-        if len(name) > MAX_PATH_BYTES or any(len(part) > MAX_NAME_BYTES for part in name.split(b"/")):
-            self.wrong(f"no file has a name of {len(name)} bytes: give its path in the source folder", column=column)
-            return ""
-        return self[column]
-
-    def given(self, column: str, *, remedy: str) -> str:
-        """Return the text, which must not be empty."""
-        if not self[column]:
-            self.wrong(f"{column} is empty: {remedy}")
-        return self[column]
-
-    def _checked(self, read: Callable[[str], T], column: str, *, other: T) -> T:
-        try:
-            return read(f"{self.where}, {column}")
-        except UserError as error:
-            self.mistakes.add(str(error))
-            return other
 
 
 def read_records(
@@ -86,57 +31,129 @@ def read_records(
     of: Callable[[Row], T],
     columns: tuple[str, ...],
     optional: tuple[str, ...] = (),
-    delimiter: str = ",",
+    reading: Reading | None = None,
 ) -> list[T]:
     """Return a record of each row of a CSV file, as `read_rows` reads it.
 
     of: makes a record of a row, and adds what is wrong with it to the row's mistakes
+    reading: takes what is found, and is finished by the caller; None = finished here
 
-    Raises UserError with all mistakes, of the file and of its values.
+    Rows with a mistake are left out. Raises UserError with all mistakes, of the file and of its values.
     """
-    mistakes = Mistakes()
-    rows = _read(path, columns=columns, optional=optional, delimiter=delimiter, mistakes=mistakes)
-    records = [of(Row(path.name, line, values, mistakes)) for line, values in rows]
-    mistakes.refuse()
+    found = reading or Reading()
+    table = _read(path, columns=columns, optional=optional, reading=found)
+    records = []
+    for line, values in table.rows:
+        faults = len(found.mistakes)
+        record = of(Row(path.name, line, values, found, decimal_comma=table.decimal_comma))
+        if len(found.mistakes) == faults:
+            records.append(record)
+    if reading is None:
+        found.finish(path.name)
     return records
 
 
 def read_rows(
-    path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...] = (), delimiter: str = ","
+    path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...] = (), numbers: tuple[str, ...] = ()
 ) -> list[tuple[int, dict[str, str]]]:
-    """Return the rows of a UTF-8 CSV file, each with the number of its last line; empty rows are left out.
+    """Return the rows of a CSV file, each with the number of its last line; empty rows are left out.
 
-    A quoted field may hold line breaks; white space around a field is removed, and so is the apostrophe that
-    `write_csv` and spreadsheets put before a text that looks like a formula.
+    The file may be in UTF-8, UTF-16, GB18030 or Latin-1, its fields separated by commas, semicolons, tabs or bars, and
+    the names of its columns may have other capitals and blanks: the log names what was recognised. A quoted field may
+    hold line breaks; white space around a field is removed, and so is the apostrophe that `write_csv` and spreadsheets
+    put before a text that looks like a formula.
 
     columns: the file must have them; columns in neither list are left out
     optional: empty texts where the file lacks them
+    numbers: columns in which a decimal comma becomes a point, where commas do not separate the fields
 
     Raises UserError with file, line and remedy for an absent file, another encoding, missing or doubled columns, a
     quote that never closes, and all rows with another number of fields or a NUL.
     """
-    mistakes = Mistakes()
-    rows = _read(path, columns=columns, optional=optional, delimiter=delimiter, mistakes=mistakes)
-    mistakes.refuse()
-    return rows
+    reading = Reading()
+    table = _read(path, columns=columns, optional=optional, reading=reading)
+    if table.decimal_comma:
+        for line, values in table.rows:
+            row = Row(path.name, line, values, reading, decimal_comma=True)
+            values.update({name: row.with_point(name) for name in numbers})
+    reading.finish(path.name)
+    return table.rows
 
 
-def _read(
-    path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...], delimiter: str, mistakes: Mistakes
-) -> list[tuple[int, dict[str, str]]]:
+def header_of(path: Path) -> list[str]:
+    """Return the names in the first line of a CSV file, folded as `folded` does. Raises UserError as `read_rows`."""
+    text = _text_of(path, reading=Reading())
+    return [folded(cell) for cell in _most_fields(text.removeprefix(_Form.of(text).preamble))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    rows: list[tuple[int, dict[str, str]]]  # (line, row)
+    decimal_comma: bool  # a number may have one
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    preamble: str  # "sep=;" and its line break, which Excel writes and hides
+    separator: str  # that it names; "" = none
+
+    @classmethod
+    def of(cls, text: str) -> "_Form":
+        found = _PREAMBLE.match(text)
+        return cls(found[0], found[1]) if found else cls("", "")
+
+
+def _read(path: Path, *, columns: tuple[str, ...], optional: tuple[str, ...], reading: Reading) -> _Table:
+    text = _text_of(path, reading=reading)
+    form = _Form.of(text)
+    body = text.removeprefix(form.preamble)
+    separator = form.separator or _separator(body, wanted=(*columns, *optional))
+    if separator != ",":
+        reading.recognised.add(f"with {SEPARATORS.get(separator, repr(separator))} between its fields")
+    with _long_fields():
+        reader = csv.reader(io.StringIO(body, newline=""), strict=True, delimiter=separator)
+        lines = _Lines(reader, path.name, before=1 if form.preamble else 0)
+        header = next(lines, [])
+        places = _places(
+            header, at=f"{path.name} line {max(1, lines.line)}", columns=columns, optional=optional, reading=reading
+        )
+        rows = _rows(lines, places=places, optional=optional, mistakes=reading.mistakes)
+    return _Table(rows, decimal_comma=separator != ",")
+
+
+def _text_of(path: Path, *, reading: Reading) -> str:
+    """Return the text of a file, and keep its encoding if it is not UTF-8."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file, _long_fields():
-            lines = _Lines(csv.reader(file, strict=True, delimiter=delimiter), path.name)
-            places = _places(next(lines, []), name=path.name, columns=columns, optional=optional)
-            return _rows(lines, places=places, optional=optional, mistakes=mistakes)
+        found = decode(path.read_bytes(), name=path.name)
     except FileNotFoundError:
         raise UserError(
             f"{path.name} is not in the source folder: put it where the published data set has it"
         ) from None
     except IsADirectoryError:
         raise UserError(f"{path.name} is a folder: put a CSV file in its place") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path.name} line {_line_of_other_encoding(path)} is not UTF-8: save it as UTF-8") from None
+    if found.encoding != "UTF-8":
+        reading.recognised.add(f"as {found.encoding}")
+    return found.content
+
+
+def _separator(text: str, *, wanted: tuple[str, ...]) -> str:
+    """Return the separator with which the first row has the most of the wanted columns; a comma where none has any."""
+    names = {folded(name) for name in wanted}
+    return max(SEPARATORS, key=lambda separator: len(names & set(map(folded, _first_row(text, separator)))))
+
+
+def _first_row(text: str, separator: str) -> list[str]:
+    """Return the first row with this separator; none where its quotes are wrong."""
+    with _long_fields():
+        try:
+            return next(csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=separator), [])
+        except csv.Error:
+            return []
+
+
+def _most_fields(text: str) -> list[str]:
+    """Return the first row with the separator that gives it the most fields."""
+    return max((_first_row(text, separator) for separator in SEPARATORS), key=len)
 
 
 @contextmanager
@@ -152,9 +169,11 @@ def _long_fields() -> Generator[None]:
 class _Lines:
     """The rows of a reader; a mistake in the quotes is raised with the line where its row begins."""
 
-    def __init__(self, reader: Any, name: str) -> None:
+    def __init__(self, reader: Any, name: str, *, before: int) -> None:
+        """before: lines of the file that the reader does not see."""
         self._reader = reader
         self._name = name
+        self._before = before
         self.num_columns = 0
 
     @property
@@ -165,13 +184,13 @@ class _Lines:
     @property
     def line(self) -> int:
         """The last line of the row read last."""
-        return self._reader.line_num
+        return self._reader.line_num + self._before
 
     def __iter__(self) -> Iterator[list[str]]:
         return self
 
     def __next__(self) -> list[str]:
-        begins = self._reader.line_num + 1
+        begins = self.line + 1
         try:
             row = next(self._reader)
         except csv.Error as error:
@@ -182,16 +201,39 @@ class _Lines:
         return row
 
 
-def _places(header: list[str], *, name: str, columns: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, int]:
-    """Return where each column is. Raises UserError with all columns that are missing or doubled."""
-    found = [cell.strip() for cell in header]
-    wanted = (*columns, *(column for column in optional if column in found))
-    mistakes = Mistakes()
-    for column in wanted:
-        if found.count(column) != 1:
-            mistakes.add(f"{name} line 1: column {column!r} occurs {found.count(column)} times, expected once")
+def _places(
+    header: list[str], *, at: str, columns: tuple[str, ...], optional: tuple[str, ...], reading: Reading
+) -> dict[str, int]:
+    """Return where each column is. Raises UserError with all columns that are missing or doubled.
+
+    A name counts as it is written; where no column has it, with other capitals and blanks.
+
+    at: file and line
+    """
+    cells = [cell.strip() for cell in header]
+    names = [folded(cell) for cell in cells]
+    mistakes, places = Mistakes(), dict[str, int]()
+    for column in (*columns, *optional):
+        found, wanted = (cells, column) if column in cells else (names, folded(column))
+        if found.count(wanted) == 1:
+            places[column] = found.index(wanted)
+            if found is names:
+                reading.recognised.add("names of columns in other capitals or with blanks")
+        elif found.count(wanted) or column in columns:
+            mistakes.add(f"{at}: column {column!r} occurs {found.count(wanted)} times, expected once")
+    if mistakes:
+        mistakes.add(f"{at}: {_header_in_words(cells, num_known=len(places), wanted=columns)}")
     mistakes.refuse()
-    return {column: found.index(column) for column in wanted}
+    return places
+
+
+def _header_in_words(cells: list[str], *, num_known: int, wanted: tuple[str, ...]) -> str:
+    """Return what the first row has. It is quoted only where it is a header: else it may be of a patient."""
+    if not any(cells):
+        return "the file is empty, or begins with an empty line: its first line must name the columns"
+    if not num_known:
+        return f"none of its {len(cells)} fields is a name that is known: put a line with {', '.join(wanted)} before it"
+    return f"the columns are {', '.join(cell[:20] for cell in cells[:20])}: rename or add those that are missing"
 
 
 def _rows(
@@ -213,49 +255,3 @@ def _rows(
             found = {column: as_it_was(fields[place].strip()) for column, place in places.items()}
             rows.append((lines.line, absent | found))
     return rows
-
-
-def _line_of_other_encoding(path: Path) -> int:
-    """Return the first line that is not UTF-8; 1 where it only shows at the file's end."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode("utf8")
-            except UnicodeDecodeError:
-                return number
-    return 1
-
-
-def to_count(text: str, *, where: str, low: int = 0, high: int = MAX_COUNT) -> int:
-    """Return a whole number from low to high. Raises UserError with `where` for any other text."""
-    if not text.isascii() or not text.isdigit():
-        raise UserError(f"{where}: expected a whole number, found {text[:20]!r}")
-    digits = text.lstrip("0")
-    if len(digits) > MAX_DIGITS or int(digits or "0") > high:
-        raise UserError(f"{where}: expected a whole number up to {high}, found {text[:20]!r}")
-    if int(digits or "0") < low:
-        raise UserError(f"{where}: expected a whole number from {low} on, found {text[:20]!r}")
-    return int(digits or "0")
-
-
-def to_number(text: str, *, where: str, low: float = -MAX_NUMBER, high: float = MAX_NUMBER) -> float:
-    """Return a number from low to high. Raises UserError with `where` for any other text."""
-    number = parse_number(text)
-    if math.isnan(number):
-        raise UserError(f"{where}: expected a number, found {text[:20]!r}")
-    if not low <= number <= high:
-        raise UserError(f"{where}: expected a number from {low:g} to {high:g}, found {text[:20]!r}")
-    return number
-
-
-def parse_number(text: str) -> float:
-    """Return a finite number written in ASCII digits; NaN for any other text."""
-    number = float(text) if len(text) < 100 and _NUMBER.fullmatch(text) else math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def one_of(text: str, choices: tuple[str, ...], *, where: str) -> str:
-    """Return the text, which must be one of the choices. Raises UserError with `where` for any other text."""
-    if text not in choices:
-        raise UserError(f"{where}: expected one of {[str(choice) for choice in choices]}, found {text[:20]!r}")
-    return text

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from numbers import Number
 from pathlib import Path
+from typing import Any, TextIO
 
 from system.files.atomic import PLAIN, replacing
 
@@ -14,15 +15,18 @@ _QUOTES = frozenset("'\"`´‘’‚‛“”„‟«»‹›＇＂")
 _MARK = "'"  # a spreadsheet takes what follows as a text, and does not show the mark
 
 
+def print_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write rows to an open text; a text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    _write(csv.writer(file, lineterminator="\n"), columns, rows)
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]], *, mode: int = PLAIN) -> None:
     """Write a whole file in UTF-8; a text that a spreadsheet would run as a formula gets an apostrophe before it.
 
     mode: permission bits
     """
     with replacing(path, mode=mode) as partial, partial.open("w", encoding="utf8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([_cell(column) for column in columns])
-        writer.writerows([_cell(value) for value in row] for row in rows)
+        _write(csv.writer(file), columns, rows)
 
 
 def harmless(text: str) -> str:
@@ -33,6 +37,11 @@ def harmless(text: str) -> str:
 def as_it_was(text: str) -> str:
     """Return the text that `harmless` was given."""
     return text[1:] if text.startswith(_MARK) and _begins_like_a_formula(text[1:]) else text
+
+
+def _write(writer: Any, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    writer.writerow([_cell(column) for column in columns])
+    writer.writerows([_cell(value) for value in row] for row in rows)
 
 
 def _cell(value: object) -> object:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from system.errors import Mistakes
-from system.files.csv_in import parse_number, read_rows
+from system.files.csv_in import read_rows
+from system.files.row import parse_number
 from system.metrics.boxes import BoxSet
 
 BOX = ("x0", "y0", "x1", "y1")
@@ -38,8 +39,8 @@ def read_boxes(images: Path, lesions: Path, candidates: Path, *, with_breasts: b
         elif row["image_id"] in place:
             mistakes.add(f"{images.name} line {line}: the image was listed before")
         place.setdefault(row["image_id"], len(place))
-    found = read_rows(lesions, columns=("image_id", *BOX))
-    marked = read_rows(candidates, columns=("image_id", "score", *BOX))
+    found = read_rows(lesions, columns=("image_id", *BOX), numbers=BOX)
+    marked = read_rows(candidates, columns=("image_id", "score", *BOX), numbers=("score", *BOX))
     lesion_image, lesion_box = _boxes(found, lesions, place=place, mistakes=mistakes)
     candidate_image, candidate_box = _boxes(marked, candidates, place=place, mistakes=mistakes)
     score = _numbers(marked, "score", candidates, mistakes=mistakes)

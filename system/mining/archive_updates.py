@@ -58,6 +58,18 @@ def first_labels(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.Table.from_pandas(rows, schema=tables[0].schema, preserve_index=False)
 
 
+def on_these_pictures(verdicts: pa.Table, images: pa.Table) -> pa.Table:
+    """Return the verdicts without those on another picture: one that had the image's UID and was withdrawn or replaced.
+
+    verdicts, images: rows of the archive's tables
+    """
+    shown = dict(zip(images["image_id"].to_pylist(), images["pixel_sha"].to_pylist(), strict=True))
+    judged = zip(verdicts["image_id"].to_pylist(), verdicts["pixel_sha"].to_pylist(), strict=True)
+    return verdicts.filter(
+        pa.array([not sha or shown.get(image_id, sha) == sha for image_id, sha in judged], pa.bool_())
+    )
+
+
 def verdicts_of(verdicts: pa.Table, images: pa.Table, *, round_number: int) -> LabelUpdate:
     """Return readers' verdicts on the archive's images. Raises UserError for a text that is no verdict.
 

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from system.errors import Mistakes, UserError
+from system.files.text_form import decode
 from system.review.annotations import AnnotatedImage, Annotation, DrawnFile
 
 
 def read_coco(path: Path, *, mistakes: Mistakes) -> DrawnFile:
     """Return the content of a COCO file; what belongs to nothing is added to the mistakes.
 
+    Like a table it may be in UTF-8, UTF-16, GB18030 or Latin-1.
+
     Raises UserError for a file that is no COCO JSON.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = json.loads(decode(path.read_bytes(), name=path.name).content)
+    except UserError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
     return of_coco(data, path, mistakes=mistakes)

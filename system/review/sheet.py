@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.reading import Reading
+from system.files.row import Row
 from system.imaging import Geometry
 from system.mining import VERDICTS
 from system.records import Box
@@ -43,10 +45,12 @@ def read_sheet(path: Path) -> list[Judgement]:
     return [line for line in read_lines(path) if line.verdict]
 
 
-def read_lines(path: Path) -> list[Judgement]:
+def read_lines(path: Path, *, reading: Reading | None = None) -> list[Judgement]:
     """Return all lines of a sheet.
 
     Several masses of one image are several lines with its id, each with a box.
+
+    reading: takes what is found, and is finished by the caller; None = finished here
 
     Raises UserError with every wrong line: an unknown verdict, an incomplete box, a box without a mass, an image that
     is judged twice but for its several masses, a picture of two images.
@@ -55,26 +59,26 @@ def read_lines(path: Path) -> list[Judgement]:
     image_of: dict[str, str] = {}
 
     def judgement(row: Row) -> Judgement:
-        box = _box(row)
-        is_boxed = row["verdict"] == "mass" and box is not None
+        verdict = row.one_of("verdict", tuple(VERDICTS)) if row["verdict"] else ""
+        box = _box(row, verdict)
+        is_boxed = verdict == "mass" and box is not None
         if row["verdict"] and row["image_id"] in outlined and not (is_boxed and outlined[row["image_id"]]):
             row.wrong(_TWICE)
         if row["verdict"]:
             outlined[row["image_id"]] = is_boxed
         if row["picture"] and image_of.setdefault(row["picture"], row["image_id"]) != row["image_id"]:
             row.wrong("another image has the same picture: import the sheet of each queue by itself")
-        verdict = row.one_of("verdict", tuple(VERDICTS)) if row["verdict"] else ""
         known = (row["image_id"], row["picture"], row["why"])
         return Judgement(*known, verdict, box, row.line, _frame(row))
 
-    return read_records(path, of=judgement, columns=VERDICT_COLUMNS, optional=(GEOMETRY,))
+    return read_records(path, of=judgement, columns=VERDICT_COLUMNS, optional=(GEOMETRY,), reading=reading)
 
 
-def _box(row: Row) -> Box | None:
+def _box(row: Row, verdict: str) -> Box | None:
     if not any(row[name] for name in BOX):
         return None
-    if row["verdict"] != "mass":
-        verdict = f"the verdict is {row['verdict']!r}" if row["verdict"] else "there is no verdict"
+    if verdict != "mass":
+        verdict = f"the verdict is {row['verdict'][:20]!r}" if row["verdict"] else "there is no verdict"
         row.wrong(f"a box is drawn, but {verdict}: only a mass has a box")
         return None
     faults = len(row.mistakes)

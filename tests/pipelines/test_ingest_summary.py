@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipelines.ingest import IngestSummary, run, run_reports, summary_table, warnings
+from pipelines.ingest import IngestSummary, run, summary_table, warnings
+from pipelines.tools import reports
 from system.archive import Archive, IngestConfig
 from system.errors import UserError
 from system.imaging import ImagingConfig
@@ -74,7 +75,7 @@ def test_a_wrong_table_of_reports_is_refused_before_the_first_image_is_read(tmp_
 def test_a_report_that_is_too_long_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     archive = Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=64))
     (tmp_path / "today.csv").write_text(REPORTS + f"1,1,final,en,{200_000 * 'x'},\n2,1,final,en,left mass,\n")
-    assert run_reports(tmp_path / "today.csv", archive.uri) == 1
+    assert reports.run(tmp_path / "today.csv", archive.uri).num_reports == 1
     assert any("1 reports with a text of more than 100000 characters were left out" in each for each in caplog.messages)
     assert archive.table("reports")["study_id"].to_pylist() == [archive.identifier("study", "2")]
     (warning,) = warnings(IngestSummary(patients=ALL, num_reports_too_long=2))

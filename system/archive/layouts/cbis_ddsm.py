@@ -32,7 +32,8 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
 from system.errors import Mistakes, UserError
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.row import Row
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 

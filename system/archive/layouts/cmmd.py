@@ -26,7 +26,8 @@ import numpy as np
 from system.archive.layouts.layout import SourceItem, SourceReport
 from system.errors import UserError
 from system.faults import raise_fault
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.row import Row
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.imaging.dicom_file import careful_reading, parse_header, text_of
 from system.records import Side
@@ -94,16 +95,8 @@ def _num_masses(source: Path) -> dict[Breast, int]:
             row.wrong("a breast is listed twice: keep one row")
         found[breast] = NUM_MASSES[row.one_of("abnormality", tuple(NUM_MASSES))]
 
-    read_records(path, of=keep, columns=COLUMNS, delimiter=_delimiter(path))
+    read_records(path, of=keep, columns=COLUMNS)
     return found
-
-
-def _delimiter(path: Path) -> str:
-    """Return the delimiter of the columns: spreadsheet programs write that of the computer's language."""
-    if not path.exists():
-        return ","
-    with path.open("rb") as file:
-        return ";" if b";" in file.readline(1024) else ","
 
 
 def _breast_in(path: Path) -> Breast:

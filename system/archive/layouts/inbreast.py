@@ -28,7 +28,8 @@ import numpy as np
 from skimage.draw import polygon
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.row import Row
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_pixels
 from system.records import Side, ViewPosition
 
@@ -110,7 +111,7 @@ def _listed(source: Path) -> dict[str, dict[str, str]]:
             row.wrong("expected a number that no other row has: correct the row", column="File Name")
         rows[number] = row.values
 
-    read_records(source / TABLE, of=keep, columns=COLUMNS, optional=("ACR",), delimiter=";")
+    read_records(source / TABLE, of=keep, columns=COLUMNS, optional=("ACR",))
     return rows
 
 

@@ -15,6 +15,7 @@ from system.imaging import DicomConfig, ImageRefused, SourceImage
 from system.records import Side
 
 MAX_MASSES = 1000  # in one image; no table has near as many
+SIDE_WORDS = {"left": Side.LEFT, "right": Side.RIGHT, "左": Side.LEFT, "右": Side.RIGHT}  # how hospital lists write it
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,9 @@ def filled_boxes(boxes_px: Sequence[tuple[float, float, float, float]], *, shape
     return mask
 
 
-def inside(folder: Path, name: str) -> Path:
-    """Return the path of a listed file. Raises ImageRefused not_found when it is not in the folder."""
+def inside(folder: Path, name: str, *, what: str = "a listed file is not in the source folder") -> Path:
+    """Return the path of a listed file. Raises ImageRefused not_found with `what` when it is not in the folder."""
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        raise ImageRefused("not_found", "a listed file is not in the source folder")
+        raise ImageRefused("not_found", what)
     return path

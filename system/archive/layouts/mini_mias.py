@@ -18,7 +18,7 @@ import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport
 from system.errors import Mistakes, UserError
-from system.files.csv_in import to_count
+from system.files.row import to_count
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_plain
 from system.imaging.breast import find_breast
 from system.phantom import BreastTruth, MassShape, MassTruth, write_report

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from system.archive.layouts.layout import SourceItem, SourceReport, inside
-from system.files.csv_in import Row, read_records
+from system.archive.layouts.layout import SIDE_WORDS, SourceItem, SourceReport, inside
+from system.files.csv_in import read_records
+from system.files.reading import Reading
+from system.files.row import Row
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom, read_plain
 from system.records import Side, ViewPosition
 
 LIST = "views.csv"
+COLUMNS = ("file", "study", "side", "view")
 PLAIN = (".png", ".pgm")
 
 
@@ -76,9 +79,18 @@ def _read_list(path: Path) -> dict[str, SourceItem]:
     """Return the items of views.csv by file; none when it is absent."""
     if not path.exists():
         return {}
+    return {item.name: item for item in read_views(path)}
+
+
+def read_views(path: Path, *, reading: Reading | None = None) -> list[SourceItem]:
+    """Return the images of a views.csv.
+
+    reading: takes what is found, and is finished by the caller; None = finished here
+
+    Raises UserError with every wrong line.
+    """
     listed: set[str] = set()
-    columns = ("file", "study", "side", "view")
-    return {item.name: item for item in read_records(path, of=lambda row: _item(row, listed=listed), columns=columns)}
+    return read_records(path, of=lambda row: _item(row, listed=listed), columns=COLUMNS, reading=reading)
 
 
 def _item(row: Row, *, listed: set[str]) -> SourceItem:
@@ -90,6 +102,6 @@ def _item(row: Row, *, listed: set[str]) -> SourceItem:
     return SourceItem(
         name=row.path("file"),
         study=row.given("study", remedy="give all images of one examination the same study"),
-        side=row.one_of("side", tuple(Side)),
+        side=row.one_of("side", tuple(Side), also=SIDE_WORDS),
         view=row.one_of("view", tuple(ViewPosition)),
     )

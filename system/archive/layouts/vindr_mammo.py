@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from system.archive.layouts.layout import SourceItem, SourceReport, density_of, filled_boxes
-from system.files.csv_in import Row, read_records
+from system.files.csv_in import read_records
+from system.files.row import Row
 from system.imaging import DicomConfig, ImageRefused, SourceImage, read_dicom
 from system.records import Side, Split, ViewPosition
 

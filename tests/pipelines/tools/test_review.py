@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.tools import review
+from pipelines.tools import review, review_import
 from system.archive import Archive
 from system.config import RunConfig
 from system.errors import NotFinished, UserError
@@ -143,7 +143,7 @@ def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(
     out = tmp_path / "review"
     export(run, out)
     sheet = fill_in(out, bL=("mass", 10, 20, 22, 32), cL="no mass", dR="unsure", eL="mass")
-    taken = review.take_in(sheet, archive.uri, reader="R1")
+    taken = review_import.take_in(sheet, archive.uri, reader="R1")
     assert (taken.verdicts, taken.num_outlined) == ({"mass": 2, "no mass": 1, "unsure": 1}, 1)
     rows = {row["image_id"]: row for row in archive.table("verdicts").to_pylist()}
     assert {name: row["verdict"] for name, row in rows.items()} == {
@@ -169,9 +169,9 @@ def test_verdicts_go_into_the_archive_and_their_images_are_not_shown_again(
 def test_the_same_sheet_again_changes_nothing(run: RunFolder, archive: Archive, tmp_path: Path) -> None:
     export(run, tmp_path / "review")
     sheet = fill_in(tmp_path / "review", cL="no mass")
-    review.take_in(sheet, archive.uri, reader="R1")
+    review_import.take_in(sheet, archive.uri, reader="R1")
     version = archive.version("verdicts")
-    review.take_in(sheet, archive.uri, reader="R1")
+    review_import.take_in(sheet, archive.uri, reader="R1")
     assert archive.version("verdicts") == version
     assert archive.table("verdicts").num_rows == 1
 
@@ -194,7 +194,7 @@ def test_a_radiologists_polygons_outline_the_mass_and_the_networks_own_boxes_do_
     }
     coco["annotations"].append(drawn)
     (out / "edited.json").write_text(json.dumps(coco))
-    assert review.take_in(sheet, archive.uri, reader="R1", coco=out / "edited.json").num_outlined == 1
+    assert review_import.take_in(sheet, archive.uri, reader="R1", coco=out / "edited.json").num_outlined == 1
     rows = {row["image_id"]: row["mask_sha"] for row in archive.table("verdicts").to_pylist()}
     assert rows["cL"] == ""  # only the network's candidates lie there
     mask = archive.pixels(rows["bL"]) > 0
@@ -210,10 +210,10 @@ def test_what_does_not_fit_is_refused(
     sheet = fill_in(out, bL="mass")
     other = make_archive(tmp_path / "other", {"x": Split.WEAK})
     with pytest.raises(UserError, match="judges 1 images that this archive does not have"):
-        review.take_in(sheet, other.uri, reader="R1")
+        review_import.take_in(sheet, other.uri, reader="R1")
     (out / "bad.json").write_text("[]")
     with pytest.raises(UserError, match=r"bad\.json is no COCO file"):
-        review.take_in(sheet, archive.uri, reader="R1", coco=out / "bad.json")
+        review_import.take_in(sheet, archive.uri, reader="R1", coco=out / "bad.json")
     assert Archive.open(archive.uri).table("verdicts").num_rows == 0
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.tools import review
+from pipelines.tools import review, review_import
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig
@@ -66,11 +66,11 @@ class Exported:
             writer.writerows(self.lines)
         return self.out / "queue.csv"
 
-    def take_in(self, content: Content, **verdicts: str | tuple[str | int, ...]) -> review.VerdictImport:
+    def take_in(self, content: Content, **verdicts: str | tuple[str | int, ...]) -> review_import.VerdictImport:
         """Import the verdicts with this COCO file."""
         (self.out / "edited.json").write_text(json.dumps(content))
         sheet = self.fill_in(**verdicts)
-        return review.take_in(sheet, self.archive.uri, reader="R1", coco=self.out / "edited.json")
+        return review_import.take_in(sheet, self.archive.uri, reader="R1", coco=self.out / "edited.json")
 
     def outlines(self) -> dict[str, NDArray[np.bool_]]:
         """Return the outlines in the archive, by image."""
@@ -224,7 +224,7 @@ def test_the_exported_file_edited_in_place_is_read_by_category(exported: Exporte
     path = exported.out / "candidates.coco.json"
     path.write_text(json.dumps(exported.with_drawn(exported.mass("a"))))
     sheet = exported.fill_in(a="mass", b="mass")
-    taken = review.take_in(sheet, exported.archive.uri, reader="R1", coco=path)
+    taken = review_import.take_in(sheet, exported.archive.uri, reader="R1", coco=path)
     assert (taken.num_outlined, taken.left_out) == (1, {"candidate of the network": 3})
 
 
@@ -367,7 +367,7 @@ def test_a_box_of_the_sheet_beyond_the_picture_is_refused_with_its_line(
 ) -> None:
     sheet = refusing.fill_in(a=("mass", *box))
     with pytest.raises(UserError, match=r"queue\.csv line \d: the box ends at .* the picture has 96 x 64 px"):
-        review.take_in(sheet, refusing.archive.uri, reader="R1")
+        review_import.take_in(sheet, refusing.archive.uri, reader="R1")
 
 
 def test_a_box_drawn_to_the_left_and_upwards_is_the_same_box(exported: Exported) -> None:
@@ -395,7 +395,7 @@ def test_what_is_no_coco_file_is_refused(refusing: Exported, write: Callable[[Pa
     write(refusing.out)
     sheet = refusing.fill_in(a="mass")
     with pytest.raises(UserError, match=r"^edited\.json is no COCO file"):
-        review.take_in(sheet, refusing.archive.uri, reader="R1", coco=refusing.out / "edited.json")
+        review_import.take_in(sheet, refusing.archive.uri, reader="R1", coco=refusing.out / "edited.json")
 
 
 @pytest.mark.parametrize(

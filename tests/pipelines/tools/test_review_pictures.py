@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.tools import review
+from pipelines.tools import review, review_import
 from pipelines.tools.review_source import SourceFolder, draw_from_source
 from system.archive import Archive, SplitConfig
 from system.archive.intake import take
@@ -101,10 +101,10 @@ class Review:
     def lines(self) -> Sheet:
         return lines_of(self.out)
 
-    def take_in(self, lines: Sheet | None = None, drawn: str = "") -> review.VerdictImport:
+    def take_in(self, lines: Sheet | None = None, drawn: str = "") -> review_import.VerdictImport:
         if lines:
             fill_in(self.out, lines)
-        return review.take_in(
+        return review_import.take_in(
             self.out / "queue.csv", self.archive.uri, reader="R1", coco=self.out / drawn if drawn else None
         )
 
@@ -301,7 +301,7 @@ def _around(view: NDArray[np.bool_], geometry: Geometry) -> list[float]:
     return [min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)]
 
 
-def _check_back(this: Review, taken: review.VerdictImport) -> None:
+def _check_back(this: Review, taken: review_import.VerdictImport) -> None:
     assert (taken.verdicts, taken.num_outlined) == ({"mass": 3, "no mass": 1}, 3)
     assert taken.left_out == {"candidate of the network": 4}
     outlines = this.outlines()

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,57 +11,15 @@ import pytest
 
 from system.archive import Archive, SplitConfig, check_no_leak
 from system.archive.intake import Intake, source_of, stamp_of, take
-from system.archive.layouts import SourceItem, SourceReport
+from system.archive.layouts import SourceItem
 from system.archive.pixels import PixelStore
 from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import MachineFault, UserError
-from system.imaging import DicomConfig, ImageRefused, ImagingConfig, SourceImage
-from system.records import Side, ViewPosition
+from system.imaging import DicomConfig, ImageRefused, ImagingConfig
+from tests.system.archive.drawn import DICOM, DrawnLayout, breast, square
 
 SHARES = SplitConfig(strong=0.5, weak=0.0, validation=0.0, test=0.5, draw="by_count")
-DICOM = DicomConfig()
-
-
-@dataclass
-class DrawnLayout:
-    """A layout of drawn breasts; `images` has the image of each item, `masks` its masses."""
-
-    images: dict[str, SourceImage | Exception]
-    masks: dict[str, np.ndarray] = field(default_factory=dict)
-    name: str = "drawn"
-    report_source: str = "none"
-
-    def items(self, source: Path) -> list[SourceItem]:
-        return [SourceItem(name) for name in self.images]
-
-    def files(self, source: Path, item: SourceItem) -> list[Path]:
-        return [source / item.name]
-
-    def read(self, source: Path, item: SourceItem, *, config: DicomConfig = DICOM) -> SourceImage:
-        if isinstance(found := self.images[item.name], Exception):
-            raise found
-        return found
-
-    def mask(self, source: Path, item: SourceItem, image: SourceImage) -> np.ndarray:
-        return self.masks.get(item.name, np.zeros(image.pixels.shape, bool))
-
-    def reports(self, source: Path, *, sides: dict[str, Side]) -> list[SourceReport]:
-        return []
-
-
-def breast(image: str = "i", *, patient: str = "P1", study: str = "s", seed: int = 0, birth: str = "") -> SourceImage:
-    y, x = np.mgrid[:128, :64]
-    tissue = (x / 52) ** 2 + ((y - 64) / 58) ** 2 < 1
-    noise = np.random.default_rng(seed).normal(0, 5, (128, 64))
-    pixels = (np.where(tissue, 500 - 3 * x, 10) + noise).astype(np.float32)
-    return SourceImage(pixels, Side.LEFT, ViewPosition.CC, 0.2, patient, study, image, birth_date=birth)
-
-
-def square() -> np.ndarray:
-    mask = np.zeros((128, 64), bool)
-    mask[40:50, 20:30] = True
-    return mask
 
 
 @pytest.fixture
@@ -146,13 +104,13 @@ def test_ingesting_again_changes_nothing(archive: Archive) -> None:
     assert (again.images.num_rows, again.num_already_there) == (0, 1)
 
 
-def test_one_uid_with_two_pictures_keeps_the_first(archive: Archive) -> None:
+def test_of_one_uid_with_two_pictures_neither_is_used(archive: Archive) -> None:
     layout = DrawnLayout({"a": breast(seed=1), "b": breast(seed=2)})
 
     settled = ingest(archive, layout, SourceItem("a"), SourceItem("b"))
 
-    assert settled.images["pixel_sha"].to_pylist() == [read_items(archive, layout, SourceItem("a"))[0].pixel_sha]
-    assert settled.quarantine["code"].to_pylist() == ["uid_conflict"]
+    assert settled.images.num_rows == 0
+    assert settled.quarantine["code"].to_pylist() == ["uid_conflict", "uid_conflict"]
 
 
 def test_one_picture_under_two_uids_is_kept_once(archive: Archive) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from system.errors import UserError
-from system.files.csv_in import Row, parse_number, read_records, read_rows, to_count, to_number
+from system.files.csv_in import read_records, read_rows
+from system.files.row import Row, parse_number, to_count, to_number
 
 
 def write(tmp_path: Path, text: str | bytes) -> Path:
@@ -29,15 +30,14 @@ def test_a_quote_that_never_closes_is_refused_with_its_lines(tmp_path: Path, tex
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"a,b\n1,2\n3,\xe4\n5,6\n", 3),
+        (b"a,b\n1,2\n3,\x81\n5,6\n", 3),
         ("a,b\n1,乳\n".encode("gb18030"), 2),
-        ("a,b\n1,2\n".encode("utf-16"), 1),
-        (b"a,b\n" + 3000 * b"1,2\n" + b"3,\xff\n", 3002),
+        (b"a,b\n" + 3000 * b"1,2\n" + b"3,\xff\xfe\xfd\xfc\n", 3002),
     ],
-    ids=["latin-1", "gb18030", "utf-16", "far on"],
+    ids=["a control byte", "one character", "far on"],
 )
-def test_another_encoding_is_refused_with_its_line(tmp_path: Path, content: bytes, line: int) -> None:
-    with pytest.raises(UserError, match=rf"labels\.csv line {line} is not UTF-8: save it as UTF-8"):
+def test_an_encoding_that_is_not_sure_is_refused_with_its_line(tmp_path: Path, content: bytes, line: int) -> None:
+    with pytest.raises(UserError, match=rf"labels\.csv line {line} is not UTF-8, .*: save it as UTF-8"):
         read_rows(write(tmp_path, content), columns=("a", "b"))
 
 
@@ -52,9 +52,60 @@ def test_ragged_rows_and_nul_characters_are_refused_together(tmp_path: Path) -> 
     ]
 
 
-def test_a_header_in_utf_16_without_a_mark_is_no_header(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"labels\.csv line 1: column 'a' occurs 0 times"):
-        read_rows(write(tmp_path, "a,b\n1,2\n".encode("utf-16-le")), columns=("a", "b"))
+def test_utf_16_without_a_mark_is_read(tmp_path: Path) -> None:
+    assert read_rows(write(tmp_path, "a,b\n1,2\n".encode("utf-16-le")), columns=("a", "b")) == [
+        (2, {"a": "1", "b": "2"})
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a;Image ID;b\n1,5;x;2\n", "with semicolons between its fields; names of columns in other capitals"),
+        ("\ufeffa\tIMAGE_ID\tb\n1,5\tx\t2\n", "with tabs between its fields; names of columns"),
+        ("a|image_id|b\n1,5|x|2\n", "with bars between its fields"),
+        ("sep=;\na;image_id;b\n1,5;x;2\n", "with semicolons between its fields"),
+        ('a,b, image_id \n"1,5",2,x\n', ""),
+    ],
+    ids=["semicolons", "tabs", "bars", "as Excel names them", "commas"],
+)
+def test_separators_and_capitals_of_columns_are_recognised_and_said_in_one_line(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, said: str
+) -> None:
+    with caplog.at_level("INFO"):
+        ((line, row),) = read_rows(write(tmp_path, text), columns=("image_id", "a", "b"))
+    assert (line, row) == (text.count("\n"), {"a": "1,5", "image_id": "x", "b": "2"})
+    assert len(caplog.messages) == bool(said)
+    assert f"labels.csv: read {said}" in "".join(caplog.messages) if said else not caplog.messages
+
+
+def test_a_decimal_comma_is_one_only_where_commas_separate_no_fields(tmp_path: Path) -> None:
+    def record(row: Row) -> tuple[int, float]:
+        return row.count("n"), row.number("x")
+
+    for separator in ";\t|":
+        path = write(tmp_path, "n,x\n1_0,0_951\n2.0,-2_5\n".replace(",", separator).replace("_", ","))
+        assert read_records(path, of=record, columns=("n", "x")) == [(1, 0.951), (2, -2.5)]
+    with pytest.raises(UserError) as caught:
+        read_records(write(tmp_path, 'n,x\n"1,0","0,951"\n'), of=record, columns=("n", "x"))
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("text", ["1,234", "12,000", "-1,234"])
+def test_what_may_be_a_thousand_is_no_decimal(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, f"x;y\n{text};1\n")
+    with pytest.raises(UserError, match=r"line 2, x: expected a number, found"):
+        read_records(path, of=lambda row: row.number("x"), columns=("x",))
+    with pytest.raises(UserError, match=r"line 2, x: expected a whole number, found"):
+        read_records(path, of=lambda row: row.count("x"), columns=("x",))
+
+
+def test_a_first_line_that_is_no_header_is_not_quoted_and_a_header_is(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="none of its 2 fields is a name that is known") as caught:
+        read_rows(write(tmp_path, "DOE^JANE,1.2\n"), columns=("study", "version"))
+    assert "DOE" not in str(caught.value)
+    with pytest.raises(UserError, match="the columns are study, vers: rename or add those that are missing"):
+        read_rows(write(tmp_path, "study,vers\n"), columns=("study", "version"))
 
 
 def test_all_columns_that_are_missing_or_doubled_are_named(tmp_path: Path) -> None:
@@ -64,12 +115,15 @@ def test_all_columns_that_are_missing_or_doubled_are_named(tmp_path: Path) -> No
         "labels.csv line 1: column 'a' occurs 2 times, expected once",
         "labels.csv line 1: column 'c' occurs 0 times, expected once",
         "labels.csv line 1: column 'd' occurs 2 times, expected once",
+        "labels.csv line 1: the columns are a, b, a, d, d: rename or add those that are missing",
     ]
 
 
 def test_an_empty_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="line 1: column 'a' occurs 0 times"):
         read_rows(write(tmp_path, ""), columns=("a",))
+    with pytest.raises(UserError, match="the file is empty, or begins with an empty line"):
+        read_rows(write(tmp_path, "\na\n1\n"), columns=("a",))
     with pytest.raises(UserError, match="is a folder: put a CSV file in its place"):
         read_rows(tmp_path, columns=("a",))
 

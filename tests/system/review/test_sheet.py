@@ -104,3 +104,15 @@ def test_all_wrong_lines_are_refused_at_once(tmp_path: Path) -> None:
 def test_lines_are_known_also_where_nothing_is_judged(tmp_path: Path) -> None:
     path = sheet(tmp_path, "a,1.png,random,mass,1,2,5,9", "b,2.png,entropy,,,,,")
     assert [(line.image_id, line.verdict, line.line) for line in read_lines(path)] == [("a", "mass", 2), ("b", "", 3)]
+
+
+def test_a_sheet_comes_back_from_a_spreadsheet_as_it_was(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    text = HEADER.title() + "a,1.png,random, MASS ,1.0,2|0,5,9\nb,2.png,entropy,No_Mass,,,,\n"
+    (tmp_path / "queue.csv").write_bytes(text.replace(",", ";").replace("|", ",").encode("utf-16"))
+    with caplog.at_level("INFO"):
+        found = read_sheet(tmp_path / "queue.csv")
+    assert found == [
+        Judgement("a", "1.png", "random", "mass", (1, 2, 5, 9)),
+        Judgement("b", "2.png", "entropy", "no mass", None),
+    ]
+    assert len(caplog.messages) == 1

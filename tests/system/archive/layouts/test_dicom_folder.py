@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from system.archive.layouts import LAYOUTS
+from system.archive.layouts.report_table import COLUMNS
 from system.errors import UserError
 from system.imaging import ImageRefused, SourceImage, encode_png
 from system.records import Side, ViewPosition
@@ -159,7 +162,7 @@ def test_no_list_of_reports_is_no_reports(folder: Path) -> None:
             r"status: expected one of \['final', 'corrected', 'withdrawn'\], found 'draft'",
         ),
         (REPORTS.encode() + b",1,final,en,a,b\n", "study is empty"),
-        (REPORTS.encode() + b"1.2,1,final,zh,\xd7\xf3\xc8\xe9,b\n", "not UTF-8"),
+        (REPORTS.encode() + b"1.2,1,final,zh,\x81\xf3\xff\xe9,b\n", "not UTF-8"),
     ],
 )
 def test_a_wrong_list_of_reports_is_refused(folder: Path, content: bytes, message: str) -> None:
@@ -180,3 +183,32 @@ def test_a_mask_in_colour_is_refused_by_its_name_and_a_palette_mask_is_read(fold
     with pytest.raises(ImageRefused, match=r"not_gray: its mask: the picture is in colour"):
         LAYOUT.mask(folder, colour, image())
     np.testing.assert_array_equal(LAYOUT.mask(folder, indexed, image()), np.eye(4, 5, dtype=bool))
+
+
+@pytest.mark.parametrize(
+    ("side", "view", "found"), [("left", "cc", ("L", "CC")), ("左", "Mlo ", ("L", "MLO")), ("r", "XCCL", ("R", "XCCL"))]
+)
+def test_side_and_view_are_read_as_hospitals_write_them(
+    folder: Path, caplog: pytest.LogCaptureFixture, side: str, view: str, found: tuple[str, str]
+) -> None:
+    write_truth(folder, f"a/1.dcm,,p,s,{side},{view},0,TEST")
+    with caplog.at_level("INFO"):
+        (item, _) = LAYOUT.items(folder)
+    assert (item.side, item.view, item.split) == (*found, "test")
+    assert any(message.startswith("truth.csv: read side: in other words") for message in caplog.messages)
+    odd = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert (view != "XCCL" and not odd) or "the view is not one of CC, MLO: the image will be quarantined" in odd[0]
+
+
+def test_two_tables_of_reports_must_agree(folder: Path) -> None:
+    (folder / "reports.csv").write_text(REPORTS + "1.2,1,final,en,mass,\n1.3,1,final,en,,none\n")
+    pq.write_table(report("1.2", "mass"), folder / "reports.parquet")
+    assert len(LAYOUT.reports(folder, sides={})) == 3
+    pq.write_table(report("1.2", "no mass"), folder / "reports.parquet")
+    with pytest.raises(UserError, match=r"reports\.csv and reports\.parquet have different reports .*, 1 times"):
+        LAYOUT.reports(folder, sides={})
+
+
+def report(study: str, text: str) -> pa.Table:
+    values = (study, "1", "final", "en", text, "")
+    return pa.table({name: [value] for name, value in zip(COLUMNS, values, strict=True)})
