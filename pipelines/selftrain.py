@@ -25,6 +25,7 @@ from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choo
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
+from system.run.stage_words import taken_over
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
     with folder.claimed(config):
+        if done := taken_over([stage.name for stage in folder.stages()]):
+            log.info("%s goes on; taken over: %s", folder.name, done)
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
         loop.train_stage1()
@@ -192,14 +195,9 @@ class Loop:
 
         def compare(_: Path) -> Written[Promotion]:
             found = promote(self.gain(this, before), over=before.name, config=self.config.rounds)
-            log.info(
-                "round %d %s: %s; %s",
-                this.number,
-                "is promoted" if found.promoted else "is not promoted",
-                found.gain.line(),
-                found.reason,
-            )
-            return Written(found, parents=[before.validated.name, this.validated.name])
+            verdict = "it is gone on from" if found.promoted else "it is not gone on from"
+            summary = f"{verdict}: {found.gain.line()}; {found.reason}"
+            return Written(found, parents=[before.validated.name, this.validated.name], summary=summary)
 
         return this.promotion.once(compare)
 
@@ -218,8 +216,8 @@ class Loop:
                 self._validated(system)
             means = {system.title: system.validated.result().sweep.mean for system in systems}
             found = choose([(system.name, system.title) for system in systems], means)
-            log.info("result: %s, %s", found.title, found.reason)
-            return Written(found, parents=[system.validated.name for system in systems])
+            parents = [system.validated.name for system in systems]
+            return Written(found, parents=parents, summary=f"{found.title}, {found.reason}")
 
         return self.folder.chosen.once(compare)
 

@@ -18,12 +18,15 @@ def selftrain(
 
     Example: `mammoloop selftrain --preset demo --archive archive --out run --set rounds.num_rounds=1`
     """
-    from pipelines.cluster import session
-    from pipelines.page.gather import present
-    from pipelines.selftrain import run
     from system.run.folder import RunFolder
 
     config = start(preset, config_file, changes, quiet=quiet)
+    RunFolder(out).check_recipe(config.changed(net=config.net.located()))  # before Ray is even imported
+
+    from pipelines.cluster import session
+    from pipelines.page.gather import present
+    from pipelines.selftrain import run
+
     with session(config.resources.cluster, quiet=quiet):
         run(archive, out, config=config)
     present(RunFolder(out), archive_uri=archive, config=config.of_run())

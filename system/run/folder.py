@@ -328,6 +328,15 @@ class RunFolder:
         self.archive_pin.once(lambda _: Written(pin_of(Archive.open(archive_uri))))
         return self.archive(uri=archive_uri)
 
+    def check_recipe(self, config: RunConfig) -> None:
+        """Raise UserError, naming each key with both values, where the run or its labelling has another recipe."""
+        if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
+            raise UserError(
+                f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
+                "give the same ones, or choose another --out"
+            )
+        self.labelling.check_settings(config.reports, above="reports")
+
     @contextmanager
     def claimed(self, config: RunConfig) -> Generator[None]:
         """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
@@ -351,12 +360,7 @@ class RunFolder:
                 raise UserError(
                     f"another driver works on run {self.name}: wait until it has ended, or choose another --out"
                 ) from None
-            if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
-                raise UserError(
-                    f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
-                    "give the same ones, or choose another --out"
-                )
+            self.check_recipe(config)
             clear_partial(self.path)
-            self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
             yield
