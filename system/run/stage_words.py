@@ -10,15 +10,15 @@ from system.files.json_in import parse
 from system.progress import duration_in_words
 
 _DOES = {
-    "labels": "label the reports",
+    "labels": "label",
     "archive": "pin the archive",
     "checkpoint": "train",
-    "held_out": "infer the held-out images",
-    "thresholds": "choose thresholds",
+    "held_out": "infer held-out images",
+    "thresholds": "thresholds",
     "froc": "evaluate on test",
     "froc_validation": "evaluate on validation",
-    "validated": "compare on validation",
-    "predictions": "infer the weak images",
+    "validated": "validate",
+    "predictions": "infer",
     "pools": "mine",
     "promotion": "promote",
     "chosen": "choose the result",
@@ -63,7 +63,7 @@ def system_in_words(folder: str) -> str:
 
 
 def taken_over(names: Collection[str]) -> str:
-    """Return which stages of a run are done already, e.g. "label the reports; stage 1; round 1: mine, retrain"."""
+    """Return which stages of a run are done already, e.g. "label; stage 1; round 1: infer, mine"."""
     parts: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: (_ORDER.get(name.rpartition("/")[2], len(_ORDER)), name)):
         if name.rpartition("/")[2] not in AT_ONCE:
