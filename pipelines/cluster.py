@@ -21,6 +21,8 @@ from system.errors import UserError
 from system.progress import PLACE
 from system.resources import ClusterResources
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
@@ -41,6 +43,7 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
     with PLACE.at("while Ray was starting" if here else f"while joining the Ray cluster at {address}"):
         with _own_signals(of_children=here):
             if here:
+                log.info("Ray is starting on this machine")
                 _start(config)
             else:
                 connecting.join(address, worker_logs=config.worker_logs)

@@ -46,6 +46,7 @@ def join(address: str, *, worker_logs: bool) -> None:
     Raises UserError where no cluster can be meant or this machine is none of its nodes, MachineFault where the cluster
     does not answer.
     """
+    log.info("joining the Ray cluster at %s", address)
     wait_for_answer(_gcs_of(address), asked=address)
     try:
         ray.init(address=address, log_to_driver=worker_logs, logging_level=logging.WARNING)

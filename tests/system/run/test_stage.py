@@ -11,10 +11,10 @@ import pytest
 
 from system.errors import NotFinished, UserError
 from system.files.json_out import Ends, Measured, as_json
+from system.progress import PLACE
 from system.records import Split
 from system.run import code
 from system.run.code import code_digest
-from system.progress import PLACE
 from system.run.stage import SCHEMA_VERSION, Stage, Written
 from system.settings import Settings
 from tests.damage import WAYS
