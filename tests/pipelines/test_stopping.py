@@ -86,7 +86,7 @@ def ended(driver: subprocess.Popen[str]) -> str:
     return err.splitlines()[-1]
 
 
-def test_a_stopped_ingest_and_a_selftrain_on_it_end_with_one_line_and_go_on_to_the_end_of_one_that_was_not(
+def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_was_not(
     source: Path, tmp_path: Path, ray_environment: Mapping[str, str]
 ) -> None:
     stopped = ingesting(source, tmp_path / "stopped", ray_environment)
@@ -106,7 +106,11 @@ def test_a_stopped_ingest_and_a_selftrain_on_it_end_with_one_line_and_go_on_to_t
     for table in TABLES:
         assert rows(tmp_path / "stopped", table) == rows(tmp_path / "calm", table)
 
-    words = ["selftrain", "--archive", tmp_path / "calm", "--out", tmp_path / "run", "--preset", "demo"]
+
+def test_a_selftrain_that_is_stopped_while_ray_starts_ends_with_143_and_leaves_no_process(
+    tmp_path: Path, ray_environment: Mapping[str, str]
+) -> None:
+    words = ["selftrain", "--archive", tmp_path / "archive", "--out", tmp_path / "run", "--preset", "demo"]
     driver = started(*words, environment=ray_environment)
     when_it_logs(driver, "Ray is starting")
     driver.send_signal(signal.SIGTERM)
