@@ -16,6 +16,7 @@ import pytest
 from system.archive import Archive
 from system.phantom import PhantomConfig, write_phantom
 from tests.chaos.victims import left_of
+from tests.pipelines.cli.calling import HEARING
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENCE_S = 300
@@ -40,7 +41,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def started(*words: object, environment: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start a command that leads a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *map(str, words)],
+        [*HEARING, sys.executable, "-m", "pipelines", *map(str, words)],
         env=dict(environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -19,7 +19,7 @@ from pipelines.cli import main as command_line
 from pipelines.cli.ending import Ending, ending_of
 from system.errors import NotFinished, UserError
 from tests.chaos.victims import left_of
-from tests.pipelines.cli.calling import Mammoloop
+from tests.pipelines.cli.calling import HEARING, Mammoloop
 
 MISTAKE = "no archive at nowhere: run `mammoloop ingest` first"
 ONE_LINE = f"mammoloop: {MISTAKE}\n"
@@ -95,7 +95,7 @@ def waiting(
 ) -> subprocess.Popen[str]:
     """Start a process whose command waits, and takes so long to clear up. before: the words that start it."""
     script = WAITING.format(clearing_s=clearing_s, patience_s=patience_s, place=place, how_far=how_far)
-    command = [*before, sys.executable, "-c", script]
+    command = [*HEARING, *before, sys.executable, "-c", script]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
