@@ -1,4 +1,4 @@
-"""Start or join Ray, and refuse a cluster whose nodes run other code than the driver."""
+"""Start or join Ray, keep the signals that end a command, and end what Ray has started."""
 
 import logging
 import os
@@ -8,68 +8,97 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
 
-from pipelines import ray_temporary
-from pipelines.own_process import OWN
+from pipelines import connecting, ray_temporary
+from pipelines.own_process import OWN, kept_from_children
 from system.config import RunConfig
 from system.errors import UserError
+from system.progress import PLACE
 from system.resources import ClusterResources
-from system.run.code import code_digest
 
 log = logging.getLogger(__name__)
 
 
-class MixedClusterError(UserError):
-    """The driver and the workers run different sources."""
-
-
 @contextmanager
 def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
-    """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
+    """Join the cluster of `config.address` or RAY_ADDRESS, or start one on this machine; it is left again at the end.
 
     After an error, threads of Ray Data may still be at work; one that finds Ray shut down ends the process with exit
     code 1. So a process that ends anyway stays connected to its end (`end_workers`).
 
-    Raises UserError where no cluster answers or none can be started, MixedClusterError when a worker's sources differ
-    from the driver's.
+    Raises UserError where no cluster can be joined or started, MachineFault where it does not answer,
+    MixedClusterError when a node's sources differ from the driver's.
     """
     if ray.is_initialized():
         yield
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    handler = signal.getsignal(signal.SIGTERM)
-    if config.address == "local":
-        if wrong := ray_temporary.mistake():
-            raise UserError(wrong)
-        # A process for each training, which waits for notice that a node will be drained.
-        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        with _on_loopback():
-            ray.init(
-                address="local",
-                num_cpus=config.logical_cpus or None,
-                include_dashboard=config.dashboard,
-                object_store_memory=config.object_store_bytes or None,
-                log_to_driver=config.worker_logs,
-                logging_level=logging.WARNING,
-            )
-    else:
-        _join(config)
+    address = connecting.address_of(config)
+    here = address == "local"
+    with PLACE.at("while Ray was starting" if here else f"while joining the Ray cluster at {address}"):
+        with _own_signals(of_children=here):
+            if here:
+                log.info("Ray is starting on this machine")
+                _start(config)
+            else:
+                connecting.join(address, worker_logs=config.worker_logs)
+        try:
+            keep_token_private(Path.home() / ".ray" / "auth_token")
+            connecting.check_same_code(within_s=None if here else connecting.NODES_S)
+        except BaseException:
+            _leave_after_error()
+            raise
     try:
-        _listen_again(handler)
-        keep_token_private(Path.home() / ".ray" / "auth_token")
-        _check_same_code()
         _tune_data(quiet=quiet)
         yield
     except BaseException:
-        if not OWN.ends_with_command:
-            ray.shutdown()
+        _leave_after_error()
         raise
     ray.shutdown()
+
+
+def _leave_after_error() -> None:
+    if not OWN.ends_with_command:
+        ray.shutdown()
+
+
+def _start(config: ClusterResources) -> None:
+    if wrong := ray_temporary.mistake():
+        raise UserError(wrong)
+    # A process for each training, which waits for notice that a node will be drained.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
+    with _on_loopback():
+        ray.init(
+            address="local",
+            num_cpus=config.logical_cpus or None,
+            include_dashboard=config.dashboard,
+            object_store_memory=config.object_store_bytes or None,
+            log_to_driver=config.worker_logs,
+            logging_level=logging.WARNING,
+        )
+
+
+@contextmanager
+def _own_signals(*, of_children: bool) -> Iterator[None]:
+    """Keep this process's handler of SIGTERM while the block starts Ray, whose own end in SIGABRT or with another code.
+
+    of_children: a lost terminal is this process's to answer: a driver whose raylet ends before it ends with 1
+    """
+    handler, taken = signal.getsignal(signal.SIGTERM), ray_utils.set_sigterm_handler
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    ray_utils.set_sigterm_handler = lambda _: None
+    try:
+        with kept_from_children(*([signal.SIGHUP] if of_children else [])):
+            yield
+    finally:
+        ray_utils.set_sigterm_handler = taken
+        if handler and in_main_thread:
+            signal.signal(signal.SIGTERM, handler)  # Ray's core sets one too
 
 
 @contextmanager
@@ -94,20 +123,20 @@ def _on_loopback() -> Iterator[None]:
 
 
 def end_workers() -> None:
-    """End what the raylet that ray.init started here has started: workers, agents, and what they have started.
+    """End what this process and the raylet that it started have started: workers, agents, and what they have started.
 
     For a process that ends without ray.shutdown, just before its end. Raylet and GCS end with their driver, which
     would end with exit code 1 if they ended before it; the raylet's agents would stay.
     """
     import psutil  # Ray brings it along
 
+    kinds = (ray_constants.PROCESS_TYPE_RAYLET, ray_constants.PROCESS_TYPE_GCS_SERVER)
     node = ray_worker._global_node
-    raylets = node.all_processes.get(ray_constants.PROCESS_TYPE_RAYLET, []) if node else []
-    for raylet in raylets:
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(raylet.process.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    child.kill()
+    spared = {started.process.pid for kind in kinds for started in (node.all_processes.get(kind, []) if node else [])}
+    for child in psutil.Process().children(recursive=True):
+        if child.pid not in spared:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
 
 
 def keep_token_private(token: Path) -> None:
@@ -121,23 +150,6 @@ def keep_token_private(token: Path) -> None:
             token.chmod(0o600)
 
 
-def _listen_again(handler: Any) -> None:
-    """Handle SIGTERM as before ray.init, which takes it over: its own handler ends in SIGABRT."""
-    if handler and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
-
-
-def _join(config: ClusterResources) -> None:
-    try:
-        ray.init(address=config.address, log_to_driver=config.worker_logs, logging_level=logging.WARNING)
-    except ConnectionError as error:
-        raise UserError(
-            f"resources.cluster.address is {config.address}, but no Ray cluster answers there "
-            f"({str(error).splitlines()[0]}): start one with `ray start --head`, "
-            "or set the address to local to start Ray on this machine alone"
-        ) from error
-
-
 def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
     """Return how many trainings, each with the inference that follows it, the cluster holds side by side; at least one.
 
@@ -149,17 +161,6 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
         "GPU": max(train.num_workers * train.gpus, infer.num_predictors * infer.predictor_gpus),
     }
     return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
-
-
-def _check_same_code() -> None:
-    ours = code_digest()
-    theirs = ray.get(ray.remote(num_cpus=0)(code_digest).remote())
-    if ours != theirs:
-        raise MixedClusterError(
-            f"the driver runs sources {ours}, a worker runs {theirs}: install the same mammoloop on every node "
-            "(with `ray job submit --working-dir`, an uploaded folder hides an installed wheel)"
-        )
-    log.info("driver and workers run the same sources, %s", ours)
 
 
 def _tune_data(*, quiet: bool) -> None:

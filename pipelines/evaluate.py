@@ -31,7 +31,11 @@ def run(
     def evaluate(attempt: Path) -> Written[FrocResult]:
         result, files = examine_run(predictions, attempt, archive=archive, config=config, split=split, masks=masks)
         parents, versions = [predictions.name], archive.versions()
-        return Written(result, files=files, settings=config, archive_versions=versions, parents=parents)
+        counts = f"{result.counts.num_images} images, {result.counts.num_lesions} lesions"
+        summary = f"{counts}, mean sensitivity {result.sweep.mean:.3f}"
+        return Written(
+            result, files=files, settings=config, archive_versions=versions, parents=parents, summary=summary
+        )
 
     return stage.once(evaluate)
 

@@ -110,19 +110,19 @@ def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferRes
         left = [shard for shard, path in zip(shards, files, strict=True) if not path.exists()]
         if len(left) < len(shards):
             done = len(shards) - len(left)
-            log.info("%s: %d of %d shards are there from an earlier start", stage.name, done, len(shards))
+            log.info("%s: %d of %d shards are there from an earlier start", stage.title, done, len(shards))
         began_s = time.time()
-        progress = InferProgress(stage.name, num_pairs=sum(_num_pairs(shard) for shard in left))
+        progress = InferProgress(stage.title, num_pairs=sum(_num_pairs(shard) for shard in left))
         if left:
-            with follow(attempt / NOTES, describe=lambda line: f"{stage.name}: {line}"):
+            with follow(attempt / NOTES, describe=lambda line: f"{stage.title}: {line}"):
                 for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
                     progress.add(facts)
         result = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
         result = replace(result, flip_average=settings.flip_average)
-        log.info("%s: %s", stage.name, in_words(result))
-        return Written(result, files=files, settings=settings)
+        return Written(result, files=files, settings=settings, summary=in_words(result))
 
-    return stage.once(infer, inputs=_digest(settings, archive, ordered, checkpoint=job.checkpoint))
+    inputs = _digest(settings, archive, ordered, checkpoint=job.checkpoint)
+    return stage.once(infer, inputs=inputs, amount=f"{_num_pairs(ordered)} pairs")
 
 
 def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:

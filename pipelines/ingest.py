@@ -30,6 +30,7 @@ from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.figures.console import two_columns
+from system.progress import PLACE
 from system.records import Side, Split
 
 SETTLED_AT_ONCE = 20_000  # files
@@ -90,10 +91,11 @@ def run(
         raise UserError(f"the source has no image files for layout {layout!r}: check its folder")
     here = Source(source.resolve(), layout, archive, config, items)
     LAYOUTS[layout].reports(source, sides={})  # a mistake in their table is found now, not after the images were read
-    contested = _reopen(here) if CONFLICT in again else set[str]()
-    num_read = _read(here, _unread(here, again=again))
-    settled = _settle(here, contested=contested)
-    num_reports, num_too_long = _store_reports(here)
+    with PLACE.at("in ingest"):
+        contested = _reopen(here) if CONFLICT in again else set[str]()
+        num_read = _read(here, _unread(here, again=again))
+        settled = _settle(here, contested=contested)
+        num_reports, num_too_long = _store_reports(here)
     summary = IngestSummary(
         num_files=len(items),
         num_read=num_read,
@@ -154,10 +156,11 @@ def _read(here: Source, items: list[SourceItem]) -> int:
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         waiting += [json.loads(text) for text in batch["intake"]]
         num_read += len(batch["intake"])
+        PLACE.how_far = f"{num_read} of {len(items)} files"
         if len(waiting) >= here.config.files_per_commit or num_read == len(items):
             here.archive.upsert("files", pa.Table.from_pylist(waiting, schema=SCHEMAS["files"]))
             waiting = []
-            log.info("read %d of %d files, %.1f files/s", num_read, len(items), num_read / (time.monotonic() - start_s))
+            log.info("read %s, %.1f files/s", PLACE.how_far, num_read / (time.monotonic() - start_s))
     return num_read
 
 

@@ -128,9 +128,11 @@ def run(
         )
         _log_comparison(result)
         files = sorted(path for path in attempt.rglob("*") if path.is_file())
-        return Written(result, files=files, settings=config, archive_versions=versions)
+        return Written(
+            result, files=files, settings=config, archive_versions=versions, summary=f"{len(labels)} breasts labelled"
+        )
 
-    return stage.once(label)
+    return stage.once(label, amount=f"{len(SIDES) * config.num_folds} report models")
 
 
 def refresh(

@@ -86,9 +86,11 @@ def run(
             outlined=_OUTLINED_FILE,
         )
         files = [attempt / name for name in (_OUTLINED_FILE, *(pool.file for pool in pools))]
-        return Written(result, files=files, parents=[predictions.name])
+        summary = f"{result.num_images} images, {result.num_unlabelled} without a label"
+        return Written(result, files=files, parents=[predictions.name], summary=summary)
 
-    return stage.once(write_pools)
+    values = ", ".join(map(p0_text, p0))
+    return stage.once(write_pools, amount=f"{predictions.result().num_images} images, p0 {values}")
 
 
 @contextmanager
@@ -128,7 +130,7 @@ def _freeze(miner: MinerHandle, attempt: Path, *, step: int, p0: P0, round_numbe
         ]
     )
     _take_over(written, attempt / file)
-    log.info("round %d, p0 %s: %s", round_number, p0_text(p0), counts.line())
+    log.info("round %d, mine: p0 %s: %s", round_number, p0_text(p0), counts.line())
     return Pool(step, p0, file, counts, moves.counts(), moves.reasons(), purity)
 
 

@@ -1,5 +1,11 @@
-"""Whether this process does one command and ends with it, as `mammoloop` does; a test or a notebook does more."""
+"""Whether this process does one command and ends with it, as `mammoloop` does; a test or a notebook does more.
 
+And which signals are this process's alone, not those of the processes that it starts.
+"""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -11,3 +17,16 @@ class OwnProcess:
 
 
 OWN = OwnProcess()
+
+
+@contextmanager
+def kept_from_children(*numbers: signal.Signals) -> Iterator[None]:
+    """Let processes that the block starts never get these signals, which a terminal sends to all of a command.
+
+    They inherit the mask. A signal that comes to this process meanwhile is handled at the block's end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

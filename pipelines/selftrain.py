@@ -46,8 +46,10 @@ from system.rounds import (
 from system.run.after_mining import training_of
 from system.run.chapter import chapters
 from system.run.folder import Round, RunFolder, System
+from system.run.going_on import begins_chapter, wants_more
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
+from system.run.stage_words import taken_over
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
@@ -62,8 +64,10 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
-    more = more or go_on.wants_more(folder, config.rounds.num_rounds)
+    more = more or wants_more(folder, config.rounds.num_rounds)
     with folder.claimed(config):
+        if done := taken_over([stage.name for stage in folder.stages()]):
+            log.info("%s goes on; taken over: %s", folder.name, done)
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
         loop.train_stage1()
@@ -73,7 +77,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
         while True:
             match decide(history, config=config.rounds, first=first):
                 case GoOn(number):
-                    if go_on.begins_chapter(folder, number, more=more):
+                    if begins_chapter(folder, number, more=more):
                         go_on.take_in(archive_uri, folder, number, config=config)
                     history.append(loop.round(folder.round(number)))
                 case Stop(reason):
@@ -241,14 +245,9 @@ class Loop:
 
         def compare(_: Path) -> Written[Promotion]:
             found = promote(self.gain(this, before), over=before.name, config=self.config.rounds)
-            log.info(
-                "round %d %s: %s; %s",
-                this.number,
-                "is promoted" if found.promoted else "is not promoted",
-                found.gain.line(),
-                found.reason,
-            )
-            return Written(found, parents=[before.validated.name, this.validated.name])
+            verdict = "it is gone on from" if found.promoted else "it is not gone on from"
+            summary = f"{verdict}: {found.gain.line()}; {found.reason}"
+            return Written(found, parents=[before.validated.name, this.validated.name], summary=summary)
 
         return this.promotion.once(compare)
 
@@ -267,9 +266,9 @@ class Loop:
                 self._validated(system)
             means = {system.title: system.validated.result().sweep.mean for system in systems}
             found = choose([(system.name, system.title) for system in systems], means)
-            log.info("result: %s, %s", found.title, found.reason)
             found = replace(found, num_rounds=self.config.rounds.num_rounds)
-            return Written(found, parents=[system.validated.name for system in systems])
+            parents = [system.validated.name for system in systems]
+            return Written(found, parents=parents, summary=f"{found.title}, {found.reason}")
 
         return self.folder.last_chapter.chosen.once(compare)
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -17,6 +18,7 @@ from pipelines import room
 from pipelines.ray_errors import plain_cause
 from pipelines.workers.checkpoints import remove_partial
 from pipelines.workers.follow import follow
+from pipelines.workers.live import shown
 from pipelines.workers.train_loop import BEST, EPOCHS, train_loop
 from system.errors import UserError, WorkerLost
 from system.faults import STOOD_STILL, machine_fault, storage
@@ -47,8 +49,21 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     if stage.finished:
         return stage.result()
     room.check_training(resources)
-    start_s = time.monotonic()
     scratch = stage.folder.resolve() / "train"
+    with stage.begun(_amount(job, scratch)):
+        return _train(job, resources, scratch, stage=stage)
+
+
+def _amount(job: TrainJob, scratch: Path) -> str:
+    """Return how much there is to train, and what is taken over from an earlier start."""
+    with suppress(OSError, UserError):
+        if done := read_rows(scratch / EPOCHS):
+            return f"{job.train.num_epochs} epochs, {done[-1].epoch} of them taken over from an earlier start"
+    return f"{job.train.num_epochs} epochs"
+
+
+def _train(job: TrainJob, resources: TrainResources, scratch: Path, *, stage: Stage[TrainResult]) -> TrainResult:
+    start_s = time.monotonic()
     with storage(scratch):
         scratch.mkdir(parents=True, exist_ok=True)
     run_folder = RunFolder(stage.run.resolve())
@@ -63,6 +78,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     with (
         follow(scratch / EPOCHS, describe=lambda line: _ROW.validate_json(line).line(job.name)),
         follow(scratch / NOTES, describe=lambda line: f"{job.name}: {line}"),
+        shown(scratch, name=job.name),
     ):
         result = _fit(settings, resources, scratch)
     if result.checkpoint is None:
@@ -74,8 +90,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
         files = [Path(shutil.copy(source, folder / name)) for name, source in copies.items()]
         rows = read_rows(folder / EPOCHS)
         kept = best_epoch([row.validation for row in rows])
-        if job.train.patience_epochs:
-            log.info("%s: %s", job.name, _why_it_ended(rows, kept=kept, patience_epochs=job.train.patience_epochs))
+        patience = job.train.patience_epochs
         trained = stage.finish(
             folder,
             Written(
@@ -83,6 +98,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
                 files=files,
                 settings=job,
                 archive_versions=job.archive_versions,
+                summary=_why_it_ended(rows, kept=kept, patience_epochs=patience) if patience else f"{len(rows)} epochs",
             ),
             seconds=time.monotonic() - start_s,
         )

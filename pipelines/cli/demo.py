@@ -18,9 +18,13 @@ def demo(
 
     Example: `mammoloop demo --out demo --set demo.seed=2`
     """
-    from pipelines.experiments.demo import run
     from system.config import DemoConfig
+    from system.run.folder import RunFolder
 
     config = start("demo", config_file, changes, quiet=quiet)
     assert isinstance(config, DemoConfig)
+    RunFolder(out / "run").check_recipe(config.changed(net=config.net.located()))  # before Ray is even imported
+
+    from pipelines.experiments.demo import run
+
     run(out, config=config, quiet=quiet)

@@ -24,15 +24,19 @@ def infer(
 
     Example: `mammoloop infer --run run --round 1 --set resources.infer.num_predictors=8`
     """
-    from pipelines.cluster import session
-    from pipelines.selftrain import infer_alone
-    from pipelines.workers.infer_summary import summary_table
     from system.config import resolve
-    from system.figures.console import console
     from system.run.folder import RunFolder
 
     set_up_logging(quiet=quiet)
-    config = resolve(RunFolder(run).config(), settings=changes or [])
+    folder = RunFolder(run)
+    config = resolve(folder.config(), settings=changes or [])
+    folder.check_recipe(config)  # before Ray is even imported
+
+    from pipelines.cluster import session
+    from pipelines.selftrain import infer_alone
+    from pipelines.workers.infer_summary import summary_table
+    from system.figures.console import console
+
     with session(config.resources.cluster, quiet=quiet):
         found = infer_alone(run, number, config=config, archive_uri=archive)
     console().print(summary_table(f"round {number}", found))

@@ -47,6 +47,7 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     if folder.archive_pin.finished:
         folder.newest_archive(uri=archive)  # refuses another archive than the run's
     stage = known or folder.next_labelling()
+    stage.check_settings(settings, above="reports")  # before Ray starts
     with session(config.resources.cluster, quiet=quiet):
         if known:
             typer.echo(refresh(archive, config=settings, resources=resources, stage=stage).line())

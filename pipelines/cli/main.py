@@ -1,7 +1,6 @@
 """The `mammoloop` command: its commands put together, in the order in which they are used."""
 
 import io
-import os
 import sys
 
 import typer
@@ -29,7 +28,7 @@ from pipelines.cli import (
     sweep,
     weights,
 )
-from pipelines.cli.ending import Stop, ending_of
+from pipelines.cli.ending import Stop, announce, end_process, ending_of
 from pipelines.own_process import OWN
 
 app = typer.Typer(
@@ -66,13 +65,7 @@ def process() -> None:
     except SystemExit as end:
         if not isinstance(end.code, int) or not end.code:
             raise
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-        if "ray" in sys.modules:
-            from pipelines.cluster import end_workers
-
-            end_workers()
-        os._exit(end.code)
+        end_process(end.code)
 
 
 def main() -> None:
@@ -92,5 +85,7 @@ def main() -> None:
         ending = stop.ending() or (ending_of(error) if isinstance(error, Exception) else None)
         if ending is None:
             raise
-        typer.echo(f"mammoloop: {ending.text}", err=True)
+        announce(ending)
         sys.exit(ending.code)
+    finally:
+        stop.close()

@@ -61,6 +61,13 @@ def resolved(
 
 def set_up_logging(*, quiet: bool) -> None:
     """Show people what happens, on standard error; quiet: warnings only."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    from pipelines.cli.lines import Lines
+    from system.progress import LIVE, LIVE_LOGGER
+
+    lines = Lines(sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[lines])
+    live = logging.getLogger(LIVE_LOGGER)
+    live.handlers, live.propagate = [lines], False
+    live.setLevel(logging.WARNING if quiet else LIVE)
     for name in ("mammoloop", "pipelines", "actors", "system"):
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)

@@ -40,13 +40,17 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     from pipelines.cluster import session
     from pipelines.experiments import ablations
     from pipelines.experiments.demo import make_archive
-    from pipelines.experiments.reproduce import run
+    from pipelines.experiments.reproduce import claimed, run
     from system.config import DemoConfig
     from system.errors import UserError
 
     config = start(preset, config_file, changes, quiet=quiet)
     if not archive and not isinstance(config, DemoConfig):
         raise UserError("--archive: name the archive to train on; only --preset demo writes synthetic exams for itself")
+    made = archive or str(out / "archive")
+    if archive or (out / "archive" / "archive.json").exists():
+        what = "set of ablations" if table == "ablations" else "reproduction"
+        claimed(made, out, config=config.of_run(), what=what)  # what does not fit is said before Ray starts
     with session(config.resources.cluster, quiet=quiet):
         if not archive and isinstance(config, DemoConfig):
             archive = make_archive(out, config=config, quiet=quiet)

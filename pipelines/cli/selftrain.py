@@ -32,16 +32,19 @@ def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     Example: `mammoloop selftrain --preset demo --archive archive --out run --rounds 1`, and a week later
     `mammoloop selftrain --archive archive --out run --rounds +1`
     """
-    from pipelines.cluster import session
-    from pipelines.go_on import with_rounds
-    from pipelines.page.gather import present
-    from pipelines.selftrain import run
     from system.run.folder import RunFolder
+    from system.run.going_on import with_rounds
 
     folder = RunFolder(out)
     own = folder.config() if folder.begun and not preset else None
     config = start(preset or "workstation", config_file, changes, quiet=quiet, base=own)
     config, more = with_rounds(config, rounds, folder=folder)
+    folder.check_recipe(config.changed(net=config.net.located()))  # before Ray is even imported
+
+    from pipelines.cluster import session
+    from pipelines.page.gather import present
+    from pipelines.selftrain import run
+
     with session(config.resources.cluster, quiet=quiet):
         run(archive, out, config=config, more=more)
     present(folder, archive_uri=archive, config=config.of_run())

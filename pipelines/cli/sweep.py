@@ -29,9 +29,11 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --preset demo --out sweep`
     """
     from pipelines.cluster import session
+    from pipelines.experiments.sweep import prepare
     from pipelines.experiments.sweep import run as sweep_run
 
     config = start(preset, config_file, changes, quiet=quiet).of_run()
     cluster = config.resources.cluster.changed(dashboard=True)  # Ray Tune with Ray Train inside needs it
+    prepare(run, archive, out, space=space, config=config)  # what does not fit is said before Ray starts
     with session(cluster, quiet=quiet):
         sweep_run(run, archive, out, space=space, num_trials=trials, config=config)

@@ -13,10 +13,8 @@ import ray
 
 from pipelines import selftrain
 from pipelines.cluster import side_by_side
-from pipelines.experiments.claim import claim
-from pipelines.experiments.reproduce import Cell, counts_of, train_cells
-from system.archive import Archive
-from system.config import RunConfig, as_yaml, resolve
+from pipelines.experiments.reproduce import Cell, claimed, counts_of, train_cells
+from system.config import RunConfig, resolve
 from system.errors import UserError
 from system.figures.console import console
 from system.figures.rows import AblationRow
@@ -24,6 +22,7 @@ from system.figures.tables import ablation_table
 from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds
+from system.progress import PLACE
 from system.run.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -90,9 +89,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -
     """
     if not config.rounds.num_rounds:
         raise UserError("rounds.num_rounds=0 leaves no round to take parts away from: set at least 1")
-    out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
-    config = selftrain.located(config)
-    claim(out / "ablations.yaml", f"# on {archive_uri}\n{as_yaml(config)}", what="set of ablations")
+    out, archive_uri, config = claimed(archive_uri, out, config=config, what="set of ablations")
     selftrain.prepare(archive_uri, RunFolder(out), config=config)
     followed = resolve(config, settings=["rounds.promote=always", "rounds.patience=0"])
     seeds = [config.seed + number for number in range(num_seeds)]
@@ -101,8 +98,9 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, num_seeds: int = 1) -
     bases = {cell.base.folder: cell.base for cells in grid.values() for cell in cells if cell.base}
     at_once = side_by_side(config, resources=ray.cluster_resources())
     log.info("%d ablations of %d seeds, %d trainings of Stage 1, %d at once", len(grid), num_seeds, len(bases), at_once)
-    for wave in (list(bases.values()), [cell for cells in grid.values() for cell in cells]):
-        train_cells(wave, archive_uri, out, at_once=at_once)
+    with PLACE.at("in the ablations"):
+        for wave in (list(bases.values()), [cell for cells in grid.values() for cell in cells]):
+            train_cells(wave, archive_uri, out, at_once=at_once)
     rows = list(_rows(grid, config=followed))
     caption = (
         f"Test set. Mean sensitivity over seeds {', '.join(map(str, seeds))}; gain of the last round over the control, "

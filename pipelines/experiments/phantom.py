@@ -2,12 +2,16 @@
 
 import multiprocessing
 import os
+import signal
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from pipelines.own_process import kept_from_children
 from system.phantom import ExamRows, PhantomConfig, make_exam, write_exam, write_tables
 
 CHUNK_EXAMS = 8  # what a worker makes between two steps of the bar
@@ -21,15 +25,28 @@ def run(
     chunks = [range(first, min(first + CHUNK_EXAMS, num_exams)) for first in range(0, num_exams, CHUNK_EXAMS)]
     out.mkdir(parents=True, exist_ok=True)
     rows: list[ExamRows] = []
-    context = multiprocessing.get_context("spawn")
-    with _progress(quiet=quiet) as progress, ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with _progress(quiet=quiet) as progress, _pool(workers) as pool:
         bar = progress.add_task("phantom exams", total=num_exams)
-        futures = [pool.submit(_write_chunk, out, chunk, seed, config) for chunk in chunks]
+        with kept_from_children(signal.SIGINT, signal.SIGHUP):
+            futures = [pool.submit(_write_chunk, out, chunk, seed, config) for chunk in chunks]
         for future in as_completed(futures):
             made = future.result()
             rows += made
             progress.advance(bar, len(made))
     write_tables(out, rows)
+
+
+@contextmanager
+def _pool(num_workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Give processes that end with the block, also where it raises before they are done."""
+    with ProcessPoolExecutor(num_workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
 
 
 def _write_chunk(out: Path, indices: range, seed: int, config: PhantomConfig) -> list[ExamRows]:

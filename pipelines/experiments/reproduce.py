@@ -32,6 +32,7 @@ from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds, rules
 from system.metrics.bootstrap import resampled_sensitivity
+from system.progress import PLACE, duration_in_words
 from system.published import FPPI, NAN, TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
 from system.run.folder import RunFolder, System
@@ -84,9 +85,7 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
     """
     if name != "table2" and not config.rounds.num_rounds:
         raise UserError("rounds.num_rounds=0 leaves no weak data to reproduce a table with: set at least 1")
-    out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
-    config = selftrain.located(config)
-    claim(out / "reproduce.yaml", f"# on {archive_uri}\n{as_yaml(config)}", what="reproduction")
+    out, archive_uri, config = claimed(archive_uri, out, config=config)
     selftrain.prepare(archive_uri, RunFolder(out), config=config)
     if name == "table2":
         _show_table_2(out)
@@ -99,11 +98,26 @@ def run(name: str, archive_uri: str, out: Path, *, config: RunConfig, num_seeds:
     weak = {cell.folder: cell for cell in cells if cell.base}
     at_once = side_by_side(config, resources=ray.cluster_resources())
     log.info("%s: %d trainings of Stage 1, %d of rounds, %d at once", name, len(bases), len(weak), at_once)
-    for wave in (bases, weak):
-        train_cells(list(wave.values()), archive_uri, out, at_once=at_once)
+    with PLACE.at(f"in {name}"):
+        for wave in (bases, weak):
+            train_cells(list(wave.values()), archive_uri, out, at_once=at_once)
     counts = [[_counts(cell, split=table.split) for cell in row] for row in grid]
     control = [[_control(cell, split=table.split) for cell in row] for row in grid]
     _show(name, table, out, counts=counts, control=control, config=config, seeds=seeds)
+
+
+def claimed(
+    archive_uri: str, out: Path, *, config: RunConfig, what: str = "reproduction"
+) -> tuple[Path, str, RunConfig]:
+    """Claim the folder, and return it, the archive and the settings as workers find them. Needs no Ray.
+
+    what: "reproduction" or "set of ablations". Raises UserError when the folder holds one of other settings.
+    """
+    out, archive_uri = out.resolve(), Archive.open(archive_uri).uri  # workers stand in other folders
+    config = selftrain.located(config)
+    file = "reproduce.yaml" if what == "reproduction" else "ablations.yaml"
+    claim(out / file, f"# on {archive_uri}\n{as_yaml(config)}", what=what)
+    return out, archive_uri, config
 
 
 def cell_of(row: Row, out: Path, *, config: RunConfig, seed: int) -> Cell:
@@ -148,6 +162,7 @@ def _name(config: RunConfig) -> str:
 def train_cells(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: int) -> None:
     """Train the cells, so many at once. Raises CellsFailed naming those that failed, after all had their turn."""
     task = ray.remote(perform).options(num_cpus=0, max_retries=2, scheduling_strategy="SPREAD")
+    PLACE.how_far = f"0 of {len(cells)} trainings done"
     waiting, running, failed, start = list(cells), {}, [], time.monotonic()
     while waiting or running:
         while waiting and len(running) < at_once:
@@ -165,13 +180,9 @@ def train_cells(cells: Sequence[Cell], archive_uri: str, out: Path, *, at_once: 
                 log.error("%s failed: %s", cell.folder.name, cause)
             done = len(cells) - len(waiting) - len(running)
             minutes = (time.monotonic() - start) / 60
-            log.info(
-                "%d of %d done, %.1f min, about %.0f min left",
-                done,
-                len(cells),
-                minutes,
-                minutes / done * (len(cells) - done),
-            )
+            left_s = 60 * minutes / done * (len(cells) - done)
+            PLACE.how_far = f"{done} of {len(cells)} trainings done"
+            log.info("%s, %.1f min, about %s left", PLACE.how_far, minutes, duration_in_words(left_s))
         for cell in () if ended else running.values():
             log.info("%s: %s", cell.folder.name, _last_line(cell.folder / _LOG))
     if failed:

@@ -10,6 +10,7 @@ are read, half-done ones go on.
 import json
 import logging
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from system.errors import UserError
 from system.figures.console import console
 from system.files.atomic import write_text
 from system.nets import read_card
+from system.progress import PLACE
 from system.records import Split
 from system.run.folder import RunFolder
 from system.run.results import PoolsResult, TrainResult, TrialResult
@@ -53,6 +55,7 @@ from tune_spaces import Grid, Range, Search, Setting, Space, find
 
 log = logging.getLogger(__name__)
 _TRIAL_MEMORY_BYTES = 1024**2
+_TUNES_OWN_SIGINT = "TUNE_DISABLE_SIGINT_HANDLER"  # Tune's would end a stopped sweep as if it had been finished
 METRIC = "mean_sensitivity"  # on validation, over the operating points of froc.fppi
 
 
@@ -90,18 +93,27 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     round_number: whose pools are taken, from 1
     Needs a running Ray. Raises UserError for an unknown space or a config that does not fit the run, TrialsFailed.
     """
-    chosen = find(config.method, space)
-    inputs = _inputs(RunFolder(source.resolve()), archive_uri, out, config=config, round_number=round_number)
-    description = f"# sweep of {space} on round {round_number} of {source.resolve()}\n{as_yaml(config.of_run())}"
-    claim(inputs.out / "sweep.yaml", description, what="sweep")
+    chosen, inputs = prepare(source, archive_uri, out, space=space, config=config, round_number=round_number)
     wanted = len(chosen.points) if isinstance(chosen, Grid) else num_trials or chosen.num_trials
-    failed = run_trials(inputs, chosen, wanted=wanted)
+    with PLACE.at("in the sweep"):
+        failed = run_trials(inputs, chosen, wanted=wanted)
     trials = ranked(read_trials(inputs.out))
     if not trials:
         raise TrialsFailed(f"all {failed} trials failed: see the folders under {out.name}/trials and the workers' logs")
     write_results(inputs.out, trials, best=_with(inputs.config, trials[0].settings))
     console().print(results_table(trials, failed=failed))
     return trials
+
+
+def prepare(
+    source: Path, archive_uri: str, out: Path, *, space: str, config: RunConfig, round_number: int = 1
+) -> tuple[Space, SweepInputs]:
+    """Claim the sweep's folder, and look up what its trials start from. Needs no Ray; else as `run`."""
+    chosen = find(config.method, space)
+    inputs = _inputs(RunFolder(source.resolve()), archive_uri, out, config=config, round_number=round_number)
+    description = f"# sweep of {space} on round {round_number} of {source.resolve()}\n{as_yaml(config.of_run())}"
+    claim(inputs.out / "sweep.yaml", description, what="sweep")
+    return chosen, inputs
 
 
 def perform(inputs: SweepInputs, settings: Setting) -> float:
@@ -169,6 +181,8 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     if not left:
         return 0
     log.info("%d trials done, %d to go, %d at once", len(done), left, at_once)
+    PLACE.how_far = f"{len(done)} of {len(done) + left} trials done"
+    os.environ[_TUNES_OWN_SIGINT] = "1"
     scratch = inputs.out / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # our own stages are the sweep's memory
     tuner = tune.Tuner(
@@ -182,7 +196,9 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
             max_concurrent_trials=at_once,
             reuse_actors=True,  # the next trial need not import everything again
         ),
-        run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[_TrialLog(left)]),
+        run_config=tune.RunConfig(
+            name="trials", storage_path=str(scratch), verbose=0, callbacks=[_TrialLog(len(done), left)]
+        ),
     )
     results = tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
@@ -213,15 +229,15 @@ def trainable(inputs: SweepInputs) -> Any:
 class _TrialLog(tune.Callback):
     """Logs each finished trial."""
 
-    def __init__(self, num_trials: int) -> None:
-        self.num_trials, self.num_done = num_trials, 0
+    def __init__(self, num_before: int, num_left: int) -> None:
+        self.num_trials, self.num_done = num_before + num_left, num_before
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self.num_done += 1
-        settings = trial.config.get("settings", trial.config)
-        log.info(
-            "trial %d/%d  %s %.3f  %s", self.num_done, self.num_trials, METRIC, trial.last_result[METRIC], settings
-        )
+        PLACE.how_far = f"{self.num_done} of {self.num_trials} trials done"
+        settings = ", ".join(f"{key} {value:.4g}" for key, value in trial.config.get("settings", trial.config).items())
+        mean = trial.last_result[METRIC]
+        log.info("trial %d of %d: mean sensitivity %.3f with %s", self.num_done, self.num_trials, mean, settings)
 
 
 def make_searcher(

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 import ray
 
+from system.progress import PLACE
 from system.reports.annotated import NO_FOLD, SIDES, TrainingReports
 from system.reports.calibration import fit_temperatures
 from system.reports.config import ReportConfig
@@ -74,6 +75,7 @@ def run(
     for number, ((fold, column), (predicted, epoch)) in enumerate(finished, start=1):
         margins[training.held_out(fold), column] = predicted
         epochs[model_folder(SIDES[column], fold)] = epoch
+        PLACE.how_far = f"{number} of {len(jobs)} report models"
         log.info("report model %s of fold %d: kept epoch %d (%d of %d)", SIDES[column], fold, epoch, number, len(jobs))
     card = _card(reports, training, margins, config)
     return FineTuneResult(save_report_models(models, card), margins, card, epochs)

@@ -14,6 +14,7 @@ from actors.predictor import REMOVAL_WARNING
 from actors.shard_predictor import ShardFacts
 from system.figures.console import two_columns
 from system.files.parquet import read_table
+from system.progress import PLACE
 from system.run.results import InferResult
 from system.schemas import PREDICTIONS
 
@@ -36,10 +37,11 @@ class InferProgress:
     def add(self, facts: ShardFacts) -> None:
         """Add one shard."""
         self.facts.append(facts)
+        done = sum(shard.num_pairs for shard in self.facts)
+        PLACE.how_far = f"{done} of {self.num_pairs} pairs"
         if time.monotonic() - self._logged_s >= SECONDS_BETWEEN_LINES:
             self._logged_s = time.monotonic()
-            done = sum(shard.num_pairs for shard in self.facts)
-            log.info("%s: %d of %d pairs, %.1f images/s", self.title, done, self.num_pairs, images_per_s(self.facts))
+            log.info("%s: %s, %.1f images/s", self.title, PLACE.how_far, images_per_s(self.facts))
 
 
 def images_per_s(facts: Sequence[ShardFacts]) -> float:

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from pipelines.workers.live import NowFile, now_of
 from system.archive import Archive
 from system.errors import UserError
 from system.faults import storage
@@ -71,7 +72,8 @@ def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog)
     context = ray.train.get_context()
     rank, num_workers = context.get_world_rank(), context.get_world_size()
     kept_in = Path(settings["progress"]).parent
-    worker = Worker(kept_in, job, resources, archive, _make_learner(job), watch, rank=rank, num_workers=num_workers)
+    learner, now = _make_learner(job), NowFile(kept_in)
+    worker = Worker(kept_in, job, resources, archive, learner, watch, rank=rank, num_workers=num_workers, now=now)
     if job.train.synced_norms and job.train.batch_size % num_workers:
         raise UserError(
             f"synced_norms: {num_workers} workers cannot share batch_size {job.train.batch_size} evenly; change "
@@ -136,6 +138,7 @@ class Worker:
     watch: Watchdog
     rank: int
     num_workers: int
+    now: NowFile
     # The weights of the epoch that is best on validation: of rank 0 alone, where the training is measured there.
     best: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
 
@@ -190,7 +193,11 @@ class Worker:
 
     def keep_sometimes(self, tally: Tally, *, before: TrainingPosition, rows: list[EpochRow], num_steps: int) -> None:
         """Keep a checkpoint in mid-epoch where the resources ask for one. before: the epoch's start."""
-        self.watch.alive(f"epoch {before.epoch + 1}, after step {tally.steps}")
+        epoch, num_epochs = before.epoch + 1, self.job.train.num_epochs
+        self.watch.alive(f"epoch {epoch}, after step {tally.steps}")
+        if not self.rank:
+            workers = self.num_workers
+            self.now.write(now_of(tally, epoch=epoch, num_epochs=num_epochs, num_steps=num_steps, num_workers=workers))
         every = self.resources.checkpoint_steps
         if every and tally.steps % every == 0 and tally.steps < num_steps:
             self.keep(before.in_epoch(tally), rows)

@@ -140,14 +140,7 @@ def examine_run(
     write_table(_image_table(examined.images), files[2])
     write_table(_lesion_table(examined), files[3])
     write_table(_cut_table(examined), files[4])
-    result = report.result
-    log.info(
-        "%d images, %d lesions: mean sensitivity %.3f",
-        result.counts.num_images,
-        result.counts.num_lesions,
-        result.sweep.mean,
-    )
-    return result, files
+    return report.result, files
 
 
 def _examine_all(

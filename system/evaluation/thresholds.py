@@ -1,7 +1,5 @@
 """Choose the mask threshold and the candidate threshold of a model on validation."""
 
-import logging
-
 from system.archive import Archive
 from system.config import RunConfig
 from system.evaluation.candidate_threshold import candidate_grid, choose_candidate_threshold
@@ -11,8 +9,6 @@ from system.evaluation.report_negatives import threshold_of_negatives
 from system.records import Split
 from system.run.results import InferResult, Thresholds
 from system.run.stage import Stage, Written
-
-log = logging.getLogger(__name__)
 
 
 def choose_thresholds(
@@ -50,8 +46,8 @@ def choose_thresholds(
             candidate_reason += ", not used: the components of the mask are the candidates"
         elif froc.candidates == "own_peak":
             candidate_reason += ", not used: each candidate ends at half of its own peak"
-        log.info("mask threshold %.3g (%s)", mask, mask_reason)
-        log.info("candidate threshold %.3g (%s)", candidate, candidate_reason)
-        return Written(Thresholds(mask, mask_reason, candidate, candidate_reason), parents=[held_out.name])
+        found = Thresholds(mask, mask_reason, candidate, candidate_reason)
+        summary = f"mask threshold {mask:.3g} ({mask_reason}), candidate threshold {candidate:.3g} ({candidate_reason})"
+        return Written(found, parents=[held_out.name], summary=summary)
 
     return stage.once(decide)

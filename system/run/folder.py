@@ -367,6 +367,20 @@ class RunFolder:
         self.archive_pin.once(lambda _: Written(pin_of(Archive.open(archive_uri))))
         return self.measured_archive(uri=archive_uri)
 
+    def check_recipe(self, config: RunConfig) -> None:
+        """Raise UserError, naming each key with both values, where the run or its labelling has another recipe."""
+        if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
+            raise UserError(
+                f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
+                "give the same ones, or choose another --out"
+            )
+        if config.rounds.num_rounds < self.num_begun:
+            raise UserError(
+                f"run {self.name} has begun round {self.num_begun}, rounds.num_rounds is {config.rounds.num_rounds}: "
+                f"give {self.num_begun} or more, or --rounds +1"
+            )
+        self.labelling.check_settings(config.reports, above="reports")
+
     @contextmanager
     def claimed(self, config: RunConfig) -> Generator[None]:
         """Hold the folder for this driver. The lock ends with the process, so a killed run can be started again.
@@ -388,17 +402,7 @@ class RunFolder:
                 raise UserError(
                     f"another driver works on run {self.name}: wait until it has ended, or choose another --out"
                 )
-            if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
-                raise UserError(
-                    f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
-                    "give the same ones, or choose another --out"
-                )
-            if config.rounds.num_rounds < self.num_begun:
-                raise UserError(
-                    f"run {self.name} has begun round {self.num_begun}, rounds.num_rounds is "
-                    f"{config.rounds.num_rounds}: give {self.num_begun} or more, or --rounds +1"
-                )
+            self.check_recipe(config)
             clear_partial(self.path)
-            self.labelling.check_settings(config.reports, above="reports")
             write_text(self.path / CONFIG, HEADER + as_yaml(config.of_run()))
             yield

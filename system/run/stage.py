@@ -5,6 +5,7 @@ written again. Other code takes the files that the manifest lists, never those o
 a record, never by a key.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -23,9 +24,12 @@ from system.faults import storage
 from system.files.atomic import replacing, sync_file, write_text
 from system.files.json_in import first_mistake, parse
 from system.files.json_out import as_json
+from system.progress import PLACE, duration_in_words
 from system.run.code import code_digest
+from system.run.stage_words import AT_ONCE, in_words, took_before
 from system.settings import Settings, different_keys
 
+log = logging.getLogger(__name__)
 SCHEMA_VERSION = 3  # of manifests; 1 had no typed results, 2 one control; both are refused
 MANIFEST = "manifest.json"
 _INPUTS = "inputs.txt"  # in an attempt that may be continued
@@ -42,6 +46,7 @@ class Written(Generic[Result]):
     settings: Settings | None = None  # what the stage was done with
     archive_versions: Mapping[str, int] = field(default_factory=dict[str, int])  # table -> Delta version
     parents: Sequence[str] = ()  # names of the stages that were read
+    summary: str = ""  # what it came to, for the line at its end; not kept
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,11 @@ class Stage(Generic[Result]):
     def folder(self) -> Path:
         """Where the stage's attempts and its manifest lie."""
         return self.run / self.name
+
+    @property
+    def title(self) -> str:
+        """What it does, in words, e.g. "round 2, retrain"."""
+        return in_words(self.name)
 
     @property
     def finished(self) -> bool:
@@ -207,7 +217,23 @@ class Stage(Generic[Result]):
             for path in written.files:
                 sync_file(path)
         write_text(self.folder / MANIFEST, as_json(manifest))
+        took = [] if self._is_made_at_once else [f"done in {duration_in_words(seconds)}"]
+        log.info("%s: %s", self.title, "; ".join([*took, *filter(None, [written.summary])]) or "done")
         return written.result
+
+    @contextmanager
+    def begun(self, amount: str = "") -> Generator[None]:
+        """Log the stage's beginning; the command is there while the block runs. amount: of work, for people."""
+        before = took_before(self.run, self.name)
+        if not self._is_made_at_once:
+            what = ", ".join(filter(None, (amount, f"it took {before}" if before else "")))
+            log.info("%s: begins%s", self.title, f"; {what}" if what else "")
+        with PLACE.at(f"in {self.title}"):
+            yield
+
+    @property
+    def _is_made_at_once(self) -> bool:
+        return self.name.rpartition("/")[2] in AT_ONCE
 
     def adopt(self, other: "Stage[Result]") -> Result:
         """Take over files and result of another run's finished stage; files are linked where the storage has links.
@@ -226,16 +252,16 @@ class Stage(Generic[Result]):
         write_text(self.folder / MANIFEST, (other.folder / MANIFEST).read_text(encoding="utf8"))
         return theirs.result
 
-    def once(self, do: Callable[[Path], Written[Result]], *, inputs: str = "") -> Result:
+    def once(self, do: Callable[[Path], Written[Result]], *, inputs: str = "", amount: str = "") -> Result:
         """Return the result of a finished stage, or do the stage now.
 
         do: gets the attempt folder, writes the stage's files into it and returns them with the result
-        inputs: as of `attempt`
+        inputs: as of `attempt`;  amount: as of `begun`
         """
         if self.finished:
             return self.result()
         start = time.monotonic()
-        with self.attempt(inputs=inputs) as folder:
+        with self.begun(amount), self.attempt(inputs=inputs) as folder:
             return self.finish(folder, do(folder), seconds=time.monotonic() - start)
 
     def _finished_manifest(self) -> Manifest[Result]:

@@ -1,10 +1,14 @@
 """The row that a training writes after each epoch, into epochs.jsonl and TensorBoard."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from system.files.json_out import Measured
 from system.records import P0, p0_text
+
+_MUCH_WAITING = 0.05  # share of the time, from which on a line names it
+_ROLES = {"STRONG_MASS": "annotated with a mass", "STRONG_FREE": "annotated without"}  # the others: their quadrant
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,19 @@ class EpochRow(EpochResult):
     seconds: float = 0.0
 
     def line(self, name: str) -> str:
-        """Return the row as a line for people. name: of the training."""
-        losses = "  ".join(f"{term} {value:.4f}" for term, value in self.losses.items())
-        pools = "  ".join(
-            f"{role} {count} ({self.places.get(role, 0.0):.3g} a batch)"
-            for role, count in self.samples.items()
-            if count
-        )
-        p0 = f"  p0 {p0_text(self.p0)}" if self.p0 else ""
-        speed = f"{self.images_per_s:.0f} images/s (wait {self.wait_share:.0%})"
+        """Return the row as a line for people: the rest is in epochs.jsonl. name: of the training."""
+        p0 = f", p0 {p0_text(self.p0)}" if self.p0 else ""
+        return f"{name}, epoch {self.epoch} of {self.num_epochs}{p0}: {', '.join(self._facts())}"
+
+    def _facts(self) -> Iterator[str]:
+        terms = ", ".join(f"{term} {value:.3g}" for term, value in self.losses.items() if term != "total" and value)
+        yield f"loss {self.losses['total']:.4f}" + (f" ({terms})" if terms else "")
+        if not math.isnan(self.validation):
+            yield f"validation {self.validation:.3f}"
+        if self.bad_steps:
+            yield f"{self.bad_steps} of {self.num_steps} steps skipped, their loss was not finite"
+        waited = f" ({self.wait_share:.0%} of the time waiting for data)" if self.wait_share >= _MUCH_WAITING else ""
+        yield f"{self.images_per_s:.0f} images/s{waited}"
         if self.gpu_memory_bytes:
-            speed += f"  {self.gpu_memory_bytes / 2**30:.1f} GiB"
-        pace = f"rate {self.learning_rate:.1e}  |grad| {self.gradient_norm:.2f}  {speed}"
-        validation = "" if math.isnan(self.validation) else f"  validation {self.validation:.3f}"
-        epoch = f"{name}  epoch {self.epoch}/{self.num_epochs}{p0}  {self.num_steps} steps{validation}"
-        return f"{epoch}  loss {losses}  {pace}  {pools}"
+            yield f"{self.gpu_memory_bytes / 2**30:.1f} GiB"
+        yield from (f"{count} {_ROLES.get(role, role)}" for role, count in self.samples.items() if count)

@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines import ingest, selftrain
-from pipelines.go_on import begins_chapter, wants_more, with_rounds
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig, resolve
@@ -21,6 +20,7 @@ from system.records import Quadrant, Split
 from system.rounds import Chosen
 from system.run.chapter import Chapter
 from system.run.folder import Round, RunFolder, System
+from system.run.going_on import begins_chapter, wants_more, with_rounds
 from system.run.results import ArchivePin, Arrivals, PoolsResult
 from system.run.stage import MANIFEST, Written
 from tests.pipelines.fixture_types import FinishedRun

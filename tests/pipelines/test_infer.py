@@ -367,7 +367,7 @@ def test_a_predictor_that_stands_still_is_noticed_said_and_replaced_and_no_byte_
     assert stopped, "no predictor was stopped while there was work"
     assert time.monotonic() - began_s < PATIENCE_S
     assert contents(stage) == contents(calm)
-    assert "predictions: a predictor gave no sign of life for 40 s (" in caplog.text
+    assert "infer: a predictor gave no sign of life for 40 s (" in caplog.text
 
 
 @pytest.mark.ray

@@ -1,6 +1,8 @@
 """A driver on one machine: what it listens on, and how it ends when it is asked to."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +16,11 @@ import pytest
 from system.archive import Archive
 from system.phantom import PhantomConfig, write_phantom
 from tests.chaos.victims import left_of
+from tests.pipelines.cli.calling import HEARING
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 PATIENCE_S = 300
+AGAIN = "start the same command again, it goes on"
 TABLES = ("images", "masks", "reports", "files", "quarantine")
 SETTINGS = """
 ingest:
@@ -34,18 +38,23 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def ingesting(source: Path, archive: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
-    settings = archive.parent / "settings.yaml"
-    settings.write_text(SETTINGS)
-    words = ["ingest", "--source", source, "--archive", archive, "--layout", "phantom", "--preset", "demo"]
+def started(*words: object, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start a command that leads a session of its own."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pipelines", *map(str, words), "--config", str(settings)],
+        [*HEARING, sys.executable, "-m", "pipelines", *map(str, words)],
         env=dict(environment),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
+
+
+def ingesting(source: Path, archive: Path, environment: Mapping[str, str]) -> subprocess.Popen[str]:
+    settings = archive.parent / "settings.yaml"
+    settings.write_text(SETTINGS)
+    words = ["ingest", "--source", source, "--archive", archive, "--layout", "phantom", "--preset", "demo"]
+    return started(*words, "--config", settings, environment=environment)
 
 
 def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
@@ -60,23 +69,35 @@ def when_files_are_read(driver: subprocess.Popen[str], archive: Path) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.parametrize(("number", "code", "name"), [(signal.SIGTERM, 143, "SIGTERM"), (signal.SIGINT, 130, "Ctrl-C")])
+def when_it_logs(driver: subprocess.Popen[str], text: str) -> None:
+    """Return when a command has logged a line with the text. Only for one that is stopped then: its pipe may fill."""
+    assert driver.stderr is not None
+    for line in driver.stderr:
+        if text in line:
+            return
+    pytest.fail(f"the command ended and never logged {text!r}")
+
+
+def ended(driver: subprocess.Popen[str]) -> str:
+    """Wait until a command that was stopped has ended, check that nothing of it is left, and return its last line."""
+    _, err = driver.communicate(timeout=PATIENCE_S)
+    assert "Traceback" not in err
+    assert "SIG" not in "".join(err.splitlines()[:-1])  # of Ray's core, which would write a stack
+    assert left_of(driver.pid, within_s=60) == []
+    return err.splitlines()[-1]
+
+
 def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_was_not(
-    number: signal.Signals,
-    code: int,
-    name: str,
-    source: Path,
-    tmp_path: Path,
-    ray_environment: Mapping[str, str],
+    source: Path, tmp_path: Path, ray_environment: Mapping[str, str]
 ) -> None:
     stopped = ingesting(source, tmp_path / "stopped", ray_environment)
     when_files_are_read(stopped, tmp_path / "stopped")
-    stopped.send_signal(number)
-    _, err = stopped.communicate(timeout=PATIENCE_S)
-    assert stopped.returncode == code, err
-    assert err.splitlines()[-1] == f"mammoloop: stopped by {name}: start the same command again, it goes on"
-    assert "Traceback" not in err
-    assert left_of(stopped.pid, within_s=60) == []
+    os.killpg(stopped.pid, signal.SIGHUP)  # as a lost terminal does: to all of the command's processes
+    last = ended(stopped)
+    assert stopped.returncode == 129
+    assert re.fullmatch(
+        rf"mammoloop: stopped in ingest, \d+ of 24 files \(SIGHUP, its terminal is gone\): {AGAIN}", last
+    ), last
 
     for place in ("stopped", "calm"):
         driver = ingesting(source, tmp_path / place, ray_environment)
@@ -85,6 +106,17 @@ def test_a_stopped_ingest_ends_with_one_line_and_goes_on_to_the_end_of_one_that_
     assert len(rows(tmp_path / "calm", "images")) == 24
     for table in TABLES:
         assert rows(tmp_path / "stopped", table) == rows(tmp_path / "calm", table)
+
+
+def test_a_selftrain_that_is_stopped_while_ray_starts_ends_with_143_and_leaves_no_process(
+    tmp_path: Path, ray_environment: Mapping[str, str]
+) -> None:
+    words = ["selftrain", "--archive", tmp_path / "archive", "--out", tmp_path / "run", "--preset", "demo"]
+    driver = started(*words, environment=ray_environment)
+    when_it_logs(driver, "Ray is starting")
+    driver.send_signal(signal.SIGTERM)
+    last = ended(driver)
+    assert (driver.returncode, last) == (143, f"mammoloop: stopped while Ray was starting (SIGTERM): {AGAIN}")
 
 
 LISTENING = """

@@ -21,6 +21,7 @@ from system.errors import MachineFault, WorkerLost
 from system.losses import LossConfig
 from system.metrics import FrocConfig
 from system.nets import NetConfig
+from system.progress import LIVE, LIVE_LOGGER
 from system.records import Split
 from system.resources import TrainResources
 from system.run.results import TrainResult
@@ -89,8 +90,10 @@ def test_two_workers_take_the_steps_of_one(archive: Archive, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("ray_cluster")
 def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_one(
-    archive: Archive, tmp_path: Path
+    archive: Archive, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """While it trains, the driver is shown where it is."""
+    caplog.set_level(LIVE, logger=LIVE_LOGGER)
     stage = checkpoint_of(tmp_path / "run")
     elastic = TrainResources(num_workers=2, min_workers=1, cpus=5, gpus=0)  # of the test cluster's 8
     train.run(job(archive, {"num_epochs": 2, "steps_per_epoch": 1}), resources=elastic, stage=stage)
@@ -99,6 +102,7 @@ def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_o
     drawn = scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
     assert [drawn["loss/total", step] for step in (1, 2)] == pytest.approx([row.losses["total"] for row in rows])
     assert drawn["pools/STRONG_MASS", 2] == len(PATIENTS)
+    assert "test, epoch 1 of 2: step 1 of 1, loss " in caplog.text
 
 
 @pytest.fixture(scope="module")

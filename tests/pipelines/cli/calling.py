@@ -13,3 +13,6 @@ class Called(NamedTuple):
 
 
 Mammoloop = Callable[..., Called]
+
+HEARING = ("env", "--default-signal=HUP")
+"""Words before a command that is to hear of a lost terminal, also where the tests run under nohup."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.cli import main as command_line
+from system.progress import LIVE_LOGGER
 from tests.pipelines.cli.calling import Called, Mammoloop
 
 LOGGERS = ("mammoloop", "pipelines", "actors", "system")  # whose levels a command sets
@@ -17,7 +18,8 @@ LOGGERS = ("mammoloop", "pipelines", "actors", "system")  # whose levels a comma
 def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Mammoloop]:
     """Give the command as it is called on a terminal, 300 characters wide."""
     levels = {name: logging.getLogger(name).level for name in LOGGERS}
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    live = logging.getLogger(LIVE_LOGGER)
     monkeypatch.setenv("TERMINAL_WIDTH", "300")
 
     def call(*words: str) -> Called:
@@ -35,3 +37,5 @@ def mammoloop(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         signal.signal(number, handler)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
+    live.handlers, live.propagate = [], True
+    live.setLevel(logging.NOTSET)

@@ -19,7 +19,7 @@ from pipelines.cli import main as command_line
 from pipelines.cli.ending import Ending, ending_of
 from system.errors import NotFinished, UserError
 from tests.chaos.victims import left_of
-from tests.pipelines.cli.calling import Mammoloop
+from tests.pipelines.cli.calling import HEARING, Mammoloop
 
 MISTAKE = "no archive at nowhere: run `mammoloop ingest` first"
 ONE_LINE = f"mammoloop: {MISTAKE}\n"
@@ -60,22 +60,43 @@ def test_a_fault_of_the_machine_ends_with_75_and_one_line_without_the_name_of_a_
     assert (done.returncode, done.stdout, done.stderr) == (75, "", ONE_LINE_OF_THE_MACHINE)
 
 
-WAITING = FAILING.format(error="SystemExit").replace(
-    "    raise SystemExit",
-    """    import time
-    try:
-        print("ready", flush=True)
-        time.sleep(60)
-    finally:
-        print("clearing up", flush=True)
-        time.sleep({clearing_s})""",
+WAITING = (
+    FAILING.format(error="SystemExit")
+    .replace(
+        "    raise SystemExit",
+        """    import time
+    from system.progress import PLACE
+    with PLACE.at({place!r}):
+        PLACE.how_far = {how_far!r}
+        try:
+            print("ready", flush=True)
+            time.sleep(60)
+        finally:
+            print("clearing up", flush=True)
+            time.sleep({clearing_s})""",
+    )
+    .replace(
+        "main.main()",
+        """from pipelines.cli import ending
+ending.PATIENCE_S = {patience_s}
+main.process()""",
+    )
 )
+AGAIN = "start the same command again"
 
 
-def waiting(*, clearing_s: float) -> subprocess.Popen[str]:
-    """Start a process whose command waits, and takes so long to clear up."""
-    command = [sys.executable, "-c", WAITING.format(clearing_s=clearing_s)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def waiting(
+    *before: str,
+    clearing_s: float = 0.0,
+    patience_s: float = 60.0,
+    place: str = "",
+    how_far: str = "",
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[str]:
+    """Start a process whose command waits, and takes so long to clear up. before: the words that start it."""
+    script = WAITING.format(clearing_s=clearing_s, patience_s=patience_s, place=place, how_far=how_far)
+    command = [*HEARING, *before, sys.executable, "-c", script]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
@@ -84,25 +105,61 @@ def waiting(*, clearing_s: float) -> subprocess.Popen[str]:
 @pytest.mark.parametrize(
     ("number", "line"),
     [
-        (signal.SIGTERM, "mammoloop: stopped by SIGTERM: start the same command again, it goes on\n"),
-        (signal.SIGINT, "mammoloop: stopped by Ctrl-C: start the same command again, it goes on\n"),
+        (signal.SIGTERM, f"mammoloop: stopped (SIGTERM): {AGAIN}\n"),
+        (signal.SIGINT, f"mammoloop: stopped (Ctrl-C): {AGAIN}\n"),
+        (signal.SIGHUP, f"mammoloop: stopped (SIGHUP, its terminal is gone): {AGAIN}\n"),
     ],
 )
 def test_a_signal_clears_up_and_ends_with_128_and_its_number_and_one_line(number: signal.Signals, line: str) -> None:
-    process = waiting(clearing_s=0)
+    process = waiting()
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (128 + number, "clearing up\n", line)
 
 
-def test_a_second_signal_ends_a_command_that_does_not_end_at_the_first() -> None:
+def test_a_command_that_goes_on_names_the_place_where_it_was_stopped() -> None:
+    process = waiting(place="in round 2, retrain", how_far="epoch 3 of 15")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert err == f"mammoloop: stopped in round 2, retrain, epoch 3 of 15 (Ctrl-C): {AGAIN}, it goes on\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_a_command_at_once_and_in_the_same_way(number: signal.Signals) -> None:
     process = waiting(clearing_s=60)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.stdout is not None
     assert process.stdout.readline() == "clearing up\n"
+    process.send_signal(number)
+    _, err = process.communicate(timeout=50)
+    assert (process.returncode, err.count("\n")) == (128 + number, 1)
+    assert err.startswith("mammoloop: stopped")
+
+
+def test_a_command_that_does_not_clear_up_in_time_is_ended() -> None:
+    process = waiting(clearing_s=60, patience_s=0.1)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=50)
+    assert (process.returncode, err) == (143, f"mammoloop: stopped (SIGTERM): {AGAIN}\n")
+
+
+def test_a_terminal_that_is_gone_changes_nothing_of_the_end() -> None:
+    reading, writing = os.pipe()
+    process = waiting(stderr=writing)
+    os.close(writing)
+    os.close(reading)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 129
+
+
+def test_nohup_lets_a_command_outlive_its_terminal() -> None:
+    process = waiting("nohup")
+    process.send_signal(signal.SIGHUP)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == 143
 
 
 # A thread of Ray's is at work when the command fails, as those of Ray Data are.

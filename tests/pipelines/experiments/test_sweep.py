@@ -3,7 +3,11 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,6 +36,7 @@ from system.records import Quadrant, Split, image_key
 from system.run.folder import RunFolder
 from system.run.results import TrainResult, TrialResult
 from system.run.stage import Written
+from tests.chaos.victims import left_of
 from tests.pipelines.fixture_types import MakeArchive
 from tests.pipelines.tools.by_hand import mine_by_hand, train_result
 from tune_spaces import SPACES, Grid, Range, Search, Setting
@@ -170,8 +175,39 @@ def test_folder_of_another_sweep_is_refused(
     monkeypatch.setattr(sweep, "run_trials", lambda *_, **__: 0)
     finish_trial(tmp_path, {"loss.alpha": 0.25}, mean=0.5)
     sweep.run(mined, archive.uri, tmp_path, space="paper_grid", config=config)
-    with pytest.raises(UserError, match=r"was begun as another sweep \(see its sweep\.yaml\)"):
+    with pytest.raises(UserError, match=r"another sweep \(sweep of paper_grid on round 1 of .*, now sweep of loss on "):
         sweep.run(mined, archive.uri, tmp_path, space="loss", config=config)
+    other = resolve(config, settings=["seed=7", "resources.infer.stall_s=60"])
+    with pytest.raises(UserError, match=r"was begun as another sweep \(seed: 0, now 7\): give the same"):
+        sweep.prepare(mined, archive.uri, tmp_path, space="paper_grid", config=other)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_stopped_sweep_ends_with_130_and_one_sentence_and_writes_no_result(
+    ray_environment: Mapping[str, str], mined: Path, archive: Archive, tmp_path: Path
+) -> None:
+    settings = [word for setting in SETTINGS_OF_TEST for word in ("--set", setting)]
+    words = ["--run", str(mined), "--archive", archive.uri, "--out", str(tmp_path / "out"), "--preset", "demo"]
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "pipelines", "sweep", *words, *settings],
+        env=dict(ray_environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not list(tmp_path.glob(f"out/trials/*/{SETTINGS}")):  # a trial has begun
+        assert driver.poll() is None, driver.communicate()
+        time.sleep(0.1)
+    driver.send_signal(signal.SIGINT)
+    out, err = driver.communicate(timeout=120)
+    sentence = "mammoloop: stopped in the sweep, 0 of 9 trials done (Ctrl-C): start the same command again, it goes on"
+    assert (driver.returncode, err.splitlines()[-1]) == (130, sentence)
+    assert "Traceback" not in err
+    assert "restore" not in err + out  # Tune's own advice
+    assert not list(tmp_path.glob("out/results.*")) + list(tmp_path.glob("out/best.yaml"))
+    assert left_of(driver.pid, within_s=60) == []
 
 
 def test_sweep_whose_trials_all_failed_is_reported(

@@ -11,6 +11,7 @@ import pytest
 
 from system.errors import NotFinished, UserError
 from system.files.json_out import Ends, Measured, as_json
+from system.progress import PLACE
 from system.records import Split
 from system.run import code
 from system.run.code import code_digest
@@ -353,3 +354,34 @@ def test_a_stage_that_is_reopened_is_done_again_in_another_attempt(tmp_path: Pat
     assert not stage.finished
     assert (stage.folder / "attempt_001/text").exists()
     assert stage.once(write) == {"of": "attempt_002"}
+
+
+def test_a_stage_has_one_line_when_it_begins_and_one_when_it_ends_and_is_the_place_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+
+    def mine(_: Path) -> Written[Outcome]:
+        assert PLACE.in_words() == "in round 2, mine"
+        return Written(Outcome(rows=1), summary="7 images")
+
+    before = Stage(tmp_path, "round_01/pools", Outcome)
+    with before.attempt() as folder:
+        before.finish(folder, Written(Outcome(rows=1)), seconds=63.0)
+    caplog.clear()
+    this = Stage(tmp_path, "round_02/pools", Outcome)
+    this.once(mine, amount="9 images")
+    assert PLACE.in_words() == ""
+    assert caplog.messages == [
+        "round 2, mine: begins; 9 images, it took 1 min 3 s in round 1",
+        "round 2, mine: done in 0 s; 7 images",
+    ]
+    caplog.clear()
+    this.once(mine)
+    assert caplog.messages == []
+
+
+def test_a_decision_that_is_made_at_once_has_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    Stage(tmp_path, "chosen", Outcome).once(lambda _: Written(Outcome(rows=1), summary="round 1, the highest"))
+    assert caplog.messages == ["choose the result: round 1, the highest"]
