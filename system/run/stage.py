@@ -26,7 +26,7 @@ from system.files.json_in import first_mistake, parse
 from system.files.json_out import as_json
 from system.progress import PLACE, duration_in_words
 from system.run.code import code_digest
-from system.run.stage_words import AT_ONCE, in_words, took_before
+from system.run.stage_words import at_once, in_words, took_before
 from system.settings import Settings, different_keys
 
 log = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ class Stage(Generic[Result]):
             for path in written.files:
                 sync_file(path)
         write_text(self.folder / MANIFEST, as_json(manifest))
-        took = [] if self._is_made_at_once else [f"done in {duration_in_words(seconds)}"]
+        took = [] if at_once(self.name) else [f"done in {duration_in_words(seconds)}"]
         log.info("%s: %s", self.title, "; ".join([*took, *filter(None, [written.summary])]) or "done")
         return written.result
 
@@ -225,15 +225,11 @@ class Stage(Generic[Result]):
     def begun(self, amount: str = "") -> Generator[None]:
         """Log the stage's beginning; the command is there while the block runs. amount: of work, for people."""
         before = took_before(self.run, self.name)
-        if not self._is_made_at_once:
+        if not at_once(self.name):
             what = ", ".join(filter(None, (amount, f"it took {before}" if before else "")))
             log.info("%s: begins%s", self.title, f"; {what}" if what else "")
         with PLACE.at(f"in {self.title}"):
             yield
-
-    @property
-    def _is_made_at_once(self) -> bool:
-        return self.name.rpartition("/")[2] in AT_ONCE
 
     def adopt(self, other: "Stage[Result]") -> Result:
         """Take over files and result of another run's finished stage; files are linked where the storage has links.

@@ -32,8 +32,13 @@ _ORDER = {
         ("labels", "predictions", "pools", "checkpoint", "held_out", "thresholds", "froc", "validated")
     )
 }
-AT_ONCE = frozenset({"archive", "promotion", "chosen", "result"})  # decisions: one line, when they are made
+_AT_ONCE = frozenset({"archive", "promotion", "chosen", "result"})
 _MEASURES = frozenset({"held_out", "thresholds", "froc", "validated"})  # the same work for every system of a run
+
+
+def at_once(name: str) -> bool:
+    """Return whether a stage is a decision: it has one line, when it is made."""
+    return re.sub(r"_\d+$", "", name.rpartition("/")[2]) in _AT_ONCE
 
 
 def in_words(name: str) -> str:
@@ -50,7 +55,7 @@ def _words_of_variant(does: str) -> str:
     """Return what a stage does whose name goes on with a number or a digest."""
     if does.startswith("predictions_"):
         return "infer"
-    again = re.fullmatch(r"(labels|thresholds|froc_validation|froc)_(by_)?\w+", does)
+    again = re.fullmatch(r"(labels|archive|chosen|thresholds|froc_validation|froc)_(by_)?\w+", does)
     if again is None:
         return does.replace("_", " ")
     return f"{_DOES[again[1]]}{' by other rules' if again[2] else ' anew'}"
@@ -66,7 +71,7 @@ def taken_over(names: Collection[str]) -> str:
     """Return which stages of a run are done already, e.g. "label; stage 1; round 1: infer, mine"."""
     parts: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: (_ORDER.get(name.rpartition("/")[2], len(_ORDER)), name)):
-        if name.rpartition("/")[2] not in AT_ONCE:
+        if not at_once(name):
             parts.setdefault(name.rpartition("/")[0], []).append(in_words(name).rpartition(", ")[2])
     words = parts.pop("", [])
     for part in sorted(parts, key=lambda part: (part != "stage1", part.rpartition("_")[2], part)):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from system.run.stage_words import in_words, taken_over, took_before
+from system.run.stage_words import at_once, in_words, taken_over, took_before
 
 
 @pytest.mark.parametrize(
@@ -12,6 +12,8 @@ from system.run.stage_words import in_words, taken_over, took_before
     [
         ("labels", "label"),
         ("labels_02", "label anew"),
+        ("chosen_02", "choose the result anew"),
+        ("archive_03", "pin the archive anew"),
         ("stage1/checkpoint", "stage 1, train"),
         ("round_02/predictions", "round 2, infer"),
         ("round_02/pools", "round 2, mine"),
@@ -57,3 +59,8 @@ def test_a_stage_took_as_long_as_in_the_round_before(tmp_path: Path) -> None:
 def test_a_damaged_manifest_says_nothing_of_how_long_it_took(tmp_path: Path, text: str) -> None:
     manifest(tmp_path, "round_01/pools", text)
     assert took_before(tmp_path, "round_02/pools") == ""
+
+
+def test_a_decision_has_one_line_whichever_chapter_it_is_of() -> None:
+    assert [at_once(name) for name in ("chosen", "chosen_02", "archive_11", "round_01/promotion")] == [True] * 4
+    assert [at_once(name) for name in ("labels_02", "round_01/pools", "stage1/held_out")] == [False] * 3
