@@ -30,7 +30,8 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
 ) -> None:
     """Look for masses in a folder of mammograms: a worklist, tables, COCO JSON and pictures.
 
-    Writes worklist.csv and worklist.html (studies, the most suspicious first), candidates.csv and candidates.coco.json (source pixels), images.csv and overlays/.
+    Writes worklist.csv and worklist.html (studies, the most suspicious first), candidates.csv and candidates.coco.json
+    (source pixels), images.csv and overlays/.
 
     Left and right breast of one study and view are looked at together. DICOM files carry their breast and view; PNG
     and PGM files are listed in views.csv: file, study, side (L, R), view (CC, MLO). A file that cannot be used costs
