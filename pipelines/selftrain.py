@@ -5,12 +5,15 @@ Each stage is skipped when its manifest is there, so a run that was killed is st
 
 import logging
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import evaluate, infer, label, mine, retrain, train
+from pipelines.hardware import hardware
+from pipelines.page.live import live_page
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
@@ -25,6 +28,7 @@ from system.rounds import Chosen, Gain, GoOn, Promotion, RoundResult, Stop, choo
 from system.run.folder import Round, RunFolder, System
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
+from system.run.starts import Start, note_start
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
@@ -36,7 +40,9 @@ def run(archive_uri: str, out: Path, *, config: RunConfig) -> list[System]:
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
-    with folder.claimed(config):
+    with folder.claimed(config), live_page(folder, archive_uri=archive_uri, config=config):
+        if not folder.chosen.finished:
+            note_start(folder.path, Start(datetime.now(UTC).isoformat(timespec="seconds"), hardware()))
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
         loop.train_stage1()
