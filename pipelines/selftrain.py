@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import evaluate, infer, label, mine, retrain, train
+from pipelines import evaluate, infer, label, mine, retrain, tensorboard, train
 from pipelines.hardware import hardware
 from pipelines.page.live import live_page
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
@@ -190,7 +190,8 @@ class Loop:
         infer_and_choose_thresholds(
             system, pair_table(self._members(Split.VALIDATION, Split.TEST)), archive=self.archive, config=self.config
         )
-        return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
+        with tensorboard.following(system.froc(), system, archive=self.archive):
+            return evaluate_on(system, Split.TEST, archive=self.archive, config=self.config)
 
     def promote(self, this: Round) -> Promotion:
         """Compare a round's model with the one before it on validation, and decide which the next goes on from."""
@@ -232,14 +233,16 @@ class Loop:
     def _validated(self, system: System) -> PatientCounts:
         """Return what a model finds in each validation patient, without a chosen threshold."""
         config = self.config.froc.changed(candidates="own_peak", regions="map")
-        evaluate.run(
-            system.held_out,
-            archive=self.archive,
-            config=config,
-            split=Split.VALIDATION,
-            masks=MaskRule(system.thresholds.result().mask_threshold, self.config.infer.refine),
-            stage=system.validated,
-        )
+        masks = MaskRule(system.thresholds.result().mask_threshold, self.config.infer.refine)
+        with tensorboard.following(system.validated, system, archive=self.archive):
+            evaluate.run(
+                system.held_out,
+                archive=self.archive,
+                config=config,
+                split=Split.VALIDATION,
+                masks=masks,
+                stage=system.validated,
+            )
         return patient_counts(system.validated, config=config)
 
     def _job(self, name: str, *, seed: int) -> TrainJob:

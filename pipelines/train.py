@@ -50,12 +50,14 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     scratch = stage.folder.resolve() / SCRATCH
     with storage(scratch):
         scratch.mkdir(parents=True, exist_ok=True)
+    run_folder = RunFolder(stage.run.resolve())
     settings = {
         "job": job.model_dump(mode="json"),
         "resources": resources.model_dump(mode="json"),
         "progress": str(scratch / EPOCHS),
         "notes": str(scratch / NOTES),
-        "events": str(RunFolder(stage.run.resolve()).tensorboard(stage.name)),
+        "events": str(run_folder.tensorboard(stage.name)),
+        "steps_before": run_folder.steps_before(stage.name),
     }
     with (
         follow(scratch / EPOCHS, describe=lambda line: _ROW.validate_json(line).line(job.name)),

@@ -23,6 +23,7 @@ from pipelines.cli import (
     reproduce,
     review,
     selftrain,
+    status,
     sweep,
     weights,
 )
@@ -42,6 +43,7 @@ app.command()(reports.reports)
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(label.label)
 app.command()(selftrain.selftrain)
+app.command()(status.status)
 app.command()(infer.infer)
 app.add_typer(review.app, name="review")
 app.command()(evaluate.evaluate)

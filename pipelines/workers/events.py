@@ -1,4 +1,4 @@
-"""TensorBoard's file of a training, written at once.
+"""TensorBoard's file of numbers and pictures, written at once.
 
 tensorboardX's SummaryWriter writes in a thread of its own: a full disk ends that thread, and whoever hands it the next
 numbers waits without end.
@@ -8,9 +8,11 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
-from tensorboardX.summary import scalar
+from tensorboardX.summary import image, scalar
 
 
 class EventFile:
@@ -25,6 +27,13 @@ class EventFile:
         """Add a step's numbers. Raises OSError where they cannot be written."""
         for name, value in scalars.items():
             self._file.write_event(Event(wall_time=time.time(), step=step, summary=scalar(name, value)))
+        self._file.flush()
+
+    def draw(self, pictures: Mapping[str, NDArray[np.uint8]], *, step: int) -> None:
+        """Add a step's pictures. pictures: tag -> RGB [H, W, 3]. Raises OSError where they cannot be written."""
+        for name, picture in pictures.items():
+            summary = image(name, picture, dataformats="HWC")
+            self._file.write_event(Event(wall_time=time.time(), step=step, summary=summary))
         self._file.flush()
 
     def close(self) -> None:

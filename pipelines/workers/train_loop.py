@@ -3,9 +3,10 @@
 import logging
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from system.training.checkpoint import TrainingPosition, read_training_state, wr
 from system.training.dataset import SampleReader, group_sizes, make_loader, to_batch
 from system.training.epoch import Learner, bare, resolve_precision, run_epoch
 from system.training.epoch_row import EpochResult, EpochRow
+from system.training.epoch_scalars import epoch_scalars
 from system.training.job import TrainJob
 from system.training.patience import best_epoch, has_stopped_rising
 from system.training.plan import epoch_index, mean_places, plan_epoch
@@ -51,7 +53,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     """Train in one worker; Ray calls it in every worker of the group.
 
     settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line
-    per epoch; `events`, the folder of TensorBoard's file; `notes`, the file that gets a line if this worker
+    per epoch; `events`, the folder of TensorBoard's file; `steps_before`, of the trainings that this one follows on its
+    axis; `notes`, the file that gets a line if this worker
     stands still
     """
     resources = TrainResources.model_validate(settings["resources"])
@@ -79,10 +82,11 @@ def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog)
     if job.train.patience_epochs:
         validation = validation_of(archive, froc=job.froc, rank=rank, num_workers=num_workers)
     position, rows = worker.resume()
-    with _observed(rank, progress=Path(settings["progress"]), events=Path(settings["events"])) as publish:
+    with _observed(rank, settings) as publish:
         for epoch in range(position.epoch, job.train.num_epochs):
             if has_stopped_rising([row.validation for row in rows], patience_epochs=job.train.patience_epochs):
                 break
+            began = time.monotonic()
             index = epoch_index(job, epoch, images=images, masks=masks)
             batches = list(plan_epoch(job, index, epoch).batches())
             before = position.between_epochs()
@@ -99,13 +103,14 @@ def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog)
                 resumed_at_step=position.steps_in_epoch,
                 places=mean_places(index, np.stack(batches)),
                 validation=worker.measure(validation),
+                seconds=time.monotonic() - began,
             )
             rows.append(worker.row(result, index, facts))
             if validation and best_epoch([row.validation for row in rows]) == len(rows):
                 worker.take_as_best()
             position = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
             worker.keep(position, rows)
-            publish(rows[-1])
+            publish(rows[-1], position.step)
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,7 @@ class _EpochFacts:
     resumed_at_step: int  # 0 = it was not resumed in mid-epoch
     places: dict[str, float]  # role -> places of a batch that it holds, on average
     validation: float  # mean sensitivity, 0 to 1; NaN where it was not measured
+    seconds: float  # of this worker, validation included
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,7 @@ class Worker:
             resumed_at_step=facts.resumed_at_step,
             places=facts.places,
             validation=facts.validation,
+            seconds=round(facts.seconds, 1),
         )
 
     def keep_sometimes(self, tally: Tally, *, before: TrainingPosition, rows: list[EpochRow], num_steps: int) -> None:
@@ -254,37 +261,30 @@ def _make_learner(job: TrainJob) -> Learner:
 
 
 @contextmanager
-def _observed(rank: int, *, progress: Path, events: Path) -> Iterator[Callable[[EpochRow], None]]:
-    """Give what publishes an epoch's row: a line of JSON, and TensorBoard's scalars. Only rank 0 does so."""
+def _observed(rank: int, settings: dict[str, Any]) -> Iterator[Callable[[EpochRow, int], None]]:
+    """Give what publishes an epoch's row: a line of JSON, and TensorBoard's scalars. Only rank 0 does so.
+
+    It is called with the row and the steps since the training began.
+    """
     if rank:
-        yield lambda _: None
+        yield lambda _row, _step: None
         return
     from pipelines.workers.events import EventFile  # a second to import
 
+    progress, events = Path(settings["progress"]), Path(settings["events"])
     with storage(events):
         file = EventFile(events)
 
-    def publish(row: EpochRow) -> None:
+    def publish(row: EpochRow, step: int) -> None:
         append_line(progress, _as_line(row))
         with storage(events):
-            file.write(_scalars(row), step=row.epoch)
+            file.write(epoch_scalars(row), step=settings["steps_before"] + step)
 
     try:
         yield publish
     finally:
         with suppress(OSError):  # what it could not write has raised in `publish`
             file.close()
-
-
-def _scalars(row: EpochRow) -> dict[str, float]:
-    """Return what TensorBoard draws of an epoch, by name; what could not be measured is left out."""
-    found: dict[str, float] = {}
-    for name, value in asdict(row).items():
-        if isinstance(value, dict):
-            found |= {f"{name}/{inner}": number for inner, number in value.items()}
-        else:
-            found[f"epoch/{name}"] = value
-    return {name: number for name, number in found.items() if not math.isnan(number)}
 
 
 def _as_line(row: EpochRow) -> str:

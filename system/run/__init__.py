@@ -1,6 +1,11 @@
 """A self-training run on disk: stages with typed results, and the folder that holds them.
 
 folder.py       RunFolder: labels, archive, systems and rounds of a run as attributes; its settings and its lock
+progress.py     how far it has come, read at once from the folder, also while it is written
+under_way.py    of the training under way: epoch, pace, last checkpoint
+plan.py         its stages in order, and how long those to come will take
+kept_config.py  the settings it keeps, as text
+lock.py         the lock that its driver holds
 stage.py        one stage: attempts, and the manifest that makes it count as done
 pin.py          which archive the run reads
 results.py      the result of each stage, one record per stage

@@ -13,7 +13,6 @@ RUN/config.yaml                 the resolved settings
 ```
 """
 
-import fcntl
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -30,6 +29,8 @@ from system.files.names import is_utf8, readable
 from system.metrics import FrocConfig
 from system.records import Split
 from system.rounds import Chosen, Promotion
+from system.run.kept_config import CONFIG, HEADER, config_text, not_what_was_written
+from system.run.lock import LOCK, taken
 from system.run.pin import check_pinned, pin_of
 from system.run.results import (
     ArchivePin,
@@ -40,13 +41,11 @@ from system.run.results import (
     Thresholds,
     TrainResult,
 )
-from system.run.stage import SCHEMA_VERSION, Stage, Written
+from system.run.stage import Stage, Written
 
 log = logging.getLogger(__name__)
 
-CONFIG, LOCK = "config.yaml", "driver.lock"
 SUPERVISED = "supervised"  # title of Stage 1
-_HEADER = f"# mammoloop run, schema {SCHEMA_VERSION}\n"
 
 
 @dataclass(frozen=True)
@@ -213,6 +212,17 @@ class RunFolder:
         """Return the folder of the TensorBoard events of the training whose stage has this name."""
         return self.path / "tensorboard" / training
 
+    def steps_before(self, training: str) -> int:
+        """Return the optimiser steps of the trainings that one follows: where its curve begins on TensorBoard's axis.
+
+        training: name of its stage. A round follows Stage 1 and the rounds before it, a control runs beside its round.
+        """
+        number = training.partition("/")[0].partition("_")[2]
+        if not number.isdecimal():
+            return 0
+        earlier = [self.stage1, *(self.round(each) for each in range(1, int(number)))]
+        return sum(each.checkpoint.result().num_steps for each in earlier if each.checkpoint.finished)
+
     def picture_of(self, image_id: str) -> Path:
         """Return where the picture of an explained image goes."""
         return self.path / "explain" / f"{image_id}.png"
@@ -251,25 +261,11 @@ class RunFolder:
 
         Raises NotFinished where there is no run, UserError for a run of another schema.
         """
-        kept = self.path / CONFIG
-        if not kept.exists():
-            inside = self.path / "run" / CONFIG  # of a demo
-            hint = f"; {self.name}/run does" if inside.exists() else ""
-            raise NotFinished(
-                f"{self.name} holds no run: it has no {CONFIG}{hint}; start one with `mammoloop selftrain`"
-            )
-        text = kept.read_bytes().decode("utf8", "replace")  # what is no UTF-8 is no setting either
-        if not text.startswith(_HEADER):
-            raise UserError(
-                f"run {self.name} was written by another version ({CONFIG} does not begin with {_HEADER.strip()!r}): "
-                "start a new run, or go on with the version that began it; its models can be used, "
-                "`mammoloop predict --checkpoint` takes an attempt's folder"
-            )
+        text = config_text(self.path)
         try:
             return resolve(RunConfig(), text=text)
         except ConfigError as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{CONFIG} of run {self.name} is not what was written ({reason}): restore it") from error
+            raise not_what_was_written(self.path, str(error).splitlines()[0]) from error
 
     def archive(self, *, uri: str = "") -> Archive:
         """Return the run's archive at the versions it is pinned to.
@@ -345,12 +341,10 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             opened = (self.path / LOCK).open("w")
         with opened as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not taken(lock):
                 raise UserError(
                     f"another driver works on run {self.name}: wait until it has ended, or choose another --out"
-                ) from None
+                )
             if (self.path / CONFIG).exists() and (changed := differences(self.config(), config)):
                 raise UserError(
                     f"run {self.name} was begun with other settings ({'; '.join(changed)}): "
@@ -358,5 +352,5 @@ class RunFolder:
                 )
             clear_partial(self.path)
             self.labelling.check_settings(config.reports, above="reports")
-            write_text(self.path / CONFIG, _HEADER + as_yaml(config.of_run()))
+            write_text(self.path / CONFIG, HEADER + as_yaml(config.of_run()))
             yield

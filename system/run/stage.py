@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -97,8 +98,8 @@ class Stage(Generic[Result]):
                     "or read it with the version that wrote it; its models can be used as they are, "
                     "`mammoloop predict --checkpoint` takes an attempt's folder"
                 )
-            found["result"] = TypeAdapter(self.result_type).validate_python(found["result"])
-            manifest = TypeAdapter(Manifest[Result]).validate_python(found)
+            found["result"] = _adapter(self.result_type).validate_python(found["result"])
+            manifest: Manifest[Result] = _adapter(Manifest[Result]).validate_python(found)
             _check_inside(manifest)
             return manifest
         except UserError:  # a ValueError too, but one that says what to do
@@ -248,6 +249,12 @@ def link_or_copy(source: Path, target: Path) -> None:
     except OSError:
         with replacing(target) as partial:
             shutil.copyfile(source, partial)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what checks a record; making it takes longer than the check."""
+    return TypeAdapter(kind)
 
 
 def _check_inside(manifest: Manifest[Any]) -> None:

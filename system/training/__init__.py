@@ -11,5 +11,6 @@ epoch.py       one epoch
 rates.py       the learning rate of a step
 tally.py       sums over the steps of an epoch
 epoch_row.py   the row that an epoch leaves
+epoch_scalars.py  the same as numbers with tags, for TensorBoard
 checkpoint.py  what a resume needs beside the model
 """

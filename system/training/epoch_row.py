@@ -33,6 +33,8 @@ class EpochRow(EpochResult):
     resumed_at_step: int  # of the epoch; 0 = it was not resumed in mid-epoch
     places: dict[str, float]  # role -> places of a batch that it holds, on average
     validation: Measured  # mean sensitivity on validation, own-peak candidates, 0 to 1; NaN where it was not measured
+    # From its beginning, or from where it was resumed, validation included; 0 in rows of earlier versions.
+    seconds: float = 0.0
 
     def line(self, name: str) -> str:
         """Return the row as a line for people. name: of the training."""

@@ -10,7 +10,8 @@ from system.config import RunConfig, as_yaml, resolve
 from system.errors import UserError
 from system.presets import demo
 from system.resources import InferResources, Resources, TrainResources
-from system.run.folder import CONFIG, RunFolder
+from system.run.folder import RunFolder
+from system.run.kept_config import CONFIG
 from system.run.stage import MANIFEST, SCHEMA_VERSION
 
 TWELVE_GPUS = Resources(train=TrainResources(num_workers=12), infer=InferResources(num_predictors=12))

@@ -3,7 +3,6 @@
 import json
 import shutil
 import signal
-import struct
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
 
 from pipelines import train
 from pipelines.workers.train_loop import BEST
@@ -30,6 +28,7 @@ from system.run.stage import Stage
 from system.training.config import TrainConfig
 from system.training.epoch_row import EpochRow
 from system.training.job import TrainJob
+from tests.events_in import events_of, scalars, scalars_of
 from tests.pipelines.fixture_types import Killing, MakeArchive
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -57,33 +56,6 @@ def job(archive: Archive, settings: Mapping[str, Any]) -> TrainJob:
         strong_share=1.0,
         seed=4,
     )
-
-
-def scalars(events: Path) -> dict[tuple[str, int], float]:
-    """Return what TensorBoard would draw."""
-    found = {}
-    for path in events_of(events):
-        found |= scalars_of(path)
-    return found
-
-
-def events_of(events: Path) -> list[Path]:
-    """Return the files of events, one of each process that trained, by the time of their beginning."""
-    return sorted(events.glob("events.*"))
-
-
-def scalars_of(path: Path) -> dict[tuple[str, int], float]:
-    """Return the scalars of one file.
-
-    A record is its length in 8 bytes, 4 of checksum, the event, 4 of checksum.
-    """
-    found, content, start = {}, path.read_bytes(), 0
-    while start < len(content):
-        (length,) = struct.unpack_from("<Q", content, start)
-        event = Event.FromString(content[start + 12 : start + 12 + length])
-        found |= {(value.tag, event.step): value.simple_value for value in event.summary.value}
-        start += 16 + length
-    return found
 
 
 def checkpoint_of(run: Path) -> Stage[TrainResult]:
@@ -124,8 +96,8 @@ def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_o
     rows = train.epoch_rows(stage)
     assert [row.workers for row in rows] == [1, 1]
     drawn = scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
-    assert [drawn["losses/total", epoch] for epoch in (1, 2)] == pytest.approx([row.losses["total"] for row in rows])
-    assert drawn["samples/STRONG_MASS", 2] == len(PATIENTS)
+    assert [drawn["loss/total", step] for step in (1, 2)] == pytest.approx([row.losses["total"] for row in rows])
+    assert drawn["pools/STRONG_MASS", 2] == len(PATIENTS)
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -170,7 +142,7 @@ def test_a_training_ends_when_validation_stops_rising_and_keeps_the_best_epochs_
     train.run(job(with_validation, length | {"num_epochs": 1}), resources=ONE, stage=short)
     assert weights(stopped) == weights(short)
     drawn = scalars(tmp_path / "stopped/tensorboard/stage1/checkpoint")
-    assert drawn["epoch/validation", 3] == 0.0
+    assert drawn["validation/mean_sensitivity", 6] == 0.0  # three epochs of two steps
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -182,7 +154,7 @@ def test_without_patience_all_epochs_are_done_and_validation_is_null_in_their_ro
     assert (result.num_epochs, result.kept_epoch) == (2, 2)
     lines = stage.path("epochs.jsonl").read_text().splitlines()
     assert [json.loads(line, parse_constant=pytest.fail)["validation"] for line in lines] == [None, None]
-    assert ("epoch/validation", 1) not in scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
+    assert ("validation/mean_sensitivity", 1) not in scalars(tmp_path / "run/tensorboard/stage1/checkpoint")
 
 
 @pytest.mark.usefixtures("ray_cluster")
@@ -202,7 +174,9 @@ def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_n
         result = train.run(wanted, resources=often, stage=disturbed)
         assert killed, "no worker was killed while it trained"
     last = scalars_of(events_of(tmp_path / "disturbed/tensorboard/stage1/checkpoint")[-1])
-    assert [("epoch/validation", epoch) in last for epoch in (1, 4)] == [False, True], "it did not go on after epoch 1"
+    assert [("validation/mean_sensitivity", 20 * epoch) in last for epoch in (1, 4)] == [False, True], (
+        "it did not go on after epoch 1"
+    )
     assert (result.num_epochs, result.kept_epoch) == (4, 1)
     assert weights(disturbed) == weights(calm)
     assert [lasting(row) for row in train.epoch_rows(disturbed)] == [lasting(row) for row in train.epoch_rows(calm)]
@@ -214,7 +188,7 @@ def _any(folder: Path, pattern: str) -> bool:
 
 def lasting(row: EpochRow) -> EpochRow:
     """Return the row without what depends on the clock and on where it was resumed."""
-    return replace(row, images_per_s=0.0, wait_share=0.0, resumed_at_step=0)
+    return replace(row, images_per_s=0.0, wait_share=0.0, seconds=0.0, resumed_at_step=0)
 
 
 @contextmanager

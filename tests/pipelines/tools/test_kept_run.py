@@ -16,8 +16,8 @@ from system.archive import Archive
 from system.errors import UserError
 from system.run.folder import RunFolder
 from tests.damage import WAYS
+from tests.kept import KEPT, unpack
 
-KEPT = Path(__file__).resolve().parents[2] / "fixtures" / "kept_run.tar.xz"
 MOST_BYTES = 300_000
 
 
@@ -30,10 +30,7 @@ def names() -> list[str]:
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with archive/ and run/. Whoever damages a file restores it."""
-    folder = tmp_path_factory.mktemp("kept")
-    with tarfile.open(KEPT) as file:
-        file.extractall(folder, filter="data")
-    return folder
+    return unpack(tmp_path_factory.mktemp("kept"))
 
 
 @pytest.fixture

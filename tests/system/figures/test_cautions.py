@@ -88,8 +88,8 @@ def test_of_impure_pools_the_worst_of_each_quadrant_is_named() -> None:
     ]
     assert sentences(purity_cautions(rows)) == [
         (
-            "A pool is impure: of FN in round 2 at p0 0.85 only 0.610 is right (of 50 images whose truth is known), and "
-            "1 more of FN."
+            "A pool is impure: of FN in round 2 at p0 0.85 only 0.610 is right (of 50 images whose truth is known), "
+            "and 1 more of FN."
         )
     ]
 

@@ -105,8 +105,8 @@ CASES = {
         Standing(rounds(True, True), "control 1"),
         (
             "More training on outlines alone did best on validation: control 1 is the result and moved mean "
-            "sensitivity from 0.560 to 0.540 (−0.020, 95 % −0.050 to +0.010, which may be chance); round 2 has 0.606 (+0.046, "
-            "95 % +0.008 to +0.097)."
+            "sensitivity from 0.560 to 0.540 (−0.020, 95 % −0.050 to +0.010, which may be chance); round 2 has "
+            "0.606 (+0.046, 95 % +0.008 to +0.097)."
         ),
     ),
     "no interval": (

@@ -21,7 +21,8 @@ from system.mining import QuadrantCounts
 from system.records import Split
 from system.reports.rule_rates import RuleRates
 from system.rounds import Chosen, Gain, Promotion
-from system.run.folder import CONFIG, SUPERVISED, RunFolder, System
+from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.kept_config import CONFIG
 from system.run.results import (
     ArchivePin,
     EvaluationCounts,

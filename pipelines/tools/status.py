@@ -1,0 +1,77 @@
+"""How far a run has come, as lines for people or as JSON for programs. Imports nothing heavy: it answers at once."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from system.files.json_out import as_json
+from system.records import p0_text
+from system.run.progress import Progress, progress_of
+from system.run.under_way import TrainingProgress
+
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
+
+
+def show(run: Path, *, as_text: bool = True, now_s: float | None = None) -> str:
+    """Return a run's progress, as lines or as JSON.
+
+    now_s: seconds since 1970, None = by the clock
+
+    Raises NotFinished where there is no run, UserError for one of another schema and for files that are damaged.
+    """
+    found = progress_of(run, now_s=now_s)
+    return "\n".join(lines(found)) if as_text else as_json(found)
+
+
+def lines(found: Progress) -> Iterator[str]:
+    """Give a run's progress as lines for people."""
+    num_stages = len(found.finished) + len(found.left)
+    if found.state == "finished":
+        yield f"{found.run}: finished, its result is {found.result}"
+    elif found.state == "at work":
+        yield f"{found.run}: at work on {found.stage}, {len(found.finished)} of at most {num_stages} stages done"
+    else:
+        done = f"{len(found.finished)} of at most {num_stages} stages done"
+        yield f"{found.run}: stopped, killed or failed in {found.stage}, {done}"
+    if found.training:
+        yield from _training_lines(found.training, now_s=found.now_s)
+    if found.shards:
+        expected = f" of about {found.shards.expected}" if found.shards.expected else ""
+        yield f"shards: {found.shards.done}{expected} written"
+    if found.left:
+        yield f"time left: {_left(found.stage_left_s)} of this stage, {_left(found.left_s)} of the whole run"
+    for pool in found.pools:
+        yield f"pools of round {pool.round}, at p0 {p0_text(pool.p0)}: TP {pool.tp}, FP {pool.fp}, FN {pool.fn}"
+    if found.best:
+        low, high = found.best.interval
+        yield f"best so far on validation: {found.best.title}, {found.best.validation:.3f} ({low:.3f} to {high:.3f})"
+    if found.waits_for:
+        yield f"waits for: {found.waits_for}"
+    passed = in_words(found.now_s - found.changed_s)
+    yield f"newest change: {passed} ago; started {in_words(found.now_s - found.started_s)} ago"
+
+
+def _training_lines(training: TrainingProgress, *, now_s: float) -> Iterator[str]:
+    pace = "" if math.isnan(training.epoch_s) else f", {in_words(training.epoch_s)} each"
+    best = "" if math.isnan(training.validation) else f", best on validation {training.validation:.3f}"
+    yield f"epoch: {training.epoch} of at most {training.num_epochs}{pace}{best}"
+    if kept := training.checkpoint:
+        yield f"last checkpoint: after epoch {kept.epoch}, step {kept.step}, {in_words(now_s - kept.at_s)} ago"
+    else:
+        yield "last checkpoint: none yet"
+
+
+def _left(seconds: float) -> str:
+    return "not known yet" if math.isnan(seconds) else in_words(seconds)
+
+
+def in_words(seconds: float) -> str:
+    """Return a duration for people: its two largest units. Below zero counts as zero: clocks of nodes differ."""
+    left = round(max(0.0, seconds))
+    if left < _MINUTE_S:
+        return f"{left} s"
+    if left < _HOUR_S:
+        return f"{left // _MINUTE_S} min {left % _MINUTE_S:02d} s"
+    if left < _DAY_S:
+        return f"{left // _HOUR_S} h {left % _HOUR_S // _MINUTE_S:02d} min"
+    return f"{left // _DAY_S} d {left % _DAY_S // _HOUR_S:02d} h"
