@@ -26,12 +26,12 @@ from system.resources import TrainResources
 from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Stage, Written
+from system.run.under_way import SCRATCH
 from system.training.epoch_row import EpochRow
 from system.training.job import TrainJob
 from system.training.patience import best_epoch
 
 log = logging.getLogger(__name__)
-SCRATCH = "train"  # folder of a training under way, in its stage
 NOTES = "stood_still.txt"  # a line for each worker that was ended because it stood still
 _ROW = TypeAdapter(EpochRow)
 
@@ -155,18 +155,6 @@ def _why_it_ended(rows: list[EpochRow], *, kept: int, patience_epochs: int) -> s
 def epoch_rows(stage: Stage[TrainResult]) -> list[EpochRow]:
     """Return what a finished training wrote of each epoch. Raises NotFinished."""
     return read_rows(stage.path(EPOCHS))
-
-
-def rows_so_far(stage: Stage[TrainResult]) -> list[EpochRow]:
-    """Return what a training wrote of each epoch; of one under way, of those that are over, none before it begins."""
-    if stage.finished:
-        return epoch_rows(stage)
-    try:
-        lines = (stage.folder / SCRATCH / EPOCHS).read_bytes().split(b"\n")[:-1]  # one may be half written
-    except FileNotFoundError:  # not begun, or just over
-        return []
-    rows = [_ROW.validate_json(line) for line in lines]
-    return list({row.epoch: row for row in rows}.values())  # after a restart an epoch may be done once more
 
 
 def read_rows(path: Path) -> list[EpochRow]:

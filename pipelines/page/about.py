@@ -4,10 +4,10 @@ import platform
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import accumulate
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from system.run.progress import FinishedStage, Progress, title_of
 
 from system.archive import Archive, share_of_patients
 from system.config import RunConfig
@@ -18,6 +18,7 @@ from system.metrics import FrocConfig
 from system.records import Split
 from system.run.code import code_digest
 from system.run.folder import RunFolder, System
+from system.run.progress import FinishedStage, Progress, title_of
 from system.run.starts import starts_of
 
 _PARTS = {
@@ -55,11 +56,12 @@ def about(run: RunFolder, config: RunConfig, progress: Progress) -> dict[str, st
     """Return when the run was done, how long it took, and on what, in words."""
     starts, finished = starts_of(run.path), progress.finished
     found: dict[str, str] = {}
+    lost = _times_are_lost(finished)
     if starts:
         found["begun"] = _at(datetime.fromisoformat(starts[0].at))
-    elif finished:
+    elif finished and not lost:
         found["begun"] = _at(datetime.fromtimestamp(finished[0].began_s, UTC))
-    if progress.state == "finished" and finished:
+    if progress.state == "finished" and not lost:
         found["finished"] = _at(datetime.fromtimestamp(max(each.ended_s for each in finished), UTC))
     if finished:
         found["work"] = f"{span(sum(each.seconds for each in finished))} in {len(finished)} stages"
@@ -76,10 +78,26 @@ def _at(time: datetime) -> str:
 
 
 def timeline(finished: Sequence[FinishedStage]) -> list[TimeRow]:
-    """Return the run's own stages in the order in which they ended; later evaluations by other rules are left out."""
+    """Return the run's own stages in the order in which they ended; later evaluations by other rules are left out.
+
+    Stages of a copied run whose times are lost stand end to end.
+    """
     named = [(title, stage) for stage in finished if (title := stage_title(stage.name))]
+    if _times_are_lost(finished):
+        ends = accumulate(stage.seconds for _, stage in named)
+        return [
+            TimeRow(title, end - stage.seconds, stage.seconds) for (title, stage), end in zip(named, ends, strict=True)
+        ]
     first_s = min((stage.began_s for _, stage in named), default=0.0)
     return [TimeRow(title, stage.began_s - first_s, stage.seconds) for title, stage in named]
+
+
+def _times_are_lost(finished: Sequence[FinishedStage]) -> bool:
+    """Return whether stages overlap by their times on disk, as they do in a copy that did not keep these."""
+    if not finished:
+        return False
+    whole_s = max(stage.ended_s for stage in finished) - min(stage.began_s for stage in finished)
+    return sum(stage.seconds for stage in finished) > 1.05 * whole_s + 1
 
 
 def stage_title(name: str) -> str:

@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from system.run.progress import Progress, progress_of
 
 from pipelines.page.about import about, facts, part_rows, split_rows, stage_title, timeline
 from pipelines.page.galleries import galleries
 from pipelines.page.mined import mined
-from pipelines.train import rows_so_far
+from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
 from system.errors import NotFinished
@@ -42,7 +41,9 @@ from system.metrics import PatientCounts, compare_systems
 from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
 from system.reports.measures import LabelMeasures, compare_sources
 from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.progress import Progress, progress_of
 from system.run.results import LabelResult
+from system.run.under_way import rows_so_far
 
 NUM_BAND_POINTS = 116
 
@@ -162,7 +163,8 @@ def _trainings(run: RunFolder) -> Iterator[TrainingCurve]:
     """Give each training of the run, finished or under way, in the order of the main table."""
     beside = [system for this in run.rounds() for system in (this, run.control(this.number))]
     for system in (run.stage1, *beside):
-        if rows := rows_so_far(system.checkpoint):
+        trained = system.checkpoint
+        if rows := epoch_rows(trained) if trained.finished else rows_so_far(trained.folder):
             yield TrainingCurve(system.title, rows)
 
 

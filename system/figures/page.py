@@ -6,7 +6,6 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
 
 from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
@@ -67,7 +66,7 @@ def _texts(page: PageData) -> dict[str, object]:
     quoted = han_in([item.sentence for gallery in page.mined for item in gallery.items])
     font = embedded_font(quoted)
     return {
-        "css": Markup(_template("page.css")),
+        "css": _template("page.css"),
         "font": font,
         "font_lacks": quoted and not font,
         "refresh_s": REFRESH_S,
