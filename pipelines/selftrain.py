@@ -6,12 +6,15 @@ Each stage is skipped when its manifest is there, so a run that was killed is st
 import logging
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import evaluate, go_on, infer, label, mine, retrain, tensorboard, train
+from pipelines.hardware import hardware
+from pipelines.page.live import live_page
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
 from system.errors import NotFinished
@@ -50,6 +53,7 @@ from system.run.going_on import begins_chapter, wants_more
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
 from system.run.stage_words import taken_over
+from system.run.starts import Start, note_start
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)
@@ -65,9 +69,11 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
     more = more or wants_more(folder, config.rounds.num_rounds)
-    with folder.claimed(config):
+    with folder.claimed(config), live_page(folder, archive_uri=archive_uri, config=config):
         if done := taken_over([stage.name for stage in folder.stages()]):
             log.info("%s goes on; taken over: %s", folder.name, done)
+        if more or not folder.ended:
+            note_start(folder.path, Start(datetime.now(UTC).isoformat(timespec="seconds"), hardware()))
         archive = prepare(archive_uri, folder, config=config)
         loop = Loop(folder, config, archive)
         loop.train_stage1()

@@ -29,6 +29,7 @@ from system.resources import TrainResources
 from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Stage, Written
+from system.run.under_way import SCRATCH
 from system.training.epoch_row import EpochRow
 from system.training.job import TrainJob
 from system.training.patience import best_epoch
@@ -49,7 +50,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     if stage.finished:
         return stage.result()
     room.check_training(resources)
-    scratch = stage.folder.resolve() / "train"
+    scratch = stage.folder.resolve() / SCRATCH
     with stage.begun(_amount(job, scratch)):
         return _train(job, resources, scratch, stage=stage)
 

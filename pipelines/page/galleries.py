@@ -1,154 +1,165 @@
-"""The pictures on a run's page: test images before and after the rounds, and images of the last round's pools."""
+"""The pictures of test images on a run's page: what the shown system misses, marks for nothing, and judges anew."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from system.archive import Archive
 from system.archive.delta import one_of
-from system.config import RunConfig
-from system.evaluation.maps_of_run import held_out_images
-from system.figures.rows import GalleryItem, MinedItem
-from system.mining import read_pool
-from system.records import Quadrant, Side, Split
-from system.reports.annotated import read_reports
-from system.reports.rules import sentence_on
-from system.run.folder import RunFolder, System
-from system.run.predictions import read_maps
+from system.evaluation.maps_of_run import HeldOutImage, held_out_images
+from system.evaluation.misses import Errors, MissedLesion, errors_of, not_in
+from system.evaluation.read_back import EvaluationTables, read_back
+from system.figures import format as text
+from system.figures.rows import Gallery, GalleryItem
+from system.metrics import FrocConfig
+from system.records import Box, Split
+from system.run.folder import SUPERVISED, System
 
-NUM_WITH_MASS, NUM_WITHOUT = 8, 4  # test images
-NUM_MINED = 4  # images of each pool
-POOLS = {
-    Quadrant.TP: "TP: report and map agree on a mass",
-    Quadrant.FP: "FP: a mass on the map, none in the report",
-    Quadrant.FN: "FN: a mass in the report, none on the map",
-}
+NUM_MISSED, NUM_WRONG, NUM_CHANGED = 6, 6, 4  # images
 
 
-@dataclass(frozen=True, slots=True)
-class _Member:
-    """One image of a pool."""
+def galleries(supervised: System, shown: System, archive: Archive, *, rules: FrocConfig) -> list[Gallery]:
+    """Return the shown system's errors at one operating point, and the images on which it changed its mind most.
 
-    image_key: int
-    image_id: str
-    p_mass: float
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What the archive has of an image."""
-
-    side: str
-    view: str
-    pixel_sha: str
-    sentence: str  # of the report, on this breast
-
-
-# What makes an image of a pool a sure one: high p_mass, high score, or both.
-_SURE: dict[Quadrant, Callable[[_Member], float]] = {
-    Quadrant.TP: lambda member: member.p_mass * member.score,
-    Quadrant.FP: lambda member: member.score,
-    Quadrant.FN: lambda member: member.p_mass,
-}
-
-
-def mined(run: RunFolder, archive: Archive, *, config: RunConfig) -> dict[str, list[MinedItem]]:
-    """Return images of each pool of the last round at its last p0, the surest first; nothing without a round."""
-    rounds = run.rounds()
-    if not rounds:
-        return {}
-    last = rounds[-1]
-    pool = read_pool(last.pools.path(last.pools.result().pools[-1].file))
-    chosen = {heading: _surest(pool, quadrant) for quadrant, heading in POOLS.items()}
-    members = [member for part in chosen.values() for member in part]
-    maps = read_maps(last.predictions, [member.image_key for member in members])
-    known = _known([member.image_id for member in members], archive, config=config)
-    return {
-        heading: [_mined_item(member, known[member.image_id], maps.get(member.image_key), archive) for member in part]
-        for heading, part in chosen.items()
-    }
-
-
-def _surest(pool: pa.Table, quadrant: Quadrant) -> list[_Member]:
-    """Return the pool's images of which map and report are surest."""
-    columns = ["image_key", "image_id", "p_mass", "score"]
-    rows = pool.filter(pc.field("quadrant") == int(quadrant)).select(columns).to_pylist()
-    members = [_Member(**row) for row in rows]
-    return sorted(members, key=lambda member: (-_SURE[quadrant](member), member.image_key))[:NUM_MINED]
-
-
-def _known(image_ids: list[str], archive: Archive, *, config: RunConfig) -> dict[str, _Known]:
-    columns = ["image_id", "study_id", "side", "view", "pixel_sha"]
-    images = archive.table("images", columns=columns, where=one_of("image_id", image_ids)).to_pylist()
-    reports = archive.table("reports", where=one_of("study_id", [row["study_id"] for row in images]))
-    read = read_reports(reports, config=config.reports)
-    by_study = dict(zip(read.studies, read.sections, strict=True))
-
-    def sentence(study_id: str, side: str) -> str:
-        return sentence_on(by_study[study_id], Side(side)) if study_id in by_study else "no report"
-
-    return {
-        row["image_id"]: _Known(row["side"], row["view"], row["pixel_sha"], sentence(row["study_id"], row["side"]))
-        for row in images
-    }
-
-
-def _mined_item(member: _Member, known: _Known, probability: NDArray[np.float32] | None, archive: Archive) -> MinedItem:
-    caption = f"{known.side} {known.view}, report {member.p_mass:.2f}, map {member.score:.2f}"
-    return MinedItem(archive.pixels(known.pixel_sha), probability, known.sentence, caption)
-
-
-def before_and_after(first: System, last: System, archive: Archive) -> dict[str, list[GalleryItem]]:
-    """Return the test images on which the last model and the first one differ most in their highest probability."""
-    before, after = (_highest(system, archive) for system in (first, last))
-    ranked = sorted(after, key=lambda image_id: (-abs(after[image_id].peak - before[image_id].peak), image_id))
-    with_mass = [image_id for image_id in ranked if after[image_id].has_mass][:NUM_WITH_MASS]
-    without = [image_id for image_id in ranked if not after[image_id].has_mass][:NUM_WITHOUT]
-    items = _gallery_items([*with_mass, *without], first, last, archive)
-    return {
-        f"With a mass: {first.title} → {last.title}": [items[image_id] for image_id in with_mass],
-        f"Without: {first.title} → {last.title}": [items[image_id] for image_id in without],
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class _Peak:
-    peak: float  # highest probability, 0 to 1
-    has_mass: bool
-
-
-def _highest(system: System, archive: Archive) -> dict[str, _Peak]:
-    """Return the highest probability of every test image, and whether it shows a mass."""
-    images = held_out_images(system.held_out, archive=archive, split=Split.TEST)
-    return {image.image_id: _Peak(float(image.probability.max()), bool(image.truth.any())) for image in images}
-
-
-def _gallery_items(image_ids: list[str], first: System, last: System, archive: Archive) -> dict[str, GalleryItem]:
-    wanted = set(image_ids)
-    before, after = (
-        {
-            image.image_id: image
-            for image in held_out_images(system.held_out, archive=archive, split=Split.TEST)
-            if image.image_id in wanted
-        }
-        for system in (first, last)
-    )
-    columns = ["image_id", "pixel_sha", "side", "view"]
-    rows = archive.table("images", columns=columns, where=one_of("image_id", image_ids)).to_pylist()
-    items: dict[str, GalleryItem] = {}
-    for row in rows:
-        earlier, later = before[row["image_id"]], after[row["image_id"]]
-        peaks = f"{earlier.probability.max():.2f} → {later.probability.max():.2f}"
-        items[row["image_id"]] = GalleryItem(
-            image=archive.pixels(row["pixel_sha"]),
-            truth=later.truth,
-            map_before=earlier.probability,
-            map_after=later.probability,
-            caption=f"{row['side']} {row['view']}, highest probability {peaks}",
+    supervised: what it is compared with, which may be itself
+    """
+    pair = _Pair(supervised, shown, rules)
+    chosen = [pair.missed(), pair.wrong(), *([] if pair.alone else [pair.changed()])]
+    items = _items({image_id for each in chosen for image_id in each.notes}, pair, archive)
+    return [
+        Gallery(
+            each.heading,
+            each.how,
+            [replace(items[image_id], note=note) for image_id, note in each.notes.items()],
+            after=shown.title,
         )
-    return items
+        for each in chosen
+    ]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The images of one gallery."""
+
+    heading: str
+    how: str
+    notes: Mapping[str, str]  # image_id -> why it is shown
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The system that is shown, beside the supervised one."""
+
+    supervised: System
+    shown: System
+    rules: FrocConfig
+
+    @property
+    def alone(self) -> bool:
+        """Whether the supervised system itself is shown."""
+        return self.shown.title == SUPERVISED
+
+    @cached_property
+    def before(self) -> Errors:
+        return errors_of(self.supervised.froc(), config=self.rules)
+
+    @cached_property
+    def after(self) -> Errors:
+        return errors_of(self.shown.froc(), config=self.rules)
+
+    @cached_property
+    def tables(self) -> EvaluationTables:
+        return read_back(self.shown.froc())
+
+    def missed(self) -> _Chosen:
+        """Return images with a lesion that is missed, the largest first."""
+        missed = self.after.missed
+        also = {(each.image_id, each.lesion) for each in self.before.missed}
+        notes: dict[str, str] = {}
+        for each in missed:
+            found = "" if self.alone or (each.image_id, each.lesion) in also else "; the supervised model finds it"
+            notes.setdefault(each.image_id, f"{_size(each)}: {each.why}{found}.")
+        kept = dict(list(notes.items())[:NUM_MISSED])
+        how = (
+            f"{self._point()}, {text.number(len(missed))} of {text.number(self.after.num_lesions)} lesions are missed. "
+            f"Shown: the {len(kept)} images with the largest of them."
+        )
+        return _Chosen(
+            f"Missed by {self.shown.title}", how if missed else f"{self._point()}, no lesion is missed.", kept
+        )
+
+    def wrong(self) -> _Chosen:
+        """Return images with a false positive, the surest first; new ones, where the supervised system is another."""
+        false = self.after.false_positives
+        of_these, new = false, ""
+        if not self.alone:
+            of_these, new = not_in(false, self.before.false_positives), "new "
+        notes: dict[str, str] = {}
+        for each in of_these:
+            notes.setdefault(each.image_id, f"{new}false positive of score {text.share(each.score)}.".capitalize())
+        kept = dict(list(notes.items())[:NUM_WRONG])
+        rest = "" if self.alone else (
+            f", {text.number(len(of_these))} of them where the supervised model marks nothing at its own point"
+        )  # fmt: skip
+        shown = f" Shown: the {len(kept)} images with the surest of them." if kept else ""
+        how = f"{self._point()}, {text.number(len(false))} candidates are false positives{rest}.{shown}"
+        return _Chosen(f"{new}false positives of {self.shown.title}".capitalize(), how, kept)
+
+    def changed(self) -> _Chosen:
+        """Return images with a mass on which the map's peak moved most."""
+        before, after = (_peaks(read_back(system.froc())) for system in (self.supervised, self.shown))
+        ranked = sorted(after, key=lambda image_id: (-abs(after[image_id] - before[image_id]), image_id))[:NUM_CHANGED]
+        how = "The images with a mass of which the map's highest probability moved most, up or down."
+        return _Chosen(f"Judged anew by {self.shown.title}", how, dict.fromkeys(ranked, ""))
+
+    def marks(self, image_id: str) -> list[tuple[Box, str, float]]:
+        """Return the shown system's candidates that count at the point: box, outcome, score."""
+        counted = (pc.field("image_id") == image_id) & (pc.field("score") >= self.after.point.threshold)
+        return [
+            ((row["x0"], row["y0"], row["x1"], row["y1"]), row["outcome"], row["score"])
+            for row in self.tables.candidates.filter(counted).to_pylist()
+        ]
+
+    def _point(self) -> str:
+        point = self.after.point
+        return (
+            f"At {point.allowed_fppi:g} false positives per image, the operating point nearest to 0.5 (candidates of "
+            f"{self.shown.title} from a score of {text.share(point.threshold)} on; sensitivity "
+            f"{text.share(point.sensitivity)})"
+        )
+
+
+def _size(lesion: MissedLesion) -> str:
+    return f"Lesion of {lesion.diameter_mm:.0f} mm" if lesion.diameter_mm else f"Lesion of {lesion.area_px} px"
+
+
+def _peaks(kept: EvaluationTables) -> dict[str, float]:
+    """Return the highest probability of each image with a lesion."""
+    rows = kept.images.filter(pc.field("num_lesions") > 0)
+    return dict(zip(rows["image_id"].to_pylist(), rows["peak"].to_pylist(), strict=True))
+
+
+def _items(image_ids: Iterable[str], pair: _Pair, archive: Archive) -> dict[str, GalleryItem]:
+    wanted = set(image_ids)
+    before, after = (_held_out(system, archive, wanted) for system in (pair.supervised, pair.shown))
+    columns = ["image_id", "side", "view"]
+    rows = archive.table("images", columns=columns, where=one_of("image_id", sorted(wanted))).to_pylist()
+    return {
+        row["image_id"]: GalleryItem(
+            image=archive.pixels(after[row["image_id"]].pixel_sha),
+            truth=after[row["image_id"]].truth,
+            map_before=before[row["image_id"]].probability,
+            map_after=after[row["image_id"]].probability,
+            caption=f"{row['side']} {row['view']}",
+            image_id=row["image_id"],
+            marks=pair.marks(row["image_id"]),
+        )
+        for row in rows
+    }
+
+
+def _held_out(system: System, archive: Archive, wanted: set[str]) -> dict[str, HeldOutImage]:
+    images = held_out_images(system.held_out, archive=archive, split=Split.TEST, only=wanted)
+    return {image.image_id: image for image in images}

@@ -1,20 +1,26 @@
 """Put a run's finished stages together: the tables for the terminal and the page for the browser."""
 
-import platform
+import math
 from collections.abc import Iterator, Mapping
-from importlib.metadata import version
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from pipelines.page.galleries import before_and_after, mined
+from pipelines.page.about import about, facts, part_rows, split_rows, stage_title, timeline
+from pipelines.page.galleries import galleries
+from pipelines.page.mined import mined
 from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
 from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts, read_report
+from system.figures.cautions import data_cautions, label_cautions, pool_cautions, purity_cautions
 from system.figures.console import console
+from system.figures.format import span
 from system.figures.page import write_page
+from system.figures.result_sentence import RoundStanding, Standing, result_sentence
 from system.figures.rows import (
     NAN,
     EpochPool,
@@ -22,6 +28,7 @@ from system.figures.rows import (
     FrocSeries,
     HeadlineRow,
     LabelRow,
+    Live,
     PageData,
     PoolRow,
     PurityRow,
@@ -29,16 +36,17 @@ from system.figures.rows import (
     TrainingCurve,
 )
 from system.figures.tables import headline_table, label_table, pool_table
+from system.files.parquet import read_table
 from system.metrics import PatientCounts, compare_systems
 from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
 from system.reports.measures import LabelMeasures, compare_sources
 from system.rounds import Stop
 from system.run.after_mining import training_of
-from system.run.code import code_digest
 from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.progress import Progress, progress_of
 from system.run.results import LabelResult
+from system.run.under_way import rows_so_far
 
-NUM_SLOWEST = 12
 NUM_BAND_POINTS = 116
 
 
@@ -60,39 +68,106 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
         screen.print(decision)
     if data.result:
         screen.print(f"result: {data.result}")
+    for caution in data.cautions:
+        screen.print(f"look at: {caution.sentence}")
+    screen.print(data.sentence)
     screen.print(f"page: {page}")
     return page
 
 
 def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:
-    """Return everything that the page shows, from the run's finished stages."""
-    systems, labels = run.systems(), run.labelling.result()
+    """Return everything that the page shows, from the run's finished stages. archive: at the run's versions."""
+    data = gather_quickly(run, archive=archive, config=config)
+    systems = run.systems()
+    if not systems:
+        return data
+    shown, rules = _shown(run, systems), config.froc
+    return replace(
+        data,
+        shown=shown.title,
+        parts=list(part_rows(systems[0], shown, rules=rules)),
+        galleries=galleries(systems[0], shown, archive, rules=rules),
+        mined=mined(run, archive, config=config),
+    )
+
+
+def gather_quickly(run: RunFolder, *, archive: Archive | None, config: RunConfig) -> PageData:
+    """Return what the page shows without its pictures of images: of a run that goes on, as far as it has come.
+
+    archive: at the run's versions; None before the run is pinned to one
+    """
+    progress, systems, labelled = progress_of(run.path), run.systems(), run.last_labelling()
+    labels = labelled.result() if labelled else None
     counts = {system.title: patient_counts(system.froc(), config=config.froc) for system in systems}
+    headline, pools, purity = list(headline_rows(counts, config)), list(_pool_rows(run)), list(_purity_rows(run))
+    splits = split_rows(archive, config) if archive else []
+    sides = label_cautions(labels.sides, labels=labels.labels) if labels else ()
+    cautions = [*sides, *pool_cautions(pools), *purity_cautions(purity), *data_cautions(splits)]
     return PageData(
-        title=f"Run {run.name}",
-        headline=list(headline_rows(counts, config)),
+        title=f"Run {run.path.resolve().parent.name}/{run.name}",
+        headline=headline,
+        sentence=result_sentence(headline, _standing(run)),
+        live=_live(progress),
+        cautions=cautions,
+        about=about(run, config, progress),
+        splits=splits,
         baseline=SUPERVISED,
         result=_result(run),
         decisions=list(_decisions(run, config)),
-        rules=read_report(systems[0].froc()).rules,
-        froc=[_series(system, config=config) for system in systems],
-        pools=list(_pool_rows(run)),
+        rules=read_report(systems[0].froc()).rules if systems else (),
+        froc=list(_curves(run, systems, config)),
+        pools=pools,
         epoch_pools=list(_epoch_pools(run, config)),
         flows=list(_flow_rows(run)),
-        purity=list(_purity_rows(run)),
+        purity=purity,
         thresholds=_thresholds(systems, config),
-        labels=label_rows(labels),
-        label_note=label_note(labels),
-        reliability=_reliability(labels),
-        trainings=[TrainingCurve(system.title, epoch_rows(system.checkpoint)) for system in systems],
-        galleries=before_and_after(systems[0], _to_compare(run), archive) if len(systems) > 1 else {},
-        mined=mined(run, archive, config=config),
-        seconds=_slowest(run),
+        labels=label_rows(labels) if labels else (),
+        label_note=label_note(labels) if labels else "",
+        reliability=_reliability(labels) if labels else (),
+        trainings=list(_trainings(run)),
+        timeline=timeline(progress.finished),
         config=as_yaml(config),
-        facts={"code": code_digest()}
-        | _versions()
-        | {f"archive table {name}": f"version {at}" for name, at in archive.versions().items()},
+        facts=facts(archive),
     )
+
+
+def _standing(run: RunFolder) -> Standing:
+    """Return where the run stands, for the sentence on its result."""
+    rounds = run.rounds()
+    standings = [
+        RoundStanding(
+            this.title,
+            control=run.control(this.number).title,
+            promoted=not this.promotion.finished or this.promotion.result().promoted,
+        )
+        for this in rounds
+    ]
+    chosen = run.chosen.result().title if run.chosen.finished else ""
+    outlined = (read_table(this.pools.path(this.pools.result().outlined)) for this in rounds)
+    return Standing(standings, chosen=chosen, num_outlined=max((len(table) for table in outlined), default=0))
+
+
+def _live(progress: Progress) -> Live | None:
+    """Return how far a run has come, None of one that is finished."""
+    if progress.state == "finished":
+        return None
+    doing = stage_title(progress.stage)
+    if training := progress.training:
+        doing += f", epoch {training.epoch} of at most {training.num_epochs}"
+    left = "" if math.isnan(progress.left_s) else f"at most {span(progress.left_s)} left"
+    if not left and not math.isnan(progress.stage_left_s):
+        left = f"at most {span(progress.stage_left_s)} left of this stage"
+    at = f"{datetime.fromtimestamp(progress.now_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return Live(at_work=progress.state == "at work", doing=doing, left=left, at=at)
+
+
+def _trainings(run: RunFolder) -> Iterator[TrainingCurve]:
+    """Give each training of the run, finished or under way, in the order of the main table."""
+    beside = [system for this in run.rounds() for system in (this, run.control(this.number))]
+    for system in (run.stage1, *beside):
+        trained = system.checkpoint
+        if rows := epoch_rows(trained) if trained.finished else rows_so_far(trained.folder):
+            yield TrainingCurve(system.title, rows)
 
 
 def label_rows(found: LabelResult) -> list[LabelRow]:
@@ -148,10 +223,10 @@ def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Ite
         )
 
 
-def _to_compare(run: RunFolder) -> System:
-    """Return the system to set beside the supervised one: the run's result or, where that is itself, the last one."""
+def _shown(run: RunFolder, systems: list[System]) -> System:
+    """Return the system whose errors are shown: the run's result or, where that is the supervised one, the last."""
     chosen = run.result() if run.chosen.finished else run.stage1
-    return run.systems()[-1] if chosen.title == SUPERVISED else chosen
+    return systems[-1] if chosen.title == SUPERVISED else chosen
 
 
 def _result(run: RunFolder) -> str:
@@ -174,7 +249,18 @@ def _decisions(run: RunFolder, config: RunConfig) -> Iterator[str]:
             yield f"{this.title}: {found.gain.line()}; {found.reason}: {follows}."
 
 
-def _series(system: System, *, config: RunConfig) -> FrocSeries:
+def _curves(run: RunFolder, systems: list[System], config: RunConfig) -> Iterator[FrocSeries]:
+    """Give each system's curve; intervals of the supervised and the shown one alone: more cannot be told apart."""
+    shown = _shown(run, systems).title if systems else ""
+    for system in systems:
+        if system.title in (SUPERVISED, shown):
+            yield _with_band(system, config=config)
+        else:
+            curve = read_report(system.froc()).sweep_curve
+            yield FrocSeries(system.title, curve.fppi, curve.sensitivity)
+
+
+def _with_band(system: System, *, config: RunConfig) -> FrocSeries:
     """Return a system's curve, and its interval on a grid as far as the curve goes."""
     curve = read_report(system.froc()).sweep_curve
     counts = patient_counts(system.froc(), config=config.froc)
@@ -234,18 +320,6 @@ def _reliability(found: LabelResult) -> list[Reliability]:
             )
         )
     return rows
-
-
-def _slowest(run: RunFolder) -> dict[str, float]:
-    """Return the stages that took longest, and how many seconds."""
-    took = {stage.name: manifest.seconds for stage in run.stages() if (manifest := stage.manifest())}
-    return dict(sorted(took.items(), key=lambda item: -item[1])[:NUM_SLOWEST])
-
-
-def _versions() -> dict[str, str]:
-    """Return what the numbers were computed with, as it is installed here."""
-    packages = ("mammoloop", "torch", "timm", "ray")
-    return {"Python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def _thresholds(systems: list[System], config: RunConfig) -> dict[str, float]:

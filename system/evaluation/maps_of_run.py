@@ -1,6 +1,6 @@
 """The maps of held-out images with their truth, one image at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,14 @@ class HeldOutImage:
     pixel_sha: str  # of its pixels in the archive
 
 
-def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split: Split) -> Iterator[HeldOutImage]:
+def held_out_images(
+    predictions: Stage[InferResult], *, archive: Archive, split: Split, only: Collection[str] | None = None
+) -> Iterator[HeldOutImage]:
     """Give the images of a split, in the order of the predictions.
 
     predictions: finished, every map kept; images of other splits are left out
     archive: pinned to the run's versions
+    only: the image_id of those to give; None = all
 
     Raises UserError for a predicted image that the archive does not have.
     """
@@ -66,7 +69,7 @@ def held_out_images(predictions: Stage[InferResult], *, archive: Archive, split:
                             "a predicted image is not in the archive's pinned version: "
                             "infer and evaluate under the same versions"
                         )
-                    if image["split"] == split:
+                    if image["split"] == split and (only is None or row["image_id"] in only):
                         yield _held_out(row, image, archive=archive, mask_sha=sha_of.get(row["image_id"], ""))
 
 

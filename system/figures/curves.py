@@ -19,6 +19,13 @@ from system.training.epoch_row import EpochRow
 # With the markers they can be told apart in gray too.
 COLOURS = ("#6b6b6b", "#a8a29a", "#0b6e99", "#c2571a", "#5b8c3e", "#8a4f9e")
 MARKERS = ("o", "s", "^", "D", "v", "P")
+TERMS = {  # of the loss, as people name them
+    "total": "total, weighted",
+    "mask_strong": "map, annotated images",
+    "class_strong": "whole image, annotated images",
+    "mask_weak": "map, images with a report",
+    "class_weak": "whole image, images with a report",
+}
 _STYLE: dict[RcKeyType, str | float | bool] = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -42,7 +49,7 @@ def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
             axes.axvline(x, color="#dddddd", linewidth=0.8, zorder=0)
         titles = list(dict.fromkeys(one.title for one in series))
         for one in series:
-            _draw_froc(axes, one, place=titles.index(one.title) % len(COLOURS), fppi=fppi, right=right)
+            _draw_froc(axes, one, place=titles.index(one.title), fppi=fppi, right=right)
         axes.set(xlim=(0, right), ylim=(0, 1.02), xlabel="false positives per image", ylabel="sensitivity")
         axes.set_xticks([0, *fppi], ["0", *(f"{x:g}" for x in fppi)])
         axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
@@ -121,15 +128,16 @@ def reliability_figure(curves: Sequence[Reliability]) -> str:
 
 def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float], right: float) -> None:
     """Draw one system; a curve that ends early is drawn only as far as it goes, its end marked by a cross."""
-    colour = COLOURS[place]
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     end = max(one.fppi, default=0.0)
     if one.band:
         x, low, high = zip(*one.band, strict=True)
         axes.fill_between(x, low, high, step="post", color=colour, alpha=0.13, linewidth=0)
-    axes.step([0.0, *one.fppi], [0.0, *one.sensitivity], where="post", color=colour, linewidth=1.8, label=one.title)
+    axes.step([0.0, *one.fppi], [0.0, *one.sensitivity], where="post", color=colour, linewidth=1.8)
+    axes.plot([], [], marker, color=colour, linestyle="-", linewidth=1.8, markersize=5, label=one.title)  # the legend's
     for x in fppi:
         reached = [value for at, value in zip(one.fppi, one.sensitivity, strict=True) if at <= x]
-        axes.plot([x], [max(reached, default=0.0)], MARKERS[place], color=colour, markersize=5)
+        axes.plot([x], [max(reached, default=0.0)], marker, color=colour, markersize=5)
     if end < right:
         axes.plot([end], [max(one.sensitivity, default=0.0)], "x", color=colour, markersize=7)
 
@@ -140,7 +148,10 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) 
         drawn = [(row.epoch, row.losses[term]) for row in rows if term in row.losses]
         if any(value > 0 for _, value in drawn):  # terms that a training does not use are 0 in it
             colour = COLOURS[(index + 2) % len(COLOURS)]
-            axes.plot(*zip(*drawn, strict=True), color=colour, linewidth=1.4, label=f"loss, {term.replace('_', ' ')}")
+            style = ":" if term == "total" else "-"  # a line that lies on the only other one shows
+            axes.plot(
+                *zip(*drawn, strict=True), style, color=colour, linewidth=1.6, label=TERMS.get(term, term), marker="."
+            )
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale("log")  # the terms differ by orders of magnitude
@@ -150,5 +161,5 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) 
 def _svg(figure: Figure) -> str:
     """Return the figure as SVG; letters become outlines, so it looks the same everywhere."""
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)  # so that a dark page shows through
     return file.getvalue()

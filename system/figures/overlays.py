@@ -13,8 +13,10 @@ from system.records import Box, Candidate
 
 TRUTH_COLOUR = (255, 214, 10)
 OUTCOME_COLOURS = {"TP": (60, 200, 90), "FP": (235, 70, 60), "duplicate": (160, 160, 160)}
-# Colours of the map at 0 and at its ceiling.
-_LOW, _HIGH = np.array([30, 90, 220], dtype=np.float32), np.array([255, 60, 30], dtype=np.float32)
+# Colours of the map at 0, at half of its ceiling, and at its ceiling: told apart by lightness too.
+_COLOURS = np.array([[40, 60, 200], [200, 60, 180], [255, 120, 30]], dtype=np.float32)
+_VISIBLE = 0.04  # of the ceiling: where the colour begins to cover the tissue
+_COVER = 0.7  # how much of the tissue the colour covers, from a quarter of the ceiling on
 
 Picture = NDArray[np.uint8]
 """RGB: [H, W, 3]."""
@@ -39,7 +41,7 @@ def with_map(
 ) -> Picture:
     """Return the image with the map in colour over it and the truth's outline: [height_px, w, 3].
 
-    Opacity grows with probability, so that the tissue shows where the probability is low.
+    The tissue shows where the probability is next to nothing; from a quarter of the ceiling on the colour alone tells.
 
     image: [H, W]
     truth: [H, W]
@@ -49,9 +51,22 @@ def with_map(
     base = _gray(image, height_px=height_px).astype(np.float32)
     coarse = Image.fromarray(np.ascontiguousarray(probability, dtype=np.float32))
     fine = np.asarray(coarse.resize((base.shape[1], base.shape[0]), Image.Resampling.BILINEAR))
-    strength = np.clip(fine / max(ceiling, 1e-6), 0, 1)[..., None]
-    mixed = base + 0.75 * strength * (_LOW + strength * (_HIGH - _LOW) - base)
+    strength = np.clip(fine / max(ceiling, 1e-6), 0, 1)
+    cover = _COVER * np.clip((strength - _VISIBLE) / (0.25 - _VISIBLE), 0, 1)[..., None]
+    mixed = (1 - cover) * base + cover * _colour_of(strength)
     return _outlined(mixed.round().astype(np.uint8), truth)
+
+
+def colour_bar(*, width_px: int, height_px: int) -> Picture:
+    """Return the colours of a map from 0, left, to its ceiling, right: [height_px, width_px, 3]."""
+    row = _colour_of(np.linspace(0, 1, width_px, dtype=np.float32))
+    return np.broadcast_to(row.round().astype(np.uint8), (height_px, width_px, 3))
+
+
+def _colour_of(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the colour of each strength: [..., 3]. strength: [...], 0 to 1."""
+    places = np.linspace(0, 1, len(_COLOURS))
+    return np.stack([np.interp(strength, places, channel) for channel in _COLOURS.T], axis=-1).astype(np.float32)
 
 
 def with_contours(image: NDArray[np.uint16], probability: NDArray[np.floating] | None, *, height_px: int) -> Picture:
@@ -71,7 +86,7 @@ def with_contours(image: NDArray[np.uint16], probability: NDArray[np.floating] |
         coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR)
     )
     for share in (0.25, 0.5, 0.75):
-        colour = tuple((_LOW + share * (_HIGH - _LOW)).astype(int).tolist())
+        colour = tuple(_colour_of(np.float32(share)).astype(int).tolist())
         for line in measure.find_contours(fine, share * float(probability.max())):
             pen.line([(x - scale, y - scale) for y, x in line], fill=colour, width=2)
     return np.asarray(picture)

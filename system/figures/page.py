@@ -9,12 +9,26 @@ from jinja2 import Environment, StrictUndefined
 
 from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
-from system.figures.overlays import png_of, with_contours, with_map, with_truth
-from system.figures.rows import FrocSeries, GalleryItem, MinedItem, PageData, Reliability
+from system.figures.han import embedded_font, han_in
+from system.figures.overlays import colour_bar, outcome_picture, png_of, with_contours, with_map
+from system.figures.rows import FrocSeries, Gallery, GalleryItem, MinedItem, PageData, Reliability
 from system.files.atomic import PRIVATE, write_text
 from system.records import p0_text
 
-GALLERY_HEIGHT_PX = 320
+GALLERY_HEIGHT_PX = 400
+REFRESH_S = 15  # after so long a page of a run that is at work loads itself anew
+CONTENTS = {  # anchor -> name, in the order of the page
+    "data": "Data and run",
+    "sensitivity": "Sensitivity",
+    "parts": "Parts",
+    "pictures": "Misses and marks",
+    "pools": "Pools",
+    "mined": "Mined images",
+    "labels": "Labels",
+    "training": "Training",
+    "time": "Time",
+    "settings": "Settings",
+}
 
 
 def write_page(page: PageData, out: Path) -> Path:
@@ -36,9 +50,52 @@ def render_page(page: PageData) -> str:
         "interval": text.interval,
         "signed_interval": text.signed_interval,
         "number": text.number,
+        "count": text.count,
+        "span": text.span,
+        "p0": p0_text,
     }
-    template = resources.files("system.figures").joinpath("templates/page.html").read_text(encoding="utf8")
-    return environment.from_string(template).render(page=page, **_pictures(page))
+    return environment.from_string(_template("page.html")).render(page=page, **_texts(page), **_pictures(page))
+
+
+def _template(name: str) -> str:
+    return resources.files("system.figures").joinpath(f"templates/{name}").read_text(encoding="utf8")
+
+
+def _texts(page: PageData) -> dict[str, object]:
+    """Return what the template needs beside the data and the figures."""
+    quoted = han_in([item.sentence for gallery in page.mined for item in gallery.items])
+    font = embedded_font(quoted)
+    return {
+        "css": _template("page.css"),
+        "font": font,
+        "font_lacks": quoted and not font,
+        "refresh_s": REFRESH_S,
+        "contents": {anchor: name for anchor, name in CONTENTS.items() if _has(page, anchor)},
+        "quotes_reports": any(gallery.items for gallery in page.mined),
+        "fppi": list(page.headline[0].sensitivity) if page.headline else [],
+        "right": {
+            (row.round, row.p0, row.quadrant): f"{text.share(row.right)} of {text.number(row.num_images)}"
+            for row in page.purity
+        },
+        "time_span": max((row.began_s + row.seconds for row in page.timeline), default=0.0) or 1.0,
+    }
+
+
+def _has(page: PageData, anchor: str) -> bool:
+    """Return whether the page has the part with this anchor."""
+    parts: dict[str, object] = {
+        "data": page.splits or page.about,
+        "sensitivity": page.headline,
+        "parts": page.parts,
+        "pictures": page.galleries,
+        "pools": page.pools,
+        "mined": page.mined,
+        "labels": page.labels,
+        "training": any(training.rows for training in page.trainings),
+        "time": page.timeline,
+        "settings": True,
+    }
+    return bool(parts[anchor])
 
 
 def _pictures(page: PageData) -> dict[str, object]:
@@ -46,7 +103,6 @@ def _pictures(page: PageData) -> dict[str, object]:
     fppi = [float(x) for x in page.headline[0].sensitivity] if page.headline else []
     losses = loss_figure(page.trainings)
     return {
-        "fppi": list(page.headline[0].sensitivity) if page.headline else [],
         "froc": _svg_address(froc_figure(page.froc, fppi=fppi)) if page.froc and fppi else "",
         "froc_alt": _froc_in_words(page),
         "losses": _svg_address(losses) if losses else "",
@@ -54,10 +110,12 @@ def _pictures(page: PageData) -> dict[str, object]:
         "pools_alt": _pools_in_words(page),
         "reliability": _svg_address(reliability_figure(page.reliability)) if page.reliability else "",
         "reliability_alt": _reliability_in_words(page),
-        "mined": {heading: [_mined_entry(item) for item in items] for heading, items in page.mined.items() if items},
-        "galleries": {
-            heading: [_gallery_entry(item) for item in items] for heading, items in page.galleries.items() if items
-        },
+        "colour_bar": _address(png_of(colour_bar(width_px=128, height_px=8)), "image/png"),
+        "galleries": [_gallery(gallery) for gallery in page.galleries],
+        "mined": [
+            {"heading": gallery.heading, "how": gallery.how, "items": [_mined_entry(item) for item in gallery.items]}
+            for gallery in page.mined
+        ],
     }
 
 
@@ -102,36 +160,44 @@ def _mined_entry(item: MinedItem) -> dict[str, str]:
     address = _address(png_of(picture), "image/png")
     return {
         "address": address,
-        "alt": f"{item.caption}: mammogram, {map_words}",
+        "alt": f"{item.caption}, image {item.image_id}: mammogram, {map_words}{f'; {item.flag}' if item.flag else ''}",
         "caption": item.caption,
         "sentence": item.sentence,
+        "flag": item.flag,
+        "image_id": item.image_id,
     }
 
 
-def _gallery_entry(item: GalleryItem) -> dict[str, str | list[dict[str, str]]]:
-    """Return one gallery item's three pictures; both maps share one colour scale, so that they can be compared."""
+def _gallery(gallery: Gallery) -> dict[str, object]:
+    return {
+        "heading": gallery.heading,
+        "how": gallery.how,
+        "items": [_gallery_entry(item, gallery) for item in gallery.items],
+    }
+
+
+def _gallery_entry(item: GalleryItem, gallery: Gallery) -> dict[str, object]:
+    """Return one gallery item's pictures; both maps share one colour scale, so that they can be compared."""
     ceiling = max(float(item.map_before.max()), float(item.map_after.max()))
-    before, after = (
-        with_map(item.image, item.truth, one, height_px=GALLERY_HEIGHT_PX, ceiling=ceiling)
-        for one in (item.map_before, item.map_after)
-    )
     marked = "with the outline of the mass" if item.truth.any() else "without a mass"
-    pictures = {
-        f"mammogram, {marked}": ("image and truth", with_truth(item.image, item.truth, height_px=GALLERY_HEIGHT_PX)),
-        f"map before the rounds, highest probability {item.map_before.max():.2f}": (
-            f"before, up to {item.map_before.max():.2f}",
-            before,
-        ),
-        f"map after the rounds, highest probability {item.map_after.max():.2f}": (
-            f"after, up to {item.map_after.max():.2f}",
-            after,
-        ),
-    }
+    picture = outcome_picture(item.image, item.truth, item.marks, height_px=GALLERY_HEIGHT_PX)
+    pictures = [(f"mammogram, {marked}, candidates {len(item.marks)}", "image, outline, candidates", picture)]
+    maps = [(gallery.after, item.map_after)]
+    if gallery.after != gallery.before:
+        maps.insert(0, (gallery.before, item.map_before))
+    for title, probability in maps:
+        drawn = with_map(item.image, item.truth, probability, height_px=GALLERY_HEIGHT_PX, ceiling=ceiling)
+        peak = f"{probability.max():.2f}"
+        pictures.append((f"map of {title}, highest probability {peak}", f"{title}, up to {peak}", drawn))
+    about = f"{gallery.heading}, {item.caption}, image {item.image_id}"
     return {
         "caption": item.caption,
+        "note": item.note,
+        "image_id": item.image_id,
+        "ceiling": f"{ceiling:.2f}",
         "pictures": [
-            {"address": _address(png_of(picture), "image/png"), "alt": f"{item.caption}: {alt}", "label": label}
-            for alt, (label, picture) in pictures.items()
+            {"address": _address(png_of(picture), "image/png"), "alt": f"{about}: {alt}", "label": label}
+            for alt, label, picture in pictures
         ],
     }
 

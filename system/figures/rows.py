@@ -9,11 +9,19 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from system.records import P0
+from system.records import P0, Box
 from system.training.epoch_row import EpochRow
 
 NAN = float("nan")
 BASELINE = "supervised"  # the row that differences are taken from, unless another is named
+
+
+@dataclass(frozen=True)
+class Caution:
+    """A warning to whoever reads the page."""
+
+    sentence: str
+    about: str  # the part of the page that it is about, by its anchor
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,59 @@ class MinedItem:
     probability: NDArray[np.float32] | None  # [h, w], 0 to 1; None: no map was kept, because there is no mask
     sentence: str  # of the report, scrubbed
     caption: str  # no patient data
+    image_id: str = ""
+    flag: str = ""  # where rules and report models read the report differently, in words
+
+
+@dataclass(frozen=True)
+class MinedGallery:
+    """Images of a pool, or of all pools."""
+
+    heading: str
+    how: str  # they were chosen, a sentence
+    items: Sequence[MinedItem]
+
+
+@dataclass(frozen=True)
+class SplitRow:
+    """What a run had of one split."""
+
+    split: str
+    num_patients: int
+    num_images: int
+    lesions: float  # components of the annotated masks; NaN where masks are not used
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """Two systems on one part of the test images or lesions."""
+
+    kind: str  # view, density, source, lesion size
+    name: str
+    num_images: int
+    num_lesions: int
+    before: float  # mean sensitivity of the supervised system, 0 to 1; NaN without a lesion
+    mean: float  # of the system that is shown
+    interval: tuple[float, float]  # 95 %, of `mean`
+
+
+@dataclass(frozen=True)
+class TimeRow:
+    """One finished stage."""
+
+    title: str  # "round 1: training"
+    began_s: float  # since the first stage began; later than the end of the one before where the run stood still
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Live:
+    """A page that is written while its run goes on."""
+
+    at_work: bool  # a driver holds the run; else it was stopped, killed, or failed
+    doing: str  # what it does now, or waits for, a phrase
+    left: str  # how long it will take, in words; "" = not known
+    at: str  # when the page was written, for people
 
 
 @dataclass(frozen=True)
@@ -170,6 +231,20 @@ class GalleryItem:
     map_before: NDArray[np.float32]  # [H, W] or coarser, 0 to 1
     map_after: NDArray[np.float32]  # same shape as map_before
     caption: str  # no patient data
+    image_id: str = ""
+    note: str = ""  # why it is shown, in words
+    marks: Sequence[tuple[Box, str, float]] = ()  # candidates of the later system: box, outcome, score
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Images to look at, all judged by the same two systems."""
+
+    heading: str
+    how: str  # they were chosen, a sentence or two
+    items: Sequence[GalleryItem]
+    before: str = BASELINE  # title of the system of map_before
+    after: str = ""  # of map_after
 
 
 @dataclass(frozen=True)
@@ -178,6 +253,11 @@ class PageData:
 
     title: str
     headline: Sequence[HeadlineRow]
+    sentence: str = ""  # what the run brought
+    live: Live | None = None  # None = the run is over
+    cautions: Sequence[Caution] = ()
+    about: Mapping[str, str] = field(default_factory=dict[str, str])  # when, how long, on what -> in words
+    splits: Sequence[SplitRow] = ()
     baseline: str = BASELINE  # the row that differences are taken from
     result: str = ""  # which system is the run's result, and why
     decisions: Sequence[str] = ()  # what was decided after each round, one sentence each
@@ -192,8 +272,10 @@ class PageData:
     label_note: str = ""  # which labels the loop gets, and which fit the truth best
     reliability: Sequence[Reliability] = ()
     trainings: Sequence[TrainingCurve] = ()
-    galleries: Mapping[str, Sequence[GalleryItem]] = field(default_factory=dict)  # heading -> images
-    mined: Mapping[str, Sequence[MinedItem]] = field(default_factory=dict)  # heading -> images
-    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> how long it took, the slowest first
+    shown: str = ""  # the system that parts and galleries are about
+    parts: Sequence[PartRow] = ()
+    galleries: Sequence[Gallery] = ()
+    mined: Sequence[MinedGallery] = ()
+    timeline: Sequence[TimeRow] = ()  # in the order in which the stages ended
     config: str = ""  # the resolved config, YAML
     facts: Mapping[str, str | int | float] = field(default_factory=dict)  # versions, digests, counts, durations

@@ -4,6 +4,7 @@ folder.py       RunFolder: labels, archive, systems and rounds of a run as attri
 progress.py     how far it has come, read at once from the folder, also while it is written
 under_way.py    of the training under way: epoch, pace, last checkpoint
 plan.py         its stages in order, and how long those to come will take
+starts.py       when it was started, and on which hardware
 kept_config.py  the settings it keeps, as text
 lock.py         the lock that its driver holds
 stage.py        one stage: attempts, and the manifest that makes it count as done

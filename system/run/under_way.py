@@ -45,7 +45,7 @@ def training_under_way(stage: Path, *, num_epochs: int, now_s: float) -> Trainin
 
     Raises UserError for a line that is not what was written.
     """
-    rows = _rows(stage / SCRATCH / EPOCHS)
+    rows = rows_so_far(stage)
     done = rows[-1].epoch if rows else 0
     whole = sorted(row.seconds for row in rows if row.seconds and not row.resumed_at_step)
     epoch_s = whole[len(whole) // 2] if whole else math.nan
@@ -68,8 +68,12 @@ def changed_s(path: Path) -> float:
         return 0.0
 
 
-def _rows(path: Path) -> tuple[EpochRow, ...]:
-    """Return a row an epoch; a line that is just being written is not read yet."""
+def rows_so_far(stage: Path) -> tuple[EpochRow, ...]:
+    """Return the rows of the epochs that are over, none before the training begins; stage: its folder.
+
+    A line that is just being written is not read yet. Raises UserError for one that is not what was written.
+    """
+    path = stage / SCRATCH / EPOCHS
     try:
         lines = path.read_bytes().split(b"\n")[:-1]
     except OSError:  # not begun yet, or just ended

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from system.figures.page import render_page, write_page
-from system.figures.rows import FrocSeries, HeadlineRow, PageData
+from system.figures.rows import FrocSeries, HeadlineRow, Live, PageData
 
 
 class Elements(HTMLParser):
@@ -42,7 +42,7 @@ def test_every_picture_has_words_of_its_own(page: str) -> None:
     elements = Elements()
     elements.feed(page)
     words = [attributes.get("alt") for tag, attributes in elements.found if tag == "img"]
-    assert len(words) == 8  # FROC, pools, calibration, losses, three of the gallery item, one mined image
+    assert len(words) == 9  # FROC, pools, calibration, losses, four of the gallery item, one mined image
     assert all(words)
     assert len(set(words)) == len(words)
 
@@ -68,7 +68,24 @@ def test_the_froc_figure_is_described_in_words(page: str) -> None:
         "FN → TP 1\N{NARROW NO-BREAK SPACE}234, FP → TN 5",
         "map 1\N{NARROW NO-BREAK SPACE}236, label 3",
         "<q>A mass in the left breast &lt;2&gt;.</q>",
-        "61.25",
+        "Run demo/run",
+        "One round moved mean sensitivity from 0.375 to 0.500.",
+        "Research software",
+        '<li>Calibration made the models&#39; probabilities worse. <a href="#labels">',
+        "2026-11-26 04:26 UTC",
+        "a processor, 2 cores, 8 GiB; no GPU",
+        "<td>1\N{NARROW NO-BREAK SPACE}200</td><td>4\N{NARROW NO-BREAK SPACE}800</td><td>61</td>",
+        "<td>9</td><td>36</td><td>–</td>",
+        '<th scope="row">density: c</th><td>0.345</td><td class="main">0.456</td>',
+        "Lesion of 14 mm: no candidate touches it. <code>0123abcd</code>",
+        '<span class="flag">rules read no mass here, the label is 0.97</span><br><code>4567cdef</code>',
+        "supervised, up to 0.25",
+        "round 1, up to 0.75",
+        "<span>0.75</span>",  # of the colour bar
+        "0.917 of 12",
+        "The surest 1 of 12.",
+        "margin-left: 75.0%; width: 25.0%",
+        "from the first start to the last end: 3 min",
         "round 2, epoch 2, p0 0.90: 20, 34, 56",
         "0.90: 0.95 of 100",
     ],
@@ -91,10 +108,12 @@ def test_a_page_of_the_headline_alone_leaves_the_rest_out(headline: list[Headlin
     for heading in (
         "What the rounds learned from",
         "Report labels",
-        "Pictures",
+        "What it misses",
+        "Parts of the test",
+        "Data and run",
         "Calibration",
-        "What the last round learned from",
-        "Slowest stages",
+        "Images that the last round learned from",
+        "Stages in time",
     ):
         assert heading not in text
 
@@ -120,3 +139,57 @@ def test_the_page_says_which_labels_the_loop_gets_and_which_would_fit_better(rep
 
 def test_the_page_is_for_its_owner_only(report: PageData, tmp_path: Path) -> None:
     assert write_page(report, tmp_path / "index.html").stat().st_mode & 0o777 == 0o600
+
+
+def live(*, at_work: bool) -> Live:
+    return Live(at_work, "round 1: training, epoch 3 of at most 15", "at most 12 min left", "2026-11-26 05:00:00 UTC")
+
+
+def test_a_page_of_a_run_at_work_says_where_it_is_and_loads_itself_anew(report: PageData) -> None:
+    text = render_page(replace(report, live=live(at_work=True)))
+    assert "At work: round 1: training, epoch 3 of at most 15." in text
+    assert "At most 12 min left." in text
+    assert '<meta http-equiv="refresh" content="15">' in text
+
+
+@pytest.mark.parametrize("state", [None, live(at_work=False)])
+def test_a_page_of_a_run_that_is_over_or_stopped_stays_as_it_is(report: PageData, state: Live | None) -> None:
+    text = render_page(replace(report, live=state))
+    assert 'http-equiv="refresh"' not in text
+    assert "At work" not in text
+    assert ("Stopped before: round 1: training" in text) is (state is not None)
+
+
+def test_the_contents_name_the_parts_that_are_there_and_no_other(page: str, headline: list[HeadlineRow]) -> None:
+    for text in (page, render_page(PageData(title="Short", headline=headline))):
+        elements = Elements()
+        elements.feed(text)
+        named = {str(attributes.get("href"))[1:] for tag, attributes in elements.found if tag == "a"}
+        there = {str(attributes["id"]) for _, attributes in elements.found if "id" in attributes}
+        assert named <= there
+    assert named == {"sensitivity", "settings"}
+
+
+def test_chinese_brings_its_font_along_or_says_that_there_is_none(
+    report: PageData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = replace(report.mined[0].items[0], sentence="左乳外上象限见一肿块。")
+    chinese = replace(report, mined=[replace(report.mined[0], items=[item])])
+    monkeypatch.setattr(
+        "system.figures.page.embedded_font", lambda characters: f"data:font/woff;base64,{len(characters)}"
+    )
+    assert "src: url(data:font/woff;base64,10)" in render_page(chinese)
+    monkeypatch.setattr("system.figures.page.embedded_font", lambda _: "")
+    assert "font of your machine" in render_page(chinese)
+    assert "font of your machine" not in render_page(report)
+
+
+def test_every_table_lies_in_a_box_that_scrolls_by_itself(page: str) -> None:
+    assert page.count("<table") == page.count('class="scroll') - page.count('class="chart"')
+    for before in re.split(r"<table", page)[:-1]:
+        assert re.search(r'<div class="scroll[^>]*>\s*$', before)
+
+
+def test_the_mean_and_its_interval_come_before_the_operating_points(page: str) -> None:
+    heads = re.findall(r"<th scope=.col.[^>]*>([^<]*)</th>", page[page.index('id="sensitivity"') :])
+    assert heads[:6] == ["system", "mean", "95 % interval", "vs supervised", "95 %, paired", "0.1 FPPI"]
