@@ -47,9 +47,9 @@ def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
         right = 1.15 * max(fppi)
         for x in fppi:
             axes.axvline(x, color="#dddddd", linewidth=0.8, zorder=0)
-        titles = list(dict.fromkeys(one.title for one in series))
+        places = _places([one.title for one in series])
         for one in series:
-            _draw_froc(axes, one, place=titles.index(one.title), fppi=fppi, right=right)
+            _draw_froc(axes, one, place=places[one.title], fppi=fppi, right=right)
         axes.set(xlim=(0, right), ylim=(0, 1.02), xlabel="false positives per image", ylabel="sensitivity")
         axes.set_xticks([0, *fppi], ["0", *(f"{x:g}" for x in fppi)])
         axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
@@ -126,9 +126,18 @@ def reliability_figure(curves: Sequence[Reliability]) -> str:
         return _svg(figure)
 
 
-def _draw_froc(axes: Axes, one: FrocSeries, *, place: int, fppi: Sequence[float], right: float) -> None:
+def _places(titles: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return each system's colour and marker: gray for the first one and for controls, colours for the others."""
+    first, control, *colours = COLOURS
+    grays = {title: control for title in titles if title.startswith("control")} | {titles[0]: first} if titles else {}
+    others = [title for title in dict.fromkeys(titles) if title not in grays]
+    found = grays | {title: colours[place % len(colours)] for place, title in enumerate(others)}
+    return {title: (found[title], MARKERS[place % len(MARKERS)]) for place, title in enumerate(dict.fromkeys(titles))}
+
+
+def _draw_froc(axes: Axes, one: FrocSeries, *, place: tuple[str, str], fppi: Sequence[float], right: float) -> None:
     """Draw one system; a curve that ends early is drawn only as far as it goes, its end marked by a cross."""
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    colour, marker = place
     end = max(one.fppi, default=0.0)
     if one.band:
         x, low, high = zip(*one.band, strict=True)

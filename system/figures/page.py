@@ -113,7 +113,7 @@ def _pictures(page: PageData) -> dict[str, object]:
         "colour_bar": _address(png_of(colour_bar(width_px=128, height_px=8)), "image/png"),
         "galleries": [_gallery(gallery) for gallery in page.galleries],
         "mined": [
-            {"heading": gallery.heading, "how": gallery.how, "items": [_mined_entry(item) for item in gallery.items]}
+            {"heading": gallery.heading, "how": gallery.how, "entries": [_mined_entry(item) for item in gallery.items]}
             for gallery in page.mined
         ],
     }
@@ -172,7 +172,7 @@ def _gallery(gallery: Gallery) -> dict[str, object]:
     return {
         "heading": gallery.heading,
         "how": gallery.how,
-        "items": [_gallery_entry(item, gallery) for item in gallery.items],
+        "entries": [_gallery_entry(item, gallery) for item in gallery.items],
     }
 
 
@@ -181,14 +181,14 @@ def _gallery_entry(item: GalleryItem, gallery: Gallery) -> dict[str, object]:
     ceiling = max(float(item.map_before.max()), float(item.map_after.max()))
     marked = "with the outline of the mass" if item.truth.any() else "without a mass"
     picture = outcome_picture(item.image, item.truth, item.marks, height_px=GALLERY_HEIGHT_PX)
-    pictures = [(f"mammogram, {marked}, candidates {len(item.marks)}", "image, outline, candidates", picture)]
+    pictures = [(f"mammogram, {marked}, candidates {len(item.marks)}", "image, candidates", picture)]
     maps = [(gallery.after, item.map_after)]
     if gallery.after != gallery.before:
         maps.insert(0, (gallery.before, item.map_before))
     for title, probability in maps:
         drawn = with_map(item.image, item.truth, probability, height_px=GALLERY_HEIGHT_PX, ceiling=ceiling)
         peak = f"{probability.max():.2f}"
-        pictures.append((f"map of {title}, highest probability {peak}", f"{title}, up to {peak}", drawn))
+        pictures.append((f"map of {title}, highest probability {peak}", f"{title}: up to {peak}", drawn))
     about = f"{gallery.heading}, {item.caption}, image {item.image_id}"
     return {
         "caption": item.caption,

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from system.figures.curves import froc_figure, loss_figure
+from system.figures.curves import COLOURS, froc_figure, loss_figure
 from system.figures.rows import FrocSeries, TrainingCurve
 from system.training.epoch_row import EpochRow
 from tests.epoch_rows import epoch_row
@@ -33,3 +33,25 @@ def test_an_early_end_is_marked_and_a_full_curve_is_not() -> None:
 
 def test_systems_without_any_candidate_are_drawn_too() -> None:
     assert "<svg" in froc_figure([FrocSeries("silent", [], [])], fppi=[0.1, 1.0])
+
+
+def test_rounds_have_colours_and_controls_are_gray_also_without_controls() -> None:
+    point = ([0.1], [0.5])
+    with_control, without = (
+        froc_figure([FrocSeries(title, *point) for title in titles], fppi=[0.1, 1.0])
+        for titles in (("supervised", "control 1", "round 1"), ("supervised", "round 1"))
+    )
+    first, control, round_1 = COLOURS[:3]
+    assert first in with_control
+    assert control in with_control
+    assert round_1 in with_control
+    assert (control in without, round_1 in without) == (False, True)
+
+
+def test_the_legend_shows_the_marker_of_each_curve() -> None:
+    one, two = (
+        froc_figure([FrocSeries(f"round {number}", [0.1], [0.5]) for number in range(count)], fppi=[0.1])
+        for count in (1, 2)
+    )
+    # A curve has a marker at its operating point, a cross at its end, and one in the legend.
+    assert two.count("<use ") - one.count("<use ") == 3

@@ -79,8 +79,8 @@ def test_the_froc_figure_is_described_in_words(page: str) -> None:
         '<th scope="row">density: c</th><td>0.345</td><td class="main">0.456</td>',
         "Lesion of 14 mm: no candidate touches it. <code>0123abcd</code>",
         '<span class="flag">rules read no mass here, the label is 0.97</span><br><code>4567cdef</code>',
-        "supervised, up to 0.25",
-        "round 1, up to 0.75",
+        "supervised: up to 0.25",
+        "round 1: up to 0.75",
         "<span>0.75</span>",  # of the colour bar
         "0.917 of 12",
         "The surest 1 of 12.",
