@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from system.archive import IngestConfig, SplitConfig
 from system.errors import UserError
 from system.losses import LossConfig
-from system.methods import METHODS
+from system.methods import METHOD_NAMES
 from system.metrics import FrocConfig
 from system.nets import NetConfig
 from system.phantom import PhantomConfig
@@ -54,8 +54,8 @@ class RunConfig(Settings):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str) -> str:
-        if method not in METHODS:
-            raise ValueError(f"no such method; choose one of {', '.join(METHODS)}")
+        if method not in METHOD_NAMES:
+            raise ValueError(f"no such method; choose one of {', '.join(METHOD_NAMES)}")
         return method
 
     def of_run(self) -> "RunConfig":
