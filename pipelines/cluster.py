@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +12,8 @@ from typing import Any
 import ray
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
+from ray._private.authentication import authentication_token_setup
+from ray.util.debug import log_once
 
 from pipelines import ray_temporary
 from pipelines.own_process import OWN
@@ -29,7 +30,7 @@ class MixedClusterError(UserError):
 
 
 @contextmanager
-def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
+def session(config: ClusterResources) -> Iterator[None]:
     """Join the cluster of `config.address`, or start one on this machine; it is left again at the end.
 
     After an error, threads of Ray Data may still be at work; one that finds Ray shut down ends the process with exit
@@ -42,6 +43,7 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger(authentication_token_setup.__name__).addFilter(_is_no_good_news)
     handler = signal.getsignal(signal.SIGTERM)
     if config.address == "local":
         if wrong := ray_temporary.mistake():
@@ -61,13 +63,18 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         _listen_again(handler)
         keep_token_private(Path.home() / ".ray" / "auth_token")
         _check_same_code()
-        _tune_data(quiet=quiet)
+        _tune_data()
         yield
     except BaseException:
         if not OWN.ends_with_command:
             ray.shutdown()
         raise
     ray.shutdown()
+
+
+def _is_no_good_news(record: logging.LogRecord) -> bool:
+    """Return whether a line of Ray's authentication is for the user; it warns of being switched on, too."""
+    return "authentication is enabled" not in record.getMessage()
 
 
 @contextmanager
@@ -160,8 +167,10 @@ def _check_same_code() -> None:
     log.info("driver and workers run the same sources, %s", ours)
 
 
-def _tune_data(*, quiet: bool) -> None:
+def _tune_data() -> None:
+    """Keep Ray Data's own lines and bars, in its words and cut at the terminal's edge, from the user."""
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = sys.stderr.isatty() and not quiet
+    context.enable_progress_bars = False
     context.print_on_execution_start = False
+    log_once("ray_data_progress_manager_disabled")  # or Ray Data would warn of it, once
     logging.getLogger("ray.data").setLevel(logging.WARNING)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.log_lines import wrap_log_lines
+
 if TYPE_CHECKING:
     from system.config import RunConfig
 
@@ -27,6 +29,26 @@ Moved = Annotated[str, typer.Option("--archive", help="where the archive lies no
 Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
 
 
+def writable(file: Path | None) -> Path | None:
+    """Return the option's file. Raises UserError where its folder is missing, before the work is done."""
+    from system.errors import UserError
+
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"{file}: there is no folder {file.parent}; make it first, or name another place")
+    return file
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        callback=writable,
+        metavar="FILE",
+        help="also write the results here, as JSON; without a file, or with -, onto standard output, and nothing else",
+    ),
+]
+
+
 def start(preset: str, config_file: Path | None, changes: list[str] | None, *, quiet: bool) -> "RunConfig":
     """Set up logging and return the resolved config."""
     set_up_logging(quiet=quiet)
@@ -44,7 +66,13 @@ def resolved(preset: str, config_file: Path | None, changes: list[str] | None) -
     if config_file and not config_file.is_file():
         raise UserError(f"--config: the file {config_file} does not exist")
     text = config_file.read_text(encoding="utf8") if config_file else ""
-    return resolve(PRESETS[preset](), text=text, settings=changes or [])
+    base = PRESETS[preset]()
+    config = resolve(base, text=text, settings=changes or [])
+    if config.net.backbone != base.net.backbone:
+        from system.nets.backbone import check_name  # takes seconds, so only where another one is wanted
+
+        check_name(config.net.backbone)
+    return config
 
 
 def set_up_logging(*, quiet: bool) -> None:
@@ -52,3 +80,4 @@ def set_up_logging(*, quiet: bool) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for name in ("mammoloop", "pipelines", "actors", "system"):
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)
+    wrap_log_lines()

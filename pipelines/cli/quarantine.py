@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.ingest import read_in
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, LayoutName, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, LayoutName, Preset, Quiet, start
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,16 +17,22 @@ app = typer.Typer(
 
 @app.command("list")
 def list_quarantine(
-    archive: ArchiveUri, code: Annotated[str, typer.Option(help="show the details of one reason")] = ""
+    archive: ArchiveUri,
+    code: Annotated[str, typer.Option(help="show the details of one reason")] = "",
+    json_file: Json = None,
 ) -> None:
     """Show what was kept out of an archive, and why.
 
     Example: `mammoloop quarantine list --archive archive --code view`
     """
-    from pipelines.tools.quarantine import run
+    from pipelines.tools.quarantine import run, table
     from system.figures.console import console
+    from system.files.json_out import write_json
 
-    console().print(run(archive, code=code))
+    found = run(archive, code=code)
+    console(json_file=json_file).print(table(found))
+    if json_file:
+        write_json(json_file, found)
 
 
 @app.command("retry")
@@ -38,6 +44,7 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Read quarantined files again, after a disk was mounted or a setting changed.
@@ -47,4 +54,4 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
     Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
     """
     config = start(preset, config_file, changes, quiet=quiet)
-    read_in(source, archive, layout=layout, config=config, quiet=quiet, again=frozenset(code))
+    read_in(source, archive, layout=layout, config=config, again=frozenset(code), json_file=json_file)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Quiet, set_up_logging
+from pipelines.cli.options import ArchiveUri, Json, Quiet, set_up_logging
 
 
 def reports(
     file: Annotated[Path, typer.Option(help="reports.csv or reports.parquet", exists=True, dir_okay=False)],
     archive: ArchiveUri,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Take in new, corrected and withdrawn reports without reading any image.
@@ -20,6 +21,11 @@ def reports(
     Example: `mammoloop reports --file today.csv --archive archive`
     """
     from pipelines.ingest import run_reports
+    from system.figures.console import console
+    from system.files.json_out import write_json
 
     set_up_logging(quiet=quiet)
-    typer.echo(f"{run_reports(file, archive)} reports taken in")
+    num_reports = run_reports(file, archive)
+    console(json_file=json_file).print(f"{num_reports} reports taken in")
+    if json_file:
+        write_json(json_file, {"num_reports": num_reports})

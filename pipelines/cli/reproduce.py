@@ -47,7 +47,7 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     config = start(preset, config_file, changes, quiet=quiet)
     if not archive and not isinstance(config, DemoConfig):
         raise UserError("--archive: name the archive to train on; only --preset demo writes synthetic exams for itself")
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         if not archive and isinstance(config, DemoConfig):
             archive = make_archive(out, config=config, quiet=quiet)
         if table == "ablations":

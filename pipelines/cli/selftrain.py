@@ -24,6 +24,6 @@ def selftrain(
     from system.run.folder import RunFolder
 
     config = start(preset, config_file, changes, quiet=quiet)
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         run(archive, out, config=config)
     present(RunFolder(out), archive_uri=archive, config=config.of_run())

@@ -10,6 +10,7 @@ are read, half-done ones go on.
 import json
 import logging
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ from system.run.folder import RunFolder
 from system.run.results import PoolsResult, TrainResult, TrialResult
 from system.run.stage import Stage, Written
 from system.training.job import TrainJob
-from tune_spaces import Grid, Range, Search, Setting, Space, find
+from tune_spaces import Grid, Range, Search, Setting, Space, find, trials_of
 
 log = logging.getLogger(__name__)
 _TRIAL_MEMORY_BYTES = 1024**2
@@ -94,7 +95,7 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     inputs = _inputs(RunFolder(source.resolve()), archive_uri, out, config=config, round_number=round_number)
     description = f"# sweep of {space} on round {round_number} of {source.resolve()}\n{as_yaml(config.of_run())}"
     claim(inputs.out / "sweep.yaml", description, what="sweep")
-    wanted = len(chosen.points) if isinstance(chosen, Grid) else num_trials or chosen.num_trials
+    wanted = trials_of(chosen, asked=num_trials)
     failed = run_trials(inputs, chosen, wanted=wanted)
     trials = ranked(read_trials(inputs.out))
     if not trials:
@@ -171,6 +172,8 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     log.info("%d trials done, %d to go, %d at once", len(done), left, at_once)
     scratch = inputs.out / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # our own stages are the sweep's memory
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output names folders that are removed at the end
+    told = _TrialLog(num_done=len(done), num_trials=len(done) + left)
     tuner = tune.Tuner(
         trainable(inputs),
         param_space=param_space,
@@ -182,7 +185,7 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
             max_concurrent_trials=at_once,
             reuse_actors=True,  # the next trial need not import everything again
         ),
-        run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[_TrialLog(left)]),
+        run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[told]),
     )
     results = tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
@@ -213,15 +216,16 @@ def trainable(inputs: SweepInputs) -> Any:
 class _TrialLog(tune.Callback):
     """Logs each finished trial."""
 
-    def __init__(self, num_trials: int) -> None:
-        self.num_trials, self.num_done = num_trials, 0
+    def __init__(self, *, num_done: int, num_trials: int) -> None:
+        """num_done: of earlier starts;  num_trials: those included."""
+        self.num_trials, self.num_done = num_trials, num_done
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self.num_done += 1
         settings = trial.config.get("settings", trial.config)
-        log.info(
-            "trial %d/%d  %s %.3f  %s", self.num_done, self.num_trials, METRIC, trial.last_result[METRIC], settings
-        )
+        in_words = ", ".join(f"{key} {value:.4g}" for key, value in sorted(settings.items()))
+        mean = trial.last_result[METRIC]
+        log.info("trial %d of %d: mean sensitivity %.3f with %s", self.num_done, self.num_trials, mean, in_words)
 
 
 def make_searcher(

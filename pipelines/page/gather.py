@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from pipelines.page.galleries import before_and_after, mined
 from pipelines.train import epoch_rows
@@ -45,13 +46,19 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     archive = run.archive(uri=archive_uri)
     data = gather(run, archive=archive, config=config)
     page = write_page(data, run.page)
-    screen = console()
+    show(data, page=page, screen=console())
+    return page
+
+
+def show(data: PageData, *, page: Path, screen: Console) -> None:
+    """Print the tables of a run, its thresholds, decisions and result, and where its page is."""
     for table in (
         label_table(data.labels, note=data.label_note),
         headline_table(data.headline),
         pool_table(data.pools),
     ):
         screen.print(table)
+        screen.print()
     for title, value in data.thresholds.items():
         screen.print(f"{title}: {value:.3g}")
     for decision in data.decisions:
@@ -59,7 +66,6 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     if data.result:
         screen.print(f"result: {data.result}")
     screen.print(f"page: {page}")
-    return page
 
 
 def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:

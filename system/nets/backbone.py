@@ -22,6 +22,15 @@ STRIDES = (4, 8, 16, 32)
 """Strides of the maps that a pyramid must have."""
 
 
+def check_name(name: str) -> None:
+    """Raise UserError where timm has no model of this name."""
+    import timm
+
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=5)
+        raise UserError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
+
+
 def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionNet":
     """Return the network; the ImageNet classifier is dropped, the rest of its head is kept.
 
@@ -49,9 +58,7 @@ def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Modul
     """
     import timm
 
-    if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=5)
-        raise UserError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
+    check_name(name)
     try:
         with torch.device("meta"):  # the structure alone, no memory for weights
             info: Any = timm.create_model(name, features_only=True).feature_info
