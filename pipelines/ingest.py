@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
 
 from system.archive import Archive, IngestConfig, SplitConfig, num_repeats
 from system.archive.delta import one_of
@@ -151,6 +150,8 @@ def _read(here: Source, items: list[SourceItem]) -> int:
     """Read the items in Ray tasks and write their rows of `files` as they come; pixels go straight to the store."""
     if not items:
         return 0
+    import ray  # `mammoloop reports` does without
+
     num_blocks = -(-len(items) // here.config.files_per_task)
     texts = ray.data.from_items([json.dumps(asdict(item)) for item in items], override_num_blocks=num_blocks)
     job = ReadJob(

@@ -43,11 +43,13 @@ Cell = float | tuple[float, float]
 
 
 def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
-    """Return the measures of whole images, one system per column."""
+    """Return the measures of whole images, one system per column; without those that no system has."""
     table = _table("Images with a mass against those without", ["measure", *measures])
     for name in next(iter(measures.values()), {}):
         cells = [each[name] for each in measures.values()]
-        table.add_row(name, *(text.interval(cell) if isinstance(cell, tuple) else text.share(cell) for cell in cells))
+        shown = [text.interval(cell) if isinstance(cell, tuple) else text.share(cell) for cell in cells]
+        if set(shown) != {text.share(NAN)}:
+            table.add_row(name, *shown)
     return table
 
 

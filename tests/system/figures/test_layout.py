@@ -6,6 +6,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from system.figures.console import console
 from system.figures.layout import Column, fitted, unwrapped, wrapped
 from system.figures.table import Table
 
@@ -35,15 +36,22 @@ def test_headings_are_wrapped_before_the_table_is_turned() -> None:
 
 
 def test_a_table_that_is_too_wide_is_turned_in_parts_that_fit() -> None:
-    assert fitted(SYSTEMS, 30) == [
-        "system            supervised",
-        "────────────────────────────",
-        "0.1 FPPI               0.250",
-        "95 % interval  0.200 to",
-        "                       0.300",
-    ] or fitted(SYSTEMS, 32) == [
-        "system            supervised",
-        "────────────────────────────────",
+    compared = Column("vs supervised", ("", "+0.010", "+0.125"), right=True)
+    mean = Column("mean", ("0.560", "0.570", "0.580"), right=True)
+    assert fitted([*SYSTEMS, compared, mean], 46) == [
+        "system             supervised       control 1",
+        "─────────────────────────────────────────────",
+        "0.1 FPPI                0.250           0.260",
+        "95 % interval  0.200 to 0.300  0.210 to 0.310",
+        "vs supervised                          +0.010",
+        "mean                    0.560           0.570",
+        "",
+        "system                round 1",
+        "─────────────────────────────",
+        "0.1 FPPI                0.375",
+        "95 % interval  0.300 to 0.450",
+        "vs supervised          +0.125",
+        "mean                    0.580",
     ]
 
 
@@ -99,9 +107,9 @@ def test_unwrapped_rows_are_a_line_each_and_have_no_empty_cell() -> None:
     ]
 
 
-def printed(table: Table, *, terminal: bool, width: int) -> list[str]:
+def printed(table: Table, *, width: int) -> list[str]:
     file = io.StringIO()
-    Console(file=file, width=width, force_terminal=terminal, color_system=None).print(table)
+    Console(file=file, width=width, force_terminal=True, color_system=None).print(table)
     return file.getvalue().splitlines()
 
 
@@ -114,8 +122,12 @@ def table() -> Table:
     return made
 
 
-def test_where_there_is_no_terminal_a_row_is_a_plain_line_whatever_the_width() -> None:
-    assert printed(table(), terminal=False, width=20) == [
+def test_where_there_is_no_terminal_a_row_is_a_plain_line_whatever_the_width(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    console().print(table())
+    assert capsys.readouterr().out.splitlines() == [
         "Sensitivity of all systems",
         "system      0.1 FPPI   95 % interval",
         "supervised     0.250  0.200 to 0.300",
@@ -126,7 +138,7 @@ def test_where_there_is_no_terminal_a_row_is_a_plain_line_whatever_the_width() -
 
 
 def test_on_a_terminal_title_and_note_are_wrapped_as_well() -> None:
-    lines = printed(table(), terminal=True, width=24)
+    lines = printed(table(), width=24)
     assert lines[:2] == ["Sensitivity of all", "systems"]
     assert lines[-2:] == ["Resampled by patient, a", "thousand times over."]
 
