@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 
 from system.evaluation.maps_of_run import held_out_images
 from system.figures.console import console
+from system.figures.table import Table
 from system.maps import Components, components
 from system.metrics import FrocConfig, PatientCounts, gain_over_seeds, match, over_seeds
 from system.metrics.bootstrap import count_by_patient
@@ -94,7 +94,7 @@ def show(title: str, runs: Sequence[Sequence[RunFolder]], *, hit: Hit, shuffled:
     config = FrocConfig(fppi=FPPI[:NUM_MEAN], min_lesion_px=8, min_candidate_px=8, candidates="own_peak")
     names = [system.name for system in runs[0][0].systems()]
     names = [name for name in names if all(name in {s.name for s in run.systems()} for seed in runs for run in seed)]
-    table = Table(title=title, title_justify="left")
+    table = Table(title)
     for heading in ("system", *(f"{x:g} FPPI" for x in FPPI), "mean of four", "95 %", "vs supervised", "95 %", "seeds"):
         table.add_column(heading)
     first: list[PatientCounts] = []

@@ -14,8 +14,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from rich.table import Table
-
 from pipelines import selftrain
 from pipelines.cluster import session
 from pipelines.experiments.demo import make_archive
@@ -23,6 +21,7 @@ from pipelines.tools.evaluate_run import by_rules
 from system.config import DemoConfig, resolve
 from system.evaluation.read_back import patient_counts
 from system.figures.console import console
+from system.figures.table import Table
 from system.metrics import FrocConfig, PatientCounts, compare_systems
 from system.presets import demo
 from system.records import Split
@@ -68,7 +67,7 @@ def show(run: RunFolder, config: DemoConfig, *, title: str) -> None:
     counts = {system.title: counts_of(system, run, config, own)[0] for system in run.systems()}
     by_threshold = {system.title: counts_of(system, run, config, chosen)[1] for system in run.systems()}
     control = f"control {len(run.rounds())}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title)
     for heading in ("system", "test", "95 %", "by threshold", "validation", "vs supervised", f"vs {control}"):
         table.add_column(heading)
     against = [compare_systems(counts, baseline=name, config=own) for name in (SUPERVISED, control)]

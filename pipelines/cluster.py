@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +12,8 @@ import ray
 from ray._private import ray_constants
 from ray._private import utils as ray_utils
 from ray._private import worker as ray_worker
+from ray._private.authentication import authentication_token_setup
+from ray.util.debug import log_once
 
 from pipelines import connecting, ray_temporary
 from pipelines.own_process import OWN, kept_from_children
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
+def session(config: ClusterResources) -> Iterator[None]:
     """Join the cluster of `config.address` or RAY_ADDRESS, or start one on this machine; it is left again at the end.
 
     After an error, threads of Ray Data may still be at work; one that finds Ray shut down ends the process with exit
@@ -38,6 +39,7 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger(authentication_token_setup.__name__).addFilter(_is_no_good_news)
     address = connecting.address_of(config)
     here = address == "local"
     with PLACE.at("while Ray was starting" if here else f"while joining the Ray cluster at {address}"):
@@ -54,7 +56,7 @@ def session(config: ClusterResources, *, quiet: bool = False) -> Iterator[None]:
             _leave_after_error()
             raise
     try:
-        _tune_data(quiet=quiet)
+        _tune_data()
         yield
     except BaseException:
         _leave_after_error()
@@ -99,6 +101,11 @@ def _own_signals(*, of_children: bool) -> Iterator[None]:
         ray_utils.set_sigterm_handler = taken
         if handler and in_main_thread:
             signal.signal(signal.SIGTERM, handler)  # Ray's core sets one too
+
+
+def _is_no_good_news(record: logging.LogRecord) -> bool:
+    """Return whether a line of Ray's authentication is for the user; it warns of being switched on, too."""
+    return "authentication is enabled" not in record.getMessage()
 
 
 @contextmanager
@@ -163,8 +170,10 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
     return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
 
 
-def _tune_data(*, quiet: bool) -> None:
+def _tune_data() -> None:
+    """Keep Ray Data's own lines and bars, in its words and cut at the terminal's edge, from the user."""
     context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = sys.stderr.isatty() and not quiet
+    context.enable_progress_bars = False
     context.print_on_execution_start = False
+    log_once("ray_data_progress_manager_disabled")  # or Ray Data would warn of it, once
     logging.getLogger("ray.data").setLevel(logging.WARNING)

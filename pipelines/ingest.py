@@ -14,8 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import ray
-from rich.table import Table
 
 from system.archive import Archive, IngestConfig, SplitConfig, num_repeats
 from system.archive.delta import one_of
@@ -30,10 +28,12 @@ from system.archive.settle import SettledRows, write_settled
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.figures.console import two_columns
+from system.figures.table import Table
 from system.progress import PLACE
 from system.records import Side, Split
 
 SETTLED_AT_ONCE = 20_000  # files
+SECONDS_BETWEEN_LINES = 10.0
 IN_WORDS = {
     Split.STRONG: "that train",
     Split.VALIDATION: "that validate",
@@ -112,7 +112,7 @@ def run(
         archive_versions=archive.versions(),
     )
     archive.compact()
-    log.info("ingested %s: %s", layout, json.dumps(asdict(summary), sort_keys=True))
+    log.info("ingested %s: %s", layout, in_words(summary))
     for warning in warnings(summary):
         log.warning(warning)
     return summary
@@ -141,6 +141,8 @@ def _read(here: Source, items: list[SourceItem]) -> int:
     """Read the items in Ray tasks and write their rows of `files` as they come; pixels go straight to the store."""
     if not items:
         return 0
+    import ray  # `mammoloop reports` does without
+
     num_blocks = -(-len(items) // here.config.files_per_task)
     texts = ray.data.from_items([json.dumps(asdict(item)) for item in items], override_num_blocks=num_blocks)
     job = ReadJob(
@@ -152,7 +154,8 @@ def _read(here: Source, items: list[SourceItem]) -> int:
         timeout_s=here.config.timeout_s,
     )
     rows = texts.map_batches(partial(_read_batch, job=job.to_json()), batch_size=None, batch_format="numpy")
-    start_s, num_read, waiting = time.monotonic(), 0, []
+    start_s = told_s = time.monotonic()
+    num_read, waiting = 0, []
     for batch in rows.iter_batches(batch_size=None, batch_format="numpy"):
         waiting += [json.loads(text) for text in batch["intake"]]
         num_read += len(batch["intake"])
@@ -160,7 +163,9 @@ def _read(here: Source, items: list[SourceItem]) -> int:
         if len(waiting) >= here.config.files_per_commit or num_read == len(items):
             here.archive.upsert("files", pa.Table.from_pylist(waiting, schema=SCHEMAS["files"]))
             waiting = []
-            log.info("read %s, %.1f files/s", PLACE.how_far, num_read / (time.monotonic() - start_s))
+        if num_read == len(items) or time.monotonic() - told_s >= SECONDS_BETWEEN_LINES:
+            told_s = time.monotonic()
+            log.info("read %s, %.1f files/s", PLACE.how_far, num_read / (told_s - start_s))
     return num_read
 
 
@@ -280,6 +285,15 @@ def warnings(summary: IngestSummary) -> Iterator[str]:
     for split in (Split.STRONG, Split.VALIDATION, Split.TEST):
         if summary.patients and not summary.patients.get(split):
             yield f"no patient is in split {split}: set ingest.split.{split}, or let the source give the splits"
+
+
+def in_words(summary: IngestSummary) -> str:
+    """Return what became of the files as a line."""
+    kept_out = sum(summary.quarantined.values())
+    return (
+        f"{summary.num_files} files, {summary.num_read} of them read now; {summary.num_stored} images stored, "
+        f"{summary.num_already_there} already there, {kept_out} quarantined; {summary.num_reports} reports"
+    )
 
 
 def summary_table(summary: IngestSummary) -> Table:

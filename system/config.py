@@ -1,17 +1,15 @@
 """The whole configuration of a run: every part's settings in one tree, from a preset, a file and the command line."""
 
-import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError, field_validator
 
 from system.archive import IngestConfig, SplitConfig
 from system.errors import UserError
 from system.losses import LossConfig
-from system.methods import METHODS
+from system.methods import METHOD_NAMES
 from system.metrics import FrocConfig
 from system.nets import NetConfig
 from system.phantom import PhantomConfig
@@ -19,6 +17,7 @@ from system.refine import InferConfig
 from system.reports import ReportConfig
 from system.resources import Resources
 from system.rounds import RoundsConfig
+from system.setting_mistakes import in_words
 from system.settings import Settings, different_keys
 from system.training.config import TrainConfig
 
@@ -54,8 +53,8 @@ class RunConfig(Settings):
     @field_validator("method")
     @classmethod
     def _known_method(cls, method: str) -> str:
-        if method not in METHODS:
-            raise ValueError(f"no such method; choose one of {', '.join(METHODS)}")
+        if method not in METHOD_NAMES:
+            raise ValueError(f"no such method; choose one of {', '.join(METHOD_NAMES)}")
         return method
 
     def of_run(self) -> "RunConfig":
@@ -104,7 +103,7 @@ def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Co
     try:
         config = type(base).model_validate(_merge(base.model_dump(), changes))
     except ValidationError as error:
-        raise ConfigError("\n".join([*mistakes, *(_explain(item, type(base)) for item in error.errors())])) from error
+        raise ConfigError("\n".join([*mistakes, *in_words(error.errors(), type(base))])) from error
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return config
@@ -173,26 +172,3 @@ def _merge(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[st
         below = merged.get(key)
         merged[key] = _merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return merged
-
-
-def _explain(item: ErrorDetails, tree: type[RunConfig]) -> str:
-    place = [str(part) for part in item["loc"]]
-    if item["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(place[-1], _keys_at(place[:-1], tree), n=1)
-        hint = (
-            f"did you mean {'.'.join([*place[:-1], near[0]])}?"
-            if near
-            else f"known here: {', '.join(_keys_at(place[:-1], tree))}"
-        )
-        return f"{'.'.join(place)}: no such setting; {hint}"
-    return f"{'.'.join(place) or 'config'}: {item['msg']}; found {item['input']!r}"
-
-
-def _keys_at(path: Sequence[str], tree: type[RunConfig]) -> list[str]:
-    model: type[BaseModel] = tree
-    for key in path:
-        field = model.model_fields.get(key)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
-            return []
-        model = field.annotation
-    return list(model.model_fields)

@@ -5,11 +5,13 @@ candidate is cut at half of its own peak.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from system.maps import Components
+if TYPE_CHECKING:
+    from system.maps import Components
 
 SHARE = 0.5  # of its peak that a candidate's every pixel reaches
 # Maxima below it are left out. Any candidate above it ranks before them, so it cuts the curve's far end alone.
@@ -32,7 +34,7 @@ class _Basins:
     sides: NDArray[np.int64]  # [E, 2] the two basins
 
 
-def own_peak_components(probability: NDArray[np.floating], *, min_px: int) -> tuple[Components, NDArray[np.float32]]:
+def own_peak_components(probability: NDArray[np.floating], *, min_px: int) -> "tuple[Components, NDArray[np.float32]]":
     """Return the candidates of a map by falling peak, and their peaks: [N] float32.
 
     The local maxima take their turn by falling probability. The candidate of a maximum is its 8-connected component
@@ -42,6 +44,8 @@ def own_peak_components(probability: NDArray[np.floating], *, min_px: int) -> tu
 
     probability: [H, W], 0 to 1
     """
+    from system.maps import Components  # loads scipy; settings need the two numbers above alone
+
     basins = _basins(probability)
     owner, level = _owners(basins, min_px=min_px)
     number = owner[basins.basin]

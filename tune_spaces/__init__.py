@@ -6,12 +6,12 @@ btv.py    the spaces of the bilateral two-view method
 
 from system.errors import UserError
 from tune_spaces import btv
-from tune_spaces.space import Grid, Range, Search, Setting, Space
+from tune_spaces.space import Grid, Range, Search, Setting, Space, trials_of
 
 SPACES: dict[str, dict[str, Space]] = {"btv": btv.SPACES}
 """Method (key of methods.METHODS) → name → space."""
 
-__all__ = ["SPACES", "Grid", "Range", "Search", "Setting", "Space", "find"]
+__all__ = ["SPACES", "Grid", "Range", "Search", "Setting", "Space", "find", "trials_of"]
 
 
 def find(method: str, name: str) -> Space:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from system.errors import UserError
+
 Setting = Mapping[str, float]
 """Dotted key of config.RunConfig → value, e.g. {"loss.alpha": 0.25}."""
 
@@ -33,3 +35,18 @@ class Search:
 
 
 Space = Grid | Search
+
+
+def trials_of(space: Space, *, asked: int = 0) -> int:
+    """Return how many trials a sweep of the space has. asked: of a search; 0 = the space's own number.
+
+    Raises UserError where a number is asked for of a grid.
+    """
+    if not isinstance(space, Grid):
+        return asked or space.num_trials
+    if asked:
+        raise UserError(
+            f"--trials {asked}: the space is a grid of {len(space.points)} settings, and all of them are tried; leave "
+            "--trials out, or choose a space that is searched"
+        )
+    return len(space.points)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Changes, ConfigFile, Preset, resolved
+from pipelines.cli.options import Changes, ConfigFile, Json, Preset, resolved
 
 
 def doctor(
@@ -12,6 +12,7 @@ def doctor(
     config_file: ConfigFile = None,
     changes: Changes = None,
     archive: Annotated[str, typer.Option(help="also look whether this archive has enough data")] = "",
+    json_file: Json = None,
 ) -> None:
     """Show what this machine has and lacks: GPUs, weights, disk, Ray, versions; and whether an archive has enough.
 
@@ -23,4 +24,4 @@ def doctor(
     """
     from pipelines.tools.doctor import show
 
-    raise typer.Exit(show(resolved(preset, config_file, changes), archive_uri=archive))
+    raise typer.Exit(show(resolved(preset, config_file, changes), archive_uri=archive, json_file=json_file))

@@ -1,11 +1,10 @@
 """`mammoloop evaluate`."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.options import Changes, Moved, Quiet, Run, set_up_logging
+from pipelines.cli.options import Changes, Json, Moved, Quiet, Run, set_up_logging
 
 
 def evaluate(
@@ -15,7 +14,7 @@ def evaluate(
     ] = "test",
     changes: Changes = None,
     archive: Moved = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Measure a run's systems on a split: sensitivities with intervals, also by part.

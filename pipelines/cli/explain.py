@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Moved, Quiet, Run, set_up_logging
+from pipelines.cli.options import Json, Moved, Quiet, Run, set_up_logging
 
 
 def explain(
@@ -15,7 +15,7 @@ def explain(
         Path | None, typer.Option(help="PNG to write; default: explain/IMAGE.png in the run's folder")
     ] = None,
     archive: Moved = "",
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Explain one image: why each candidate is a hit or a false positive, or in which pools the image is, and why.

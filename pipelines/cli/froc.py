@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from pipelines.cli.options import Json, writable
+
 
 def froc(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
     images: Annotated[
@@ -31,10 +33,10 @@ def froc(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has
     fppi: Annotated[str, typer.Option(help="operating points, false positives per image")] = "0.1,0.2,0.5,1",
     bootstrap: Annotated[int, typer.Option(min=1, help="resamples of the patients")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="of the resampling")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="also write rules, counts, intervals and curve here")
+    json_file: Json = None,
+    table: Annotated[
+        Path | None, typer.Option(callback=writable, help="also write what became of every candidate here, CSV")
     ] = None,
-    table: Annotated[Path | None, typer.Option(help="also write what became of every candidate here, CSV")] = None,
 ) -> None:
     """Measure any system's boxes: sensitivity at so many false positives per image, with intervals by patient.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import Changes, Moved, Quiet, set_up_logging
+from pipelines.cli.options import Changes, Json, Moved, Quiet, set_up_logging
 
 
 def infer(
@@ -15,6 +15,7 @@ def infer(
     number: Annotated[int, typer.Option("--round", min=1, help="round whose weak images are to be inferred")],
     changes: Changes = None,
     archive: Moved = "",
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Do one round's inference over the weak images, with the run's own settings, and print what it came to.
@@ -25,6 +26,7 @@ def infer(
     Example: `mammoloop infer --run run --round 1 --set resources.infer.num_predictors=8`
     """
     from system.config import resolve
+    from system.files.json_out import write_json
     from system.run.folder import RunFolder
 
     set_up_logging(quiet=quiet)
@@ -37,6 +39,8 @@ def infer(
     from pipelines.workers.infer_summary import summary_table
     from system.figures.console import console
 
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         found = infer_alone(run, number, config=config, archive_uri=archive)
-    console().print(summary_table(f"round {number}", found))
+    console(json_file=json_file).print(summary_table(f"round {number}", found))
+    if json_file:
+        write_json(json_file, found)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, LayoutName, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, LayoutName, Preset, Quiet, start
 
 if TYPE_CHECKING:
     from system.config import RunConfig
@@ -21,6 +21,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it h
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Read images and reports into an archive; what cannot be used is quarantined, not fatal.
@@ -30,7 +31,7 @@ def ingest(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it h
     Example: `mammoloop ingest --source mini-mias --layout mini-mias --archive archive --preset demo`
     """
     config = start(preset, config_file, [*(changes or []), f"ingest.force={force}"], quiet=quiet)
-    read_in(source, archive, layout=layout, config=config, quiet=quiet)
+    read_in(source, archive, layout=layout, config=config, json_file=json_file)
 
 
 def read_in(
@@ -39,14 +40,17 @@ def read_in(
     *,
     layout: str,
     config: "RunConfig",
-    quiet: bool,
     again: frozenset[str] = frozenset(),
+    json_file: Path | None = None,
 ) -> None:
     """Ingest and print the summary. again: quarantine codes whose files are read again."""
     from pipelines.cluster import session
     from pipelines.ingest import run, summary_table
     from system.figures.console import console
+    from system.files.json_out import write_json
 
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         summary = run(source, archive, layout=layout, config=config.ingest, again=again)
-    console().print(summary_table(summary))
+    console(json_file=json_file).print(summary_table(summary))
+    if json_file:
+        write_json(json_file, summary)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, Out, Preset, Quiet, start
 
 
 def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -17,6 +17,7 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Fine-tune the six report models and write a probability of mass per breast into the archive.
@@ -32,6 +33,7 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     from system.errors import UserError
     from system.figures.console import console
     from system.figures.tables import label_table
+    from system.files.json_out import write_json
     from system.run.folder import RunFolder
 
     if only_new and retrain:
@@ -48,9 +50,13 @@ def label(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
         folder.newest_archive(uri=archive)  # refuses another archive than the run's
     stage = known or folder.next_labelling()
     stage.check_settings(settings, above="reports")  # before Ray starts
-    with session(config.resources.cluster, quiet=quiet):
+    screen = console(json_file=json_file)
+    with session(config.resources.cluster):
         if known:
-            typer.echo(refresh(archive, config=settings, resources=resources, stage=stage).line())
+            found = refresh(archive, config=settings, resources=resources, stage=stage)
+            screen.print(found.line())
         else:
             found = run(archive, config=settings, resources=resources, stage=stage)
-            console().print(label_table(label_rows(found), note=label_note(found)))
+            screen.print(label_table(label_rows(found), note=label_note(found)))
+    if json_file:
+        write_json(json_file, found)

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from typing import Annotated
 
 import typer
 
@@ -29,11 +30,21 @@ from pipelines.cli import (
     weights,
 )
 from pipelines.cli.ending import Stop, announce, end_process, ending_of
+from pipelines.cli.words import InOrderOfUse, json_alone_completed, print_version
 from pipelines.own_process import OWN
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="markdown"
-)
+app = typer.Typer(cls=InOrderOfUse, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+
+@app.callback()
+def mammoloop(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train a detector of masses in mammograms from few outlines and a large archive of reports."""
+
+
 app.command()(demo.demo)
 app.command()(doctor.doctor)
 app.command()(config.config)
@@ -80,7 +91,7 @@ def main() -> None:
     stop = Stop()
     stop.listen()
     try:
-        app()
+        app(json_alone_completed(app, sys.argv[1:]))
     except BaseException as error:
         ending = stop.ending() or (ending_of(error) if isinstance(error, Exception) else None)
         if ending is None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipelines.cli.log_lines import wrap_log_lines
+
 if TYPE_CHECKING:
     from system.config import RunConfig
 
@@ -25,6 +27,26 @@ Out = Annotated[Path, typer.Option(help="folder of the run")]
 Run = Annotated[Path, typer.Option(help="folder of a run", exists=True, file_okay=False)]
 Moved = Annotated[str, typer.Option("--archive", help="where the archive lies now, if it was moved")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="results and warnings only")]
+
+
+def writable(file: Path | None) -> Path | None:
+    """Return the option's file. Raises UserError where its folder is missing, before the work is done."""
+    from system.errors import UserError
+
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"{file}: there is no folder {file.parent}; make it first, or name another place")
+    return file
+
+
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        callback=writable,
+        metavar="FILE",
+        help="also write the results here, as JSON; without a file, or with -, onto standard output, and nothing else",
+    ),
+]
 
 
 def start(
@@ -56,7 +78,13 @@ def resolved(
     if config_file and not config_file.is_file():
         raise UserError(f"--config: the file {config_file} does not exist")
     text = config_file.read_text(encoding="utf8") if config_file else ""
-    return resolve(base or PRESETS[preset](), text=text, settings=changes or [])
+    base = base or PRESETS[preset]()
+    config = resolve(base, text=text, settings=changes or [])
+    if config.net.backbone != base.net.backbone:
+        from system.nets.backbone import check_name  # takes seconds, so only where another one is wanted
+
+        check_name(config.net.backbone)
+    return config
 
 
 def set_up_logging(*, quiet: bool) -> None:
@@ -71,3 +99,4 @@ def set_up_logging(*, quiet: bool) -> None:
     live.setLevel(logging.WARNING if quiet else LIVE)
     for name in ("mammoloop", "pipelines", "actors", "system"):
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)
+    wrap_log_lines()

@@ -45,7 +45,7 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
 
     config = start(preset, config_file, changes, quiet=quiet)
     detector = detector_of(checkpoint, config=config, candidate_threshold=threshold)
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         found = run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
     console().print(found.table())
     typer.echo(f"{detector.in_words()}; results in {out}, worklist in {out}/worklist.html")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.ingest import read_in
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, LayoutName, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, LayoutName, Preset, Quiet, start
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,7 @@ def list_quarantine(
     ] = None,
     layout: LayoutName = "dicom",
     as_csv: Annotated[bool, typer.Option("--csv", help="print file, code and detail as CSV; needs --source")] = False,
+    json_file: Json = None,
 ) -> None:
     """Show what was kept out of an archive, and why.
 
@@ -33,22 +34,28 @@ def list_quarantine(
 
     Example: `mammoloop quarantine list --archive archive --code view`
     """
-    from pipelines.tools.quarantine import COLUMNS, held_in, held_table, run
+    from pipelines.tools.quarantine import COLUMNS, held_in, held_table, run, table
     from system.errors import UserError
     from system.figures.console import console
     from system.files.csv_out import print_csv
+    from system.files.json_out import write_json
     from system.files.names import readable
 
     if source is None:
         if as_csv:
             raise UserError("--csv lists files by name, which the archive does not keep: name their folder, --source")
-        console().print(run(archive, code=code))
+        found = run(archive, code=code)
+        console(json_file=json_file).print(table(found))
+        if json_file:
+            write_json(json_file, found)
         return
     held = held_in(archive, source, layout=layout, code=code)
     if as_csv:
         print_csv(sys.stdout, COLUMNS, [(readable(each.file), each.code, each.detail) for each in held])
-    else:
-        console().print(held_table(held))
+        return
+    console(json_file=json_file).print(held_table(held))
+    if json_file:
+        write_json(json_file, held)
 
 
 @app.command("retry")
@@ -60,6 +67,7 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Read quarantined files again, after a disk was mounted or a setting changed.
@@ -69,8 +77,9 @@ def retry_quarantine(  # noqa: PLR0913, PLR0917 - a command has as many paramete
     Example: `mammoloop quarantine retry --source dump --archive archive --code timeout --set ingest.timeout_s=600`
     """
     from pipelines.tools.quarantine import retried, retry_of
+    from system.figures.console import console
 
     retry = retry_of(archive, source, layout=layout, codes=code)
     config = start(preset, config_file, changes, quiet=quiet)
-    read_in(source, archive, layout=layout, config=config, quiet=quiet, again=frozenset(code))
-    typer.echo(retried(archive, retry))
+    read_in(source, archive, layout=layout, config=config, again=frozenset(code), json_file=json_file)
+    console(json_file=json_file).print(retried(archive, retry))

@@ -51,7 +51,7 @@ def reproduce(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     if archive or (out / "archive" / "archive.json").exists():
         what = "set of ablations" if table == "ablations" else "reproduction"
         claimed(made, out, config=config.of_run(), what=what)  # what does not fit is said before Ray starts
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         if not archive and isinstance(config, DemoConfig):
             archive = make_archive(out, config=config, quiet=quiet)
         if table == "ablations":

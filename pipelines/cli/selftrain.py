@@ -45,6 +45,6 @@ def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     from pipelines.page.gather import present
     from pipelines.selftrain import run
 
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         run(archive, out, config=config, more=more)
     present(folder, archive_uri=archive, config=config.of_run())

@@ -15,9 +15,9 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     ],
     archive: ArchiveUri,
     out: Annotated[Path, typer.Option(help="folder of the sweep")],
-    space: Annotated[str, typer.Option(help="paper_grid, loss or wide")] = "paper_grid",
+    space: Annotated[str, typer.Option(help="paper_grid, a grid; loss or wide, searched")] = "paper_grid",
     trials: Annotated[
-        int, typer.Option(min=0, help="trials of a space that is no grid; 0 = the space's own number")
+        int, typer.Option(min=0, help="trials of a space that is searched; 0 = the space's own number")
     ] = 0,
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
@@ -28,12 +28,16 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
 
     Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --preset demo --out sweep`
     """
+    from tune_spaces import find, trials_of
+
+    config = start(preset, config_file, changes, quiet=quiet).of_run()
+    trials_of(find(config.method, space), asked=trials)  # before Ray is even imported
+
     from pipelines.cluster import session
     from pipelines.experiments.sweep import prepare
     from pipelines.experiments.sweep import run as sweep_run
 
-    config = start(preset, config_file, changes, quiet=quiet).of_run()
     cluster = config.resources.cluster.changed(dashboard=True)  # Ray Tune with Ray Train inside needs it
     prepare(run, archive, out, space=space, config=config)  # what does not fit is said before Ray starts
-    with session(cluster, quiet=quiet):
+    with session(cluster):
         sweep_run(run, archive, out, space=space, num_trials=trials, config=config)

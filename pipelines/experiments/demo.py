@@ -27,7 +27,7 @@ class ExamsResult:
 def run(out: Path, *, config: DemoConfig, quiet: bool) -> None:
     """Write `out`/phantom, `out`/archive and `out`/run, and print the table; a finished part is not done again."""
     start_s = time.monotonic()
-    with session(config.resources.cluster, quiet=quiet):
+    with session(config.resources.cluster):
         archive = make_archive(out, config=config, quiet=quiet)
         selftrain.run(archive, out / "run", config=config)
     present(RunFolder(out / "run"), archive_uri=archive, config=config)

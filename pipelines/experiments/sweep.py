@@ -51,7 +51,7 @@ from system.run.folder import RunFolder
 from system.run.results import PoolsResult, TrainResult, TrialResult
 from system.run.stage import Stage, Written
 from system.training.job import TrainJob
-from tune_spaces import Grid, Range, Search, Setting, Space, find
+from tune_spaces import Grid, Range, Search, Setting, Space, find, trials_of
 
 log = logging.getLogger(__name__)
 _TRIAL_MEMORY_BYTES = 1024**2
@@ -94,7 +94,7 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     Needs a running Ray. Raises UserError for an unknown space or a config that does not fit the run, TrialsFailed.
     """
     chosen, inputs = prepare(source, archive_uri, out, space=space, config=config, round_number=round_number)
-    wanted = len(chosen.points) if isinstance(chosen, Grid) else num_trials or chosen.num_trials
+    wanted = trials_of(chosen, asked=num_trials)
     with PLACE.at("in the sweep"):
         failed = run_trials(inputs, chosen, wanted=wanted)
     trials = ranked(read_trials(inputs.out))
@@ -185,6 +185,8 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
     os.environ[_TUNES_OWN_SIGINT] = "1"
     scratch = inputs.out / "tune"
     shutil.rmtree(scratch, ignore_errors=True)  # our own stages are the sweep's memory
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output names folders that are removed at the end
+    told = _TrialLog(num_done=len(done), num_trials=len(done) + left)
     tuner = tune.Tuner(
         trainable(inputs),
         param_space=param_space,
@@ -196,9 +198,7 @@ def run_trials(inputs: SweepInputs, space: Space, *, wanted: int) -> int:
             max_concurrent_trials=at_once,
             reuse_actors=True,  # the next trial need not import everything again
         ),
-        run_config=tune.RunConfig(
-            name="trials", storage_path=str(scratch), verbose=0, callbacks=[_TrialLog(len(done), left)]
-        ),
+        run_config=tune.RunConfig(name="trials", storage_path=str(scratch), verbose=0, callbacks=[told]),
     )
     results = tuner.fit()
     shutil.rmtree(scratch, ignore_errors=True)
@@ -229,15 +229,17 @@ def trainable(inputs: SweepInputs) -> Any:
 class _TrialLog(tune.Callback):
     """Logs each finished trial."""
 
-    def __init__(self, num_before: int, num_left: int) -> None:
-        self.num_trials, self.num_done = num_before + num_left, num_before
+    def __init__(self, *, num_done: int, num_trials: int) -> None:
+        """num_done: of earlier starts;  num_trials: those included."""
+        self.num_trials, self.num_done = num_trials, num_done
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:  # noqa: ARG002
         self.num_done += 1
         PLACE.how_far = f"{self.num_done} of {self.num_trials} trials done"
-        settings = ", ".join(f"{key} {value:.4g}" for key, value in trial.config.get("settings", trial.config).items())
+        settings = trial.config.get("settings", trial.config)
+        in_words = ", ".join(f"{key} {value:.4g}" for key, value in sorted(settings.items()))
         mean = trial.last_result[METRIC]
-        log.info("trial %d of %d: mean sensitivity %.3f with %s", self.num_done, self.num_trials, mean, settings)
+        log.info("trial %d of %d: mean sensitivity %.3f with %s", self.num_done, self.num_trials, mean, in_words)
 
 
 def make_searcher(

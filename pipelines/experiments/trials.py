@@ -9,9 +9,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from system.config import RunConfig, as_yaml
+from system.figures import format as text
+from system.figures.table import Table
 from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.files.json_out import as_json
@@ -85,16 +85,27 @@ def ranked(trials: list[Trial]) -> list[Trial]:
 def results_table(trials: list[Trial], *, failed: int) -> Table:
     """Return the ranking as a table for the terminal."""
     keys = sorted({key for trial in trials for key in trial.settings})
-    caption = "The best of many on the same validation patients is flattered by the choice: confirm it on test once."
-    table = Table(title=f"{len(trials)} trials, {failed} failed: sensitivity on validation", caption=caption)
-    for heading in [*keys, "mean", "95 %", *(f"at {fppi}" for fppi in trials[0].sensitivity)]:
-        table.add_column(heading, justify="right")
-    for trial in trials:
-        numbers = [trial.mean, *trial.sensitivity.values()]
-        mean, *points = (f"{value:.3f}" for value in numbers)
-        low, high = trial.interval
-        table.add_row(*(f"{trial.settings[key]:.4g}" for key in keys), mean, f"{low:.3f}-{high:.3f}", *points)
+    caution = "The best of many on the same validation patients is flattered by the choice: confirm it on test once."
+    title = f"{len(trials)} trials, {failed} failed: sensitivity on validation"
+    table = Table(title, note=" ".join([*_tie(trials), caution]))
+    table.add_column("rank")
+    for heading in [*keys, "mean", "95 % interval", *(f"{fppi} FPPI" for fppi in trials[0].sensitivity)]:
+        table.add_column(heading, right=True)
+    for rank, trial in enumerate(trials, start=1):
+        settings = (f"{trial.settings[key]:.4g}" for key in keys)
+        mean, *points = (text.share(value) for value in (trial.mean, *trial.sensitivity.values()))
+        table.add_row(str(rank), *settings, mean, text.interval(trial.interval), *points)
     return table
+
+
+def _tie(trials: list[Trial]) -> list[str]:
+    """Return a sentence where several trials share the first place."""
+    best = [trial for trial in trials if trial.mean == trials[0].mean]
+    if len(best) == 1:
+        return []
+    return [
+        f"The first {len(best)} reached the same mean; best.yaml holds the one of rank 1, by the name of its folder."
+    ]
 
 
 def write_results(out: Path, trials: list[Trial], *, best: RunConfig) -> None:

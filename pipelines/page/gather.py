@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from pipelines.page.about import about, facts, part_rows, split_rows, stage_title, timeline
 from pipelines.page.galleries import galleries
@@ -55,13 +56,19 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
     archive = run.archive(uri=archive_uri)
     data = gather(run, archive=archive, config=config)
     page = write_page(data, run.page)
-    screen = console()
+    show(data, page=page, screen=console())
+    return page
+
+
+def show(data: PageData, *, page: Path, screen: Console) -> None:
+    """Print the tables of a run, its thresholds, decisions and result, and where its page is."""
     for table in (
         label_table(data.labels, note=data.label_note),
         headline_table(data.headline),
         pool_table(data.pools),
     ):
         screen.print(table)
+        screen.print()
     for title, value in data.thresholds.items():
         screen.print(f"{title}: {value:.3g}")
     for decision in data.decisions:
@@ -72,7 +79,6 @@ def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path
         screen.print(f"look at: {caution.sentence}")
     screen.print(data.sentence)
     screen.print(f"page: {page}")
-    return page
 
 
 def gather(run: RunFolder, *, archive: Archive, config: RunConfig) -> PageData:

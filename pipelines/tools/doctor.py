@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from rich.console import Console
 
 from pipelines import ray_temporary
+from system.figures.console import console
+from system.figures.layout import wrapped
+from system.files.json_out import write_json
 
 if TYPE_CHECKING:
     from system.config import RunConfig
@@ -65,14 +67,16 @@ def run(config: "RunConfig", *, out: Path = Path()) -> list[Check]:
     ]
 
 
-def show(config: "RunConfig", *, out: Path = Path(), archive_uri: str = "") -> int:
+def show(config: "RunConfig", *, out: Path = Path(), archive_uri: str = "", json_file: Path | None = None) -> int:
     """Print the checks and return the exit code. archive_uri: an archive to look at too; "" = none."""
-    checks = run(config, out=out)
+    checks, screen = run(config, out=out), console(json_file=json_file)
     if archive_uri:
         from pipelines.tools import doctor_archive  # which needs what the checks above may find missing
 
         checks += doctor_archive.run(archive_uri, config)
-    Console(highlight=False).print(render(checks), markup=False, soft_wrap=True)
+    screen.print(render(checks, width=screen.width))
+    if json_file:
+        write_json(json_file, checks)
     return exit_code(checks)
 
 
@@ -81,14 +85,16 @@ def exit_code(checks: list[Check]) -> int:
     return int(any(check.level is Level.MISSING for check in checks))
 
 
-def render(checks: list[Check]) -> str:
-    """Return the checks as lines for people, what to do below each that wants it."""
-    width = max(len(check.subject) for check in checks)
+def render(checks: list[Check], *, width: int) -> str:
+    """Return the checks as lines for people of at most `width`, what to do below each that wants it."""
+    of_subject = max(len(check.subject) for check in checks)
+    margin = " " * (8 + 1 + of_subject + 2)
     lines = []
     for check in checks:
-        lines.append(f"{check.level.value:<8} {check.subject:<{width}}  {check.found}")
-        if check.remedy:
-            lines.append(f"{'':<8} {'':<{width}}  → {check.remedy}")
+        found = f"{check.level.value:<8} {check.subject:<{of_subject}}  {check.found}"
+        remedy = f"{margin}→ {check.remedy}" if check.remedy else ""
+        for text, indent in ((found, margin), (remedy, f"{margin}  ")):
+            lines += wrapped(text, width, indent=indent) if text else []
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from pipelines.evaluate import by_other_rules
 from pipelines.page.gather import headline_rows
@@ -17,8 +18,7 @@ from system.evaluation.thresholds import choose_thresholds
 from system.figures.console import console
 from system.figures.rows import NAN, HeadlineRow
 from system.figures.tables import Cell, group_table, headline_table, image_table
-from system.files.atomic import write_text
-from system.files.json_out import Ends, as_json
+from system.files.json_out import Ends, write_json
 from system.metrics import FrocConfig
 from system.metrics.classification import ImageMeasures, auroc, paired_difference_of
 from system.metrics.subgroups import GroupRow
@@ -92,10 +92,10 @@ def run(
         )
         for row in headline_rows(counts, config)
     }
-    _show(measured, rules=read_report(first).rules)
+    show(measured, rules=read_report(first).rules, screen=console(json_file=json_file))
     found = RunMeasures(split, measured)
     if json_file:
-        write_text(json_file, as_json(found))
+        write_json(json_file, found)
     return found
 
 
@@ -128,13 +128,18 @@ def by_rules(
     return by_other_rules(system, split, archive=archive, config=rules, refine=kept.infer.refine)
 
 
-def _show(measured: Mapping[str, SystemMeasures], *, rules: Sequence[str]) -> None:
-    screen, last = console(), list(measured)[-1]
+def show(measured: Mapping[str, SystemMeasures], *, rules: Sequence[str], screen: Console) -> None:
+    """Print the rules, each system's sensitivities, those of the last one by parts, and the measures of images."""
+    last = list(measured)[-1]
     for sentence in rules:
-        screen.print(sentence, markup=False, highlight=False)
-    screen.print(headline_table([system.headline for system in measured.values()]))
-    screen.print(group_table(f"{last}, by parts", measured[last].groups))
-    screen.print(image_table({title: _of_images(system) for title, system in measured.items()}))
+        screen.print(sentence)
+    for table in (
+        headline_table([system.headline for system in measured.values()]),
+        group_table(f"{last}, by parts", measured[last].groups),
+        image_table({title: _of_images(system) for title, system in measured.items()}),
+    ):
+        screen.print()
+        screen.print(table)
 
 
 def _gains(first: Stage[FrocResult], second: Stage[FrocResult], *, config: FrocConfig) -> dict[str, Gain]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
+from rich.console import Console
 
 from pipelines.selftrain import evaluate_on
 from system.archive import Archive
@@ -18,8 +18,9 @@ from system.evaluation.explain_image import (
 from system.figures import format as text
 from system.figures.console import console, two_columns
 from system.figures.overlays import outcome_picture, png_of
-from system.files.atomic import PRIVATE, write_bytes, write_text
-from system.files.json_out import as_json
+from system.figures.table import Table
+from system.files.atomic import PRIVATE, write_bytes
+from system.files.json_out import write_json
 from system.records import Split, p0_text
 from system.run.folder import RunFolder
 
@@ -42,13 +43,14 @@ def run(
         for system in here.systems():
             evaluate_on(system, Split(split), archive=here.measured_archive(uri=archive.uri), config=config)
     found = explain_image(here, image_id, archive=archive, config=config)
-    _show(found)
+    screen = console(json_file=json_file)
+    _show(found, screen)
     target = picture or here.picture_of(found.image.image_id)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(target, png_of(_draw(found, archive)))
-    console().print(f"picture: {target}", markup=False, highlight=False, soft_wrap=True)
+    screen.print(f"picture: {target}")
     if json_file:
-        write_text(json_file, as_json(found), mode=PRIVATE)  # it quotes the report
+        write_json(json_file, found, mode=PRIVATE)  # it quotes the report
     return found
 
 
@@ -69,8 +71,7 @@ def _draw(found: Explanation, archive: Archive) -> np.ndarray:
     return outcome_picture(image, truth, marked, height_px=PICTURE_HEIGHT_PX)
 
 
-def _show(found: Explanation) -> None:
-    screen = console()
+def _show(found: Explanation, screen: Console) -> None:
     screen.print(_image_table(found.image))
     for system in found.systems:
         screen.print(_system_table(system))
@@ -116,22 +117,22 @@ def _system_table(system: SystemAnswer) -> Table:
         f"of at least {system.min_candidate_px} px; "
         f"masks from {system.mask_threshold:.3g} on"
     )
-    table = Table(title=title, title_justify="left")
+    table = Table(title)
     for heading in ("score", "outcome", "why", "box x0 y0 x1 y1", "px"):
-        table.add_column(heading)
+        table.add_column(heading, right=heading == "px")
     for found in system.candidates:
         box = " ".join(map(str, found.box_px))
         table.add_row(f"{found.score:.3f}", found.outcome, found.why, box, str(found.area_px))
     if not system.candidates:
         reason = "the map stays below where candidates begin, or its components are too small"
-        table.add_row("–", "none", "the image could not be read" if system.error else reason, "", "")
+        table.add_row("–", "none", "the image could not be read" if system.error else reason, "–", "–")
     return table
 
 
 def _round_table(this: RoundAnswer) -> Table:
     seen = this.error or f"score {text.share(this.score)}, {'a mask' if this.has_mask else 'no mask'}"
     title = f"round {this.number}, seen by {this.model} (masks from {this.mask_threshold:.3g} on): {seen}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title)
     for heading in ("p0", "p_mass", "report", "quadrant", "trains"):
         table.add_column(heading)
     for pool in this.pools:

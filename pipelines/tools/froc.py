@@ -3,12 +3,12 @@
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.table import Table
+from rich.console import Console
 
 from system.figures.console import console
-from system.files.atomic import write_text
+from system.figures.table import Table
 from system.files.csv_out import write_csv
-from system.files.json_out import as_json
+from system.files.json_out import write_json
 from system.metrics import OUTCOMES, BoxResult, BoxRules, BoxSet, FrocConfig, evaluate_boxes, read_boxes
 
 COLUMNS = ("image_id", "score", "x0", "y0", "x1", "y1", "outcome", "lesion", "overlap")
@@ -27,10 +27,7 @@ def run(  # noqa: PLR0913 - three files in, two out, and two kinds of rules
     """Print the result and write it where asked. Raises UserError as `read_boxes` does."""
     boxes = read_boxes(images, lesions, candidates, with_breasts=rules.per == "breast")
     result = evaluate_boxes(boxes, rules=rules, config=config)
-    screen = console()
-    screen.print(_table(result))
-    for line in _remarks(result):
-        screen.print(line)
+    show(result, screen=console(json_file=json_file))
     if json_file:
         settings = {
             "match": rules.how,
@@ -41,17 +38,25 @@ def run(  # noqa: PLR0913 - three files in, two out, and two kinds of rules
             "seed": config.seed,
         }
         facts = {"rules": result.rules, "counts": result.counts, "curve": result.curve, "settings": settings}
-        write_text(json_file, as_json(asdict(result.froc) | facts))
+        write_json(json_file, asdict(result.froc) | facts)
     if table_file:
         _write_outcomes(table_file, boxes, result)
     return result
 
 
+def show(result: BoxResult, *, screen: Console) -> None:
+    """Print the sensitivities, if there is a lesion, and what they rest on."""
+    if result.counts["num_lesions"]:
+        screen.print(_table(result))
+    for line in _remarks(result):
+        screen.print(line)
+
+
 def _table(result: BoxResult) -> Table:
     found = result.froc
-    table = Table(title="FROC", title_justify="left")
-    for heading in ("FPPI", "sensitivity", "95 %"):
-        table.add_column(heading, justify="right")
+    table = Table("FROC")
+    for heading in ("FPPI", "sensitivity", "95 % interval"):
+        table.add_column(heading, right=True)
     rows = [(fppi, value, found.sensitivity_interval[fppi]) for fppi, value in found.sensitivity.items()]
     for name, value, (low, high) in [*rows, ("mean", found.mean, found.interval)]:
         early = "*" if name in found.ends_before else ""
@@ -64,7 +69,7 @@ def _remarks(result: BoxResult) -> list[str]:
     ends = f"the curve ends at {found.curve_ends_fppi:.4g} false positives per image"
     remarks = [f"{ends}; *: where it does not reach, its last value" if found.ends_before else ends]
     if not result.counts["num_lesions"]:
-        remarks.append("no lesion at all: a sensitivity cannot be given")
+        remarks = ["the table of lesions has no row, so there is no sensitivity; false positives were counted"]
     counted = (f"{value} {name.removeprefix('num_').replace('_', ' ')}" for name, value in result.counts.items())
     return [*remarks, ", ".join(counted), *result.rules]
 

@@ -14,7 +14,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
-from rich.table import Table
 
 from pipelines import infer, ingest
 from pipelines.tools.predict_out import CANDIDATES, Detector, Overlays, Predicted, SourceView, draw, write
@@ -25,6 +24,7 @@ from system.archive.layouts import LAYOUTS
 from system.config import RunConfig
 from system.errors import UserError
 from system.figures.console import two_columns
+from system.figures.table import Table
 from system.files.names import readable
 from system.imaging import ImagingConfig
 from system.nets import read_card, weights_digest

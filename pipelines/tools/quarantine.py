@@ -5,13 +5,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
-
 from system.archive import Archive
 from system.archive.delta import one_of
 from system.archive.intake import folder_of, source_of
 from system.archive.layouts import LAYOUTS
 from system.errors import UserError
+from system.figures.table import Table
 from system.files.names import readable
 
 COLUMNS = ("file", "code", "detail")
@@ -35,8 +34,25 @@ class Retry:
     elsewhere: frozenset[str]  # quarantined under the same codes, of other folders
 
 
-def run(archive_uri: str, *, code: str = "") -> Table:
-    """Return the quarantined files as a table for the terminal: how many of each reason, or of one code by detail.
+@dataclass(frozen=True)
+class Reason:
+    """Files that were kept out for the same reason."""
+
+    code: str
+    detail: str  # of the code that was asked for; empty where all codes are counted
+    num_files: int
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """What an archive's quarantine holds."""
+
+    num_files: int
+    reasons: list[Reason]  # the most frequent first
+
+
+def run(archive_uri: str, *, code: str = "") -> Quarantined:
+    """Return how many quarantined files there are of each reason, or of one code by detail.
 
     Raises UserError for a code under which nothing is held.
     """
@@ -47,13 +63,20 @@ def run(archive_uri: str, *, code: str = "") -> Table:
         if code
         else Counter((row["code"],) for row in rows)
     )
-    table = Table(title=f"Quarantine, {len(rows)} files", title_justify="left")
-    for heading in ("code", "detail") if code else ("code",):
-        table.add_column(heading)
-    table.add_column("files", justify="right")
-    for cells, count in shown.most_common():
-        table.add_row(*cells, str(count))
-    return table
+    return Quarantined(len(rows), [Reason(name, detail, count) for (name, detail), count in shown.most_common()])
+
+
+def table(found: Quarantined) -> Table:
+    """Return it for the terminal."""
+    with_details = any(reason.detail for reason in found.reasons)
+    shown = Table(f"Quarantine, {found.num_files} files")
+    shown.add_column("code")
+    if with_details:
+        shown.add_column("detail")
+    shown.add_column("files", right=True)
+    for reason in found.reasons:
+        shown.add_row(reason.code, *([reason.detail] if with_details else []), str(reason.num_files))
+    return shown
 
 
 def held_in(archive_uri: str, source: Path, *, layout: str, code: str = "") -> list[Held]:
@@ -73,12 +96,12 @@ def held_in(archive_uri: str, source: Path, *, layout: str, code: str = "") -> l
 
 def held_table(held: Sequence[Held]) -> Table:
     """Return quarantined files as a table for the terminal."""
-    table = Table(title=f"Quarantine, {len(held)} files of this folder", title_justify="left")
+    shown = Table(f"Quarantine, {len(held)} files of this folder")
     for column in COLUMNS:
-        table.add_column(column, overflow="fold")
+        shown.add_column(column)
     for each in held:
-        table.add_row(readable(each.file), each.code, each.detail)
-    return table
+        shown.add_row(readable(each.file), each.code, each.detail)
+    return shown
 
 
 def retry_of(archive_uri: str, source: Path, *, layout: str, codes: Collection[str]) -> Retry:
@@ -125,4 +148,4 @@ def _names(archive: Archive, source: Path, *, layout: str) -> dict[str, str]:
 def _check_codes(codes: Collection[str], known: set[str]) -> None:
     for code in codes:
         if code not in known:
-            raise UserError(f"nothing is quarantined under code {code!r}: the archive has {sorted(known)}")
+            raise UserError(f"nothing is quarantined under code {code!r}: the archive has {', '.join(sorted(known))}")

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from rich.table import Table
 
 from actors.predictor import REMOVAL_WARNING
 from actors.shard_predictor import ShardFacts
 from system.figures.console import two_columns
+from system.figures.table import Table
 from system.files.parquet import read_table
 from system.progress import PLACE
 from system.run.results import InferResult

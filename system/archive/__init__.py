@@ -19,10 +19,15 @@ reports_in.py  reports to rows, hashed and scrubbed
 layouts/       the kinds of source folders: DICOM folders and public data sets
 """
 
-from system.archive.config import IngestConfig
-from system.archive.pairs import num_repeats, other_breasts, pair_table
-from system.archive.splits import SplitConfig, assign_splits, check_no_leak, share_of_patients
-from system.archive.store import Archive, NoArchive
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+
+if TYPE_CHECKING:
+    from system.archive.config import IngestConfig, SplitConfig
+    from system.archive.pairs import num_repeats, other_breasts, pair_table
+    from system.archive.splits import assign_splits, check_no_leak, share_of_patients
+    from system.archive.store import Archive, NoArchive
 
 __all__ = [
     "Archive",
@@ -36,3 +41,5 @@ __all__ = [
     "pair_table",
     "share_of_patients",
 ]
+
+__getattr__ = exported_by(__name__, "config", "splits", "pairs", "store")

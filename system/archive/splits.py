@@ -4,43 +4,16 @@ import math
 from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
-from pydantic import Field, model_validator
 
+from system.archive.config import SplitConfig
 from system.errors import UserError
 from system.records import Split
-from system.settings import Settings
 
 _SPLITS = (Split.STRONG, Split.WEAK, Split.VALIDATION, Split.TEST)
-
-
-class SplitConfig(Settings):
-    """The share of patients in each split; the four sum to 1."""
-
-    strong: float = Field(default=0.15, ge=0, le=1)  # pixel masks are used
-    weak: float = Field(default=0.55, ge=0, le=1)  # only the report is used
-    validation: float = Field(default=0.10, ge=0, le=1)
-    test: float = Field(default=0.20, ge=0, le=1)
-    # by_hash: each patient alone. The order and the number of ingests do not matter; the shares hold on average.
-    # by_count: the patients of one ingest together. The shares hold as nearly as whole numbers can; for small sets that
-    # are ingested once.
-    draw: Literal["by_hash", "by_count"] = "by_hash"
-    # Begin the draw after this share of the patients: with test 0.5, rotate 0 and 0.5 are two folds.
-    rotate: float = Field(default=0.0, ge=0, lt=1)
-    # Of one Patient ID. One with more is of several people: never held out, like an ID that stands for nobody.
-    max_studies: int = Field(default=30, ge=1)  # one a year from 45 to 74
-    max_birth_dates: int = Field(default=1, ge=1)
-
-    @model_validator(mode="after")
-    def _sum_to_one(self) -> "SplitConfig":
-        total = self.strong + self.weak + self.validation + self.test
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the shares of strong, weak, validation and test sum to {total:g}, expected 1")
-        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
-from rich.table import Table
 
 from system.figures import format as text
 from system.figures.curves import froc_figure
 from system.figures.rows import FrocSeries
+from system.figures.table import Table
 from system.files.atomic import PRIVATE, write_text
 from system.files.json_out import Ends, Measured
 from system.records import P0, p0_text
@@ -163,10 +163,9 @@ def sentences(found: Comparison) -> Iterator[str]:
 
 def on_terminal(table: PlainTable) -> Table:
     """Return a table for the terminal."""
-    shown = Table(title=table.title, title_justify="left", title_style="bold")
+    shown = Table(table.title)
     for place, heading in enumerate(table.headings):
-        name = place < table.num_names
-        shown.add_column(heading, justify="left" if name else "right", overflow="fold", no_wrap=not name)
+        shown.add_column(heading, right=place >= table.num_names)
     for row in table.rows:
         shown.add_row(*row)
     return shown

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
 from system.figures import format as text
 from system.figures.rows import BASELINE, NAN, AblationRow, HeadlineRow, LabelRow, PoolRow, ReproducedRow
+from system.figures.table import Table
 from system.metrics.subgroups import GroupRow
 from system.records import p0_text
 
@@ -45,11 +43,13 @@ Cell = float | tuple[float, float]
 
 
 def image_table(measures: Mapping[str, Mapping[str, Cell]]) -> Table:
-    """Return the measures of whole images, one system per column."""
+    """Return the measures of whole images, one system per column; without those that no system has."""
     table = _table("Images with a mass against those without", ["measure", *measures])
     for name in next(iter(measures.values()), {}):
         cells = [each[name] for each in measures.values()]
-        table.add_row(name, *(text.interval(cell) if isinstance(cell, tuple) else text.share(cell) for cell in cells))
+        shown = [text.interval(cell) if isinstance(cell, tuple) else text.share(cell) for cell in cells]
+        if set(shown) != {text.share(NAN)}:
+            table.add_row(name, *shown)
     return table
 
 
@@ -76,8 +76,7 @@ def label_table(rows: Sequence[LabelRow], *, note: str = "") -> Table:
         *(f"beyond {p0}" for p0 in p0_steps),
         "breasts",
     ]
-    table = _table("Report labels, folds held out", ["breast", *headings])
-    table.caption, table.caption_justify = note or None, "left"
+    table = _table("Report labels, folds held out", ["breast", *headings], note=note)
     for row in rows:
         measures = (row.f1, row.weighted_f1, row.accuracy, row.auroc, row.ece_before, row.ece, row.brier)
         covered = (row.coverage.get(p0, NAN) for p0 in p0_steps)
@@ -89,15 +88,14 @@ def reproduction_table(
     title: str, headings: Sequence[str], rows: Sequence[ReproducedRow], *, fppi: Sequence[float], caption: str
 ) -> Table:
     """Return our numbers in the paper's layout, each with the paper's in brackets."""
-    table = _table(title, [])
-    table.caption, table.caption_justify, table.box = caption, "left", SIMPLE_HEAD
+    table = Table(title, note=caption)
     for heading in headings:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading)
     for heading in [*(f"FP @{x:g}" for x in fppi), "average", "95 %", "gain", "95 %, paired", "more steps"]:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, right=True)
     with_seeds = any(len(row.each) > 1 for row in rows)
     if with_seeds:
-        table.add_column("seeds", justify="right")
+        table.add_column("seeds", right=True)
     for row in rows:
         points = [_beside(ours, row.paper.get(x, NAN)) for x, ours in zip(fppi, row.sensitivity, strict=True)]
         seeds = [" ".join(text.share(mean) for mean in row.each)] if with_seeds else []
@@ -113,8 +111,8 @@ def ablation_table(rows: Sequence[AblationRow], *, caption: str) -> Table:
     """Return what each part of the rounds is worth."""
     num_rounds = max((len(row.rounds) for row in rows), default=0)
     rounds = [f"round {number}" for number in range(1, num_rounds + 1)]
-    table = _table("Ablations", ["run", "Stage 1", "control", *rounds, "gain over control", "95 %, paired", "seeds"])
-    table.caption, table.caption_justify = caption, "left"
+    headings = ["run", "Stage 1", "control", *rounds, "gain over control", "95 %, paired", "seeds"]
+    table = _table("Ablations", headings, note=caption)
     for row in rows:
         means = [text.share(value) for value in (row.stage1, row.control, *row.rounds)]
         means += [""] * (num_rounds - len(row.rounds))
@@ -127,8 +125,8 @@ def label_comparison(
     ours: Mapping[str, Sequence[float]], paper: Mapping[str, Sequence[float]], *, caption: str
 ) -> Table:
     """Return table 2: for each breast average F1, weighted F1 and accuracy, the paper's in brackets."""
-    table = _table("Table 2: three folds of the report models", ["breast", "average F1", "weighted F1", "accuracy"])
-    table.caption, table.caption_justify = caption, "left"
+    headings = ["breast", "average F1", "weighted F1", "accuracy"]
+    table = _table("Table 2: three folds of the report models", headings, note=caption)
     for side, values in ours.items():
         table.add_row(
             side, *(f"{value:.4f} ({printed:.4f})" for value, printed in zip(values, paper[side], strict=True))
@@ -140,9 +138,9 @@ def _beside(ours: float, paper: float) -> str:
     return text.share(ours) if math.isnan(paper) else f"{text.share(ours)} ({text.share(paper)})"
 
 
-def _table(title: str, headings: list[str]) -> Table:
+def _table(title: str, headings: list[str], *, note: str = "") -> Table:
     """Return an empty table: the first column names the row, the others hold numbers."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title, note=note)
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left")
+        table.add_column(heading, right=index > 0)
     return table

@@ -2,9 +2,16 @@
 
 import json
 import math
+import sys
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, TypeAdapter
+
+from system.files.atomic import PLAIN, write_text
+
+STDOUT = Path("-")
+"""Stands for standard output where a file of JSON is named."""
 
 Measured = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
 """A number that may be NaN, because nothing could be measured; null in JSON."""
@@ -17,6 +24,17 @@ def as_json(value: object) -> str:
     """Return plain values and records (dataclasses, pydantic models) as JSON."""
     plain = TypeAdapter(object).dump_python(value, mode="json")
     return json.dumps(_without_nan(plain), indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def write_json(path: Path, value: object, *, mode: int = PLAIN) -> None:
+    """Write a record as JSON into a file, or onto standard output.
+
+    mode: permission bits of the file
+    """
+    if path == STDOUT:
+        sys.stdout.write(as_json(value) + "\n")
+    else:
+        write_text(path, as_json(value), mode=mode)
 
 
 def _without_nan(value: object) -> object:

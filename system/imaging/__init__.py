@@ -20,20 +20,26 @@ display.py       what a person is shown of a view, and the way from there to the
 png.py           arrays <-> PNG bytes
 """
 
-from system.imaging.canonical import ImagingConfig, canonical_mask, canonical_view, to_network
-from system.imaging.dicom import DicomConfig, SourceImage, read_dicom, read_pixels, read_study_uid
-from system.imaging.display import (
-    DisplayConfig,
-    Picture,
-    shown_source,
-    shown_stored,
-    source_geometry,
-    stored_geometry,
-)
-from system.imaging.geometry import Geometry, Turn
-from system.imaging.plain import read_mask, read_plain
-from system.imaging.png import decode_png, encode_png
-from system.imaging.refused import ImageRefused, quoted
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+
+if TYPE_CHECKING:
+    from system.imaging.canonical import canonical_mask, canonical_view, to_network
+    from system.imaging.config import DicomConfig, ImagingConfig
+    from system.imaging.dicom import SourceImage, read_dicom, read_pixels, read_study_uid
+    from system.imaging.display import (
+        DisplayConfig,
+        Picture,
+        shown_source,
+        shown_stored,
+        source_geometry,
+        stored_geometry,
+    )
+    from system.imaging.geometry import Geometry, Turn
+    from system.imaging.plain import read_mask, read_plain
+    from system.imaging.png import decode_png, encode_png
+    from system.imaging.refused import ImageRefused, quoted
 
 __all__ = [
     "DicomConfig",
@@ -60,3 +66,5 @@ __all__ = [
     "stored_geometry",
     "to_network",
 ]
+
+__getattr__ = exported_by(__name__, "config", "refused", "geometry", "png", "plain", "canonical", "dicom", "display")

@@ -5,37 +5,17 @@ from dataclasses import replace
 
 import numpy as np
 from PIL import Image
-from pydantic import Field, field_validator
 
 from system.imaging.breast import Breast, find_breast
+from system.imaging.config import ImagingConfig
 from system.imaging.geometry import UPRIGHT, Geometry, Turn
 from system.imaging.refused import ImageRefused
 from system.records import Side
-from system.settings import Settings
 
 FULL_SCALE = 65535
 WINDOW_PERCENTILES = (0.5, 99.8)  # of the breast's pixels; film labels and dead pixels must not set the range
 SIDE_NAMES = {Side.LEFT: "left", Side.RIGHT: "right"}
-COARSEST_STRIDE = 32  # of the networks' branches: each must hold a whole number of cells
 _EPSILON = 1e-6
-
-
-class ImagingConfig(Settings):
-    """The size of every canonical view, in multiples of 32 px; it never changes within an archive."""
-
-    height_px: int = Field(default=1024, ge=32, le=8192)
-    width_px: int = Field(default=800, ge=32, le=8192)
-
-    @field_validator("height_px", "width_px")
-    @classmethod
-    def _fits_every_stride(cls, size_px: int) -> int:
-        if size_px % COARSEST_STRIDE:
-            below = size_px // COARSEST_STRIDE * COARSEST_STRIDE
-            raise ValueError(
-                f"no network can take it: it is no multiple of {COARSEST_STRIDE}; "
-                f"take {below} or {below + COARSEST_STRIDE}"
-            )
-        return size_px
 
 
 def canonical_view(

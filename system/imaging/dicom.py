@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 from pydicom.charset import python_encoding
 from pydicom.dataset import Dataset
 
+from system.imaging.config import DicomConfig
 from system.imaging.dicom_decode import coding_of, stored_words
 from system.imaging.dicom_file import DicomFile, careful_reading, header_values, number_of, parse_header, text_of
 from system.imaging.dicom_orientation import orientation_of
@@ -38,9 +38,7 @@ from system.imaging.geometry import UPRIGHT, Turn
 from system.imaging.pixel_format import pixel_format
 from system.imaging.refused import ImageRefused, counted, quoted
 from system.records import Side, ViewPosition
-from system.settings import Settings
 
-MIB = 1024**2
 FOR_PROCESSING_CLASS = "1.2.840.10008.5.1.4.1.1.1.2.1"  # Digital Mammography X-Ray Image Storage - For Processing
 TOMOSYNTHESIS_CLASSES = frozenset(  # Breast Tomosynthesis, and Breast Projection for presentation and for processing
     {"1.2.840.10008.5.1.4.1.1.13.1.3", "1.2.840.10008.5.1.4.1.1.13.1.4", "1.2.840.10008.5.1.4.1.1.13.1.5"}
@@ -53,17 +51,6 @@ ISO_2022_ESCAPE = re.compile(rb"\x1b[\x20-\x2f]+[\x30-\x7e]")  # ECMA-35: ESC, i
 # Specific Character Set (0008,0005); any other character in such a text is not declared
 ASCII_SETS = frozenset({"", "ISO_IR 6", "ISO 2022 IR 6"})
 CHINESE_SETS = frozenset({"ISO 2022 IR 58", "GB18030", "GBK"})  # without escapes, the first two are parts of GB18030
-
-
-class DicomConfig(Settings):
-    """Which DICOM files are read, and the limits of their size."""
-
-    allow_for_processing: bool = False  # raw detector values, Presentation Intent Type (0008,0068) FOR PROCESSING
-    # of one picture; the largest digital mammography detector has about 20 million
-    max_pixels: int = Field(default=60_000_000, ge=1)
-    # of the file on disk; 60 million words of 16 bits are 115 MiB
-    max_file_bytes: int = Field(default=256 * MIB, ge=1)
-    max_inflated_bytes: int = Field(default=256 * MIB, ge=1)  # of a deflated file's header and pixels together
 
 
 @dataclass(frozen=True, slots=True)

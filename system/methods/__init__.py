@@ -1,8 +1,16 @@
-"""Methods that the loop can train: one file for each, and one line in METHODS."""
+"""Methods that the loop can train: one file for each, one line in METHODS (table.py), and its name in METHOD_NAMES."""
 
-from system.methods.btv import BTV
-from system.methods.method import Batch, Method
+from typing import TYPE_CHECKING
 
-METHODS: dict[str, Method] = {"btv": BTV()}
+from system.lazy import exported_by
 
-__all__ = ["METHODS", "Batch", "Method"]
+if TYPE_CHECKING:
+    from system.methods.method import Batch, Method
+    from system.methods.table import METHODS
+
+METHOD_NAMES = ("btv",)
+"""The keys of METHODS, which loads torch; a test holds them equal."""
+
+__all__ = ["METHODS", "METHOD_NAMES", "Batch", "Method"]
+
+__getattr__ = exported_by(__name__, "method", "table")

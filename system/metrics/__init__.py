@@ -14,21 +14,26 @@ classification.py  ROC measures of whole images, their paired comparison; CorLoc
 subgroups.py       the evaluation of a part of the images or lesions
 """
 
-from system.metrics.bootstrap import PatientCounts
-from system.metrics.boxes import LIMITS, OUTCOMES, BoxResult, BoxRules, BoxSet, evaluate_boxes
-from system.metrics.boxes_in import read_boxes
-from system.metrics.comparison import (
-    Paired,
-    SeedsRow,
-    SystemRow,
-    compare_systems,
-    gain_over_seeds,
-    over_seeds,
-    paired,
-)
-from system.metrics.config import FrocConfig, rules
-from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
-from system.metrics.matching import Detections, Match, Outcome, match
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+
+if TYPE_CHECKING:
+    from system.metrics.bootstrap import PatientCounts
+    from system.metrics.boxes import LIMITS, OUTCOMES, BoxResult, BoxRules, BoxSet, evaluate_boxes
+    from system.metrics.boxes_in import read_boxes
+    from system.metrics.comparison import (
+        Paired,
+        SeedsRow,
+        SystemRow,
+        compare_systems,
+        gain_over_seeds,
+        over_seeds,
+        paired,
+    )
+    from system.metrics.config import FrocConfig, rules
+    from system.metrics.froc import Curve, froc_curve, mean_sensitivity, sensitivity_at
+    from system.metrics.matching import Detections, Match, Outcome, match
 
 __all__ = [
     "LIMITS",
@@ -57,3 +62,5 @@ __all__ = [
     "rules",
     "sensitivity_at",
 ]
+
+__getattr__ = exported_by(__name__, "config", "matching", "froc", "bootstrap", "comparison", "boxes", "boxes_in")

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from system.maps import Components
+if TYPE_CHECKING:
+    from system.maps import Components
 
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -45,7 +46,7 @@ class Match:
     iou: NDArray[np.float64]  # [N] with `lesion`; of a false positive with `nearest`, 0 where it touches none
 
 
-def overlaps(candidates: Components, lesions: Components) -> NDArray[np.float64]:
+def overlaps(candidates: "Components", lesions: "Components") -> NDArray[np.float64]:
     """Return the IoU of every candidate with every lesion: [N, M].
 
     candidates: labels [..., H, W]

@@ -11,24 +11,29 @@ snapshot.py         a pool as a file for the trainers
 purity.py           how right the pools are, where the truth is known
 """
 
-from system.mining.archive_updates import (
-    RANDOM,
-    VERDICTS,
-    first_labels,
-    hard_labels,
-    judged_at_random,
-    known_truth,
-    labels_since,
-    on_these_pictures,
-    outlined_by_radiologists,
-    true_labels,
-    verdicts_of,
-)
-from system.mining.label_updates import LabelUpdate, UpdateSource
-from system.mining.pools import LATEST, Columns, Moves, Pools, QuadrantCounts, Reason, Shard
-from system.mining.purity import PoolPurity, purity
-from system.mining.rules import P0Schedule, quadrants
-from system.mining.snapshot import read_pool, write_pool
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+from system.mining.purity import PoolPurity, purity  # at once: the function has its module's name
+
+if TYPE_CHECKING:
+    from system.mining.archive_updates import (
+        RANDOM,
+        VERDICTS,
+        first_labels,
+        hard_labels,
+        judged_at_random,
+        known_truth,
+        labels_since,
+        on_these_pictures,
+        outlined_by_radiologists,
+        true_labels,
+        verdicts_of,
+    )
+    from system.mining.label_updates import LabelUpdate, UpdateSource
+    from system.mining.pools import LATEST, Columns, Moves, Pools, QuadrantCounts, Reason, Shard
+    from system.mining.rules import P0Schedule, quadrants
+    from system.mining.snapshot import read_pool, write_pool
 
 __all__ = [
     "LATEST",
@@ -58,3 +63,5 @@ __all__ = [
     "verdicts_of",
     "write_pool",
 ]
+
+__getattr__ = exported_by(__name__, "rules", "label_updates", "pools", "snapshot", "archive_updates")

@@ -5,22 +5,30 @@ timm is imported where a network is built: it takes twice the time of torch, and
 
 import logging
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from system.errors import UserError
+from system.nets.config import HUB, local_weights
 
 if TYPE_CHECKING:
     from timm.models.hrnet import HighResolutionNet
 
 log = logging.getLogger(__name__)
 
-HUB = "hf-hub:"  # begins a hub id in net.weights
 STRIDES = (4, 8, 16, 32)
 """Strides of the maps that a pyramid must have."""
+
+
+def check_name(name: str) -> None:
+    """Raise UserError where timm has no model of this name."""
+    import timm
+
+    if not timm.is_model(name):
+        near = get_close_matches(name, timm.list_models(), n=5)
+        raise UserError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
 
 
 def make_hrnet(name: str, *, pretrained: bool, weights: str) -> "HighResolutionNet":
@@ -50,9 +58,7 @@ def make_pyramid(name: str, *, pretrained: bool, weights: str) -> tuple[nn.Modul
     """
     import timm
 
-    if not timm.is_model(name):
-        near = get_close_matches(name, timm.list_models(), n=5)
-        raise UserError(f"net.backbone: timm has no model {name!r}{'; near to it: ' + ', '.join(near) if near else ''}")
+    check_name(name)
     try:
         with torch.device("meta"):  # the structure alone, no memory for weights
             info: Any = timm.create_model(name, features_only=True).feature_info
@@ -106,16 +112,6 @@ def _source(weights: str) -> dict[str, str]:
     if weights.startswith(HUB):
         return {"hf_hub_id": weights.removeprefix(HUB)}
     return {"file": str(local_weights(weights))} if weights else {}
-
-
-def local_weights(name: str) -> Path:
-    """Return the file of net.weights. Raises UserError where there is none."""
-    if not Path(name).is_file():
-        raise UserError(
-            f"net.weights: no file at {name!r}; give an existing file (`mammoloop weights convert` writes one), "
-            "a hub id, or set net.pretrained to false"
-        )
-    return Path(name)
 
 
 def _missing(model: nn.Module, file: str) -> list[str]:

@@ -13,11 +13,16 @@ reports.py     the text that a radiologist would dictate
 phrases.py     the table of phrases; phrases_en.py and phrases_zh.py fill it
 """
 
-from system.phantom.archive import ExamRows, write_exam, write_phantom, write_tables
-from system.phantom.config import PhantomConfig
-from system.phantom.exam import Exam, PhantomView, make_exam
-from system.phantom.reports import Report, mistaken_truth, write_report, write_sideless
-from system.phantom.truth import BreastTruth, MassShape, MassTruth, Region
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+
+if TYPE_CHECKING:
+    from system.phantom.archive import ExamRows, write_exam, write_phantom, write_tables
+    from system.phantom.config import PhantomConfig
+    from system.phantom.exam import Exam, PhantomView, make_exam
+    from system.phantom.reports import Report, mistaken_truth, write_report, write_sideless
+    from system.phantom.truth import BreastTruth, MassShape, MassTruth, Region
 
 __all__ = [
     "BreastTruth",
@@ -37,3 +42,5 @@ __all__ = [
     "write_sideless",
     "write_tables",
 ]
+
+__getattr__ = exported_by(__name__, "config", "truth", "reports", "exam", "archive")

@@ -8,13 +8,18 @@ crf_grid.py        bilateral grid in plain torch: the default
 crf_pydensecrf.py  Kraehenbuehl's permutohedral lattice, an optional extra
 active.py          where in a map the CRF can change anything
 masks.py           map -> binary mask, and the share that the CRF removed
-regions.py         map -> candidates
+candidates.py      map -> candidates
 """
 
-from system.refine.config import CrfParams, FlipAverage, InferConfig, RefineConfig
-from system.refine.crf import CRF_BACKENDS, dense_crf
-from system.refine.masks import RefinedMasks, refine_masks, shift_threshold
-from system.refine.regions import own_peak_regions, regions
+from typing import TYPE_CHECKING
+
+from system.lazy import exported_by
+
+if TYPE_CHECKING:
+    from system.refine.candidates import own_peak_regions, regions
+    from system.refine.config import CrfParams, FlipAverage, InferConfig, RefineConfig
+    from system.refine.crf import CRF_BACKENDS, dense_crf
+    from system.refine.masks import RefinedMasks, refine_masks, shift_threshold
 
 __all__ = [
     "CRF_BACKENDS",
@@ -29,3 +34,5 @@ __all__ = [
     "regions",
     "shift_threshold",
 ]
+
+__getattr__ = exported_by(__name__, "config", "crf", "masks", "candidates")

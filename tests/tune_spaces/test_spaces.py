@@ -5,9 +5,10 @@ from operator import attrgetter
 import pytest
 
 from system.config import resolve
+from system.errors import UserError
 from system.methods import METHODS
 from system.presets import PRESETS
-from tune_spaces import SPACES, Grid, Search, Setting, Space, find
+from tune_spaces import SPACES, Grid, Range, Search, Setting, Space, find, trials_of
 from tune_spaces.btv import PAPER_CHOICE, PAPER_GRID
 
 EVERY_SPACE = [
@@ -60,3 +61,15 @@ def test_unknown_space_is_refused_with_those_there_are() -> None:
 def test_unknown_method_is_refused() -> None:
     with pytest.raises(ValueError, match="method 'lem' has no tune spaces"):
         find("lem", "paper_grid")
+
+
+def test_a_search_has_as_many_trials_as_asked_for_or_its_own_number() -> None:
+    space = Search({"loss.alpha": Range(0.0, 1.0)}, num_trials=7)
+    assert (trials_of(space), trials_of(space, asked=3)) == (7, 3)
+
+
+def test_a_grid_has_a_trial_for_each_setting_and_takes_no_number() -> None:
+    grid = Grid(({"loss.alpha": 0.1}, {"loss.alpha": 0.2}))
+    assert trials_of(grid) == 2
+    with pytest.raises(UserError, match="--trials 3: the space is a grid of 2 settings, and all of them are tried"):
+        trials_of(grid, asked=3)

@@ -1,5 +1,6 @@
 """The command line as a whole: every command, the help, the configuration, and how mistakes end."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 
 from pipelines.cli import options
 from pipelines.cli.main import app
+from pipelines.cli.words import ORDER
 from system.archive.layouts import LAYOUTS
 from system.config import RunConfig, resolve
 from system.presets import PRESETS
@@ -40,7 +42,7 @@ def test_help_names_every_command(mammoloop: Mammoloop) -> None:
 
 def test_every_command_has_a_file_of_its_name() -> None:
     files = {path.stem for path in (ROOT / "pipelines" / "cli").glob("*.py")}
-    assert files - {"__init__", "main", "ending", "lines", "options"} == set(COMMANDS)
+    assert files - {"__init__", "main", "ending", "lines", "options", "words", "log_lines"} == set(COMMANDS)
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -90,7 +92,7 @@ def test_a_wrong_configuration_ends_with_2_and_names_every_mistake(mammoloop: Ma
     assert (code, out) == (2, "")
     assert err.startswith("mammoloop: ")
     assert "stage1.batch_sise: no such setting; did you mean stage1.batch_size?" in err
-    assert "seed: Input should be greater than or equal to 0; found -1" in err
+    assert "seed: expected at least 0, found -1" in err
     assert "Traceback" not in err
 
 
@@ -123,3 +125,42 @@ def test_other_mistakes_of_the_user_end_with_2_as_well(mammoloop: Mammoloop, wor
     code, _, err = mammoloop(*words)
     assert code == 2
     assert "Traceback" not in err
+
+
+def test_the_version_is_printed(mammoloop: Mammoloop) -> None:
+    from importlib.metadata import version
+
+    assert mammoloop("--version")[:2] == (0, f"mammoloop {version('mammoloop')}\n")
+
+
+def test_help_lists_the_commands_in_the_order_of_use(mammoloop: Mammoloop) -> None:
+    lines = [line.strip("│ ").split(" ")[0] for line in mammoloop("--help").out.splitlines()]
+    assert [word for word in lines if word in ORDER] == list(ORDER)
+    assert set(ORDER) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_the_commands(shell: str) -> None:
+    asked = {"_MAMMOLOOP_COMPLETE": f"complete_{shell}", "COMP_WORDS": "mammoloop se", "COMP_CWORD": "1"}
+    asked |= {"_TYPER_COMPLETE_ARGS": "mammoloop se", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    code = "import sys; sys.argv = ['mammoloop']; from pipelines.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert "selftrain" in done.stdout
+
+
+def test_a_network_that_timm_does_not_have_is_refused_by_config(mammoloop: Mammoloop) -> None:
+    code, out, err = mammoloop("config", "--set", "net.backbone=hrnet_w19")
+    assert (code, out) == (2, "")
+    assert err.startswith("mammoloop: net.backbone: timm has no model 'hrnet_w19'; near to it: hrnet_w18, ")
+
+
+def test_a_number_of_trials_of_a_grid_is_refused_before_anything_starts(mammoloop: Mammoloop, tmp_path: Path) -> None:
+    words = ["sweep", "--run", str(tmp_path), "--archive", "a", "--out", str(tmp_path / "s")]
+    code, _, err = mammoloop(*words, "--space", "paper_grid", "--trials", "2")
+    assert code == 2
+    assert err == (
+        "mammoloop: --trials 2: the space is a grid of 9 settings, and all of them are tried; leave --trials out, or "
+        "choose a space that is searched\n"
+    )

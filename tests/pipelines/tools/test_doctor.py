@@ -55,7 +55,7 @@ def test_exit_code_is_one_only_when_something_required_is_missing() -> None:
 
 def test_remedy_stands_below_its_check() -> None:
     lines = render(
-        [Check("disk", Level.MISSING, "0.1 GiB", "free some room"), Check("ray", Level.OK, "2.60.0")]
+        [Check("disk", Level.MISSING, "0.1 GiB", "free some room"), Check("ray", Level.OK, "2.60.0")], width=80
     ).splitlines()
     assert lines[0].split() == ["missing", "disk", "0.1", "GiB"]
     assert lines[1].strip() == "→ free some room"

@@ -7,9 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from rich.console import Console
-from rich.table import Table
 
-from pipelines.tools.quarantine import retried, retry_of, run
+from pipelines.tools.quarantine import Quarantined, retried, retry_of, run, table
 from system.archive import Archive
 from system.archive.intake import Intake, folder_of, source_of
 from system.archive.layouts import SourceItem
@@ -28,35 +27,26 @@ def archive(tmp_path: Path) -> str:
     return archive.uri
 
 
-def shown(table: Table) -> list[list[str]]:
+def shown(found: Quarantined) -> list[list[str]]:
     text = StringIO()
-    Console(width=100, file=text).print(table)
+    Console(width=100, file=text).print(table(found))
     return [line.split() for line in text.getvalue().splitlines()]
 
 
 def test_each_reason_is_counted_the_most_frequent_first(archive: str) -> None:
     lines = shown(run(archive))
 
-    assert ["Quarantine,", "4", "files"] in lines
-    assert [line[1:-1] for line in lines if "view" in line or "truncated" in line] == [
-        ["view", "│", "3"],
-        ["truncated", "│", "1"],
-    ]
+    assert lines == [["Quarantine,", "4", "files"], ["code", "files"], ["view", "3"], ["truncated", "1"]]
 
 
 def test_one_reason_is_shown_by_its_details(archive: str) -> None:
     lines = shown(run(archive, code="view"))
 
-    assert [line[1:-1] for line in lines if "view" in line] == [
-        ["view", "│", "XCCL", "│", "2"],
-        ["view", "│", "FB", "│", "1"],
-    ]
+    assert [line for line in lines if "view" in line] == [["view", "XCCL", "2"], ["view", "FB", "1"]]
 
 
 def test_a_reason_that_holds_nothing_is_refused_with_those_that_do(archive: str) -> None:
-    with pytest.raises(
-        UserError, match=r"nothing is quarantined under code 'views': the archive has \['truncated', 'view'\]"
-    ):
+    with pytest.raises(UserError, match=r"nothing is quarantined under code 'views': the archive has truncated, view$"):
         run(archive, code="views")
 
 

@@ -20,5 +20,5 @@ def test_markup_in_a_header_is_no_markup(text: str, tmp_path: Path) -> None:
     archive.upsert("quarantine", pa.Table.from_pylist([row], schema=SCHEMAS["quarantine"]))
     screen = console()
     screen.file = StringIO()
-    screen.print(quarantine.run(archive.uri, code="view"))
+    screen.print(quarantine.table(quarantine.run(archive.uri, code="view")))
     assert text in screen.file.getvalue()

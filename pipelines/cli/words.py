@@ -1,0 +1,47 @@
+"""The words of the command line beside the commands themselves: their order, the version, `--json` without a file."""
+
+from collections.abc import Sequence
+
+import typer
+from typer.core import TyperGroup
+
+ORDER = (
+    *("demo", "doctor", "config", "weights"),
+    *("phantom", "ingest", "reports", "quarantine"),
+    *("label", "selftrain", "infer", "review"),
+    *("evaluate", "explain", "predict", "froc"),
+    *("sweep", "reproduce"),
+)
+"""The commands in the order in which they are used."""
+
+
+class InOrderOfUse(TyperGroup):
+    """Lists the commands by ORDER, others after them; typer would list groups of commands last."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Return the names of the commands."""
+        return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
+
+
+def print_version(wanted: bool) -> None:
+    """Print name and version, and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"mammoloop {version('mammoloop')}")
+        raise typer.Exit
+
+
+def json_alone_completed(app: typer.Typer, words: Sequence[str]) -> list[str]:
+    """Return the words with `--json` that names no file as `--json -`, standard output; typer has no such option."""
+    command = typer.main.get_command(app)
+    for word in words:
+        if isinstance(command, TyperGroup) and word in command.commands:
+            command = command.commands[word]
+    takes_file = any("--json" in option.opts and not getattr(option, "is_flag", False) for option in command.params)
+    completed: list[str] = []
+    for place, word in enumerate(words):
+        completed.append(word)
+        if takes_file and word == "--json" and (place + 1 == len(words) or words[place + 1].startswith("--")):
+            completed.append("-")
+    return completed
