@@ -118,7 +118,7 @@ def show(title: str, runs: Sequence[Sequence[RunFolder]], *, hit: Hit, shuffled:
             " ".join(f"{value:.3f}" for value in found.each),
         )
     women = len(first[0].patients)
-    table.caption = f"{women} women, {int(first[0].images.sum())} films, {int(first[0].lesions.sum())} masses"
+    table.note = f"{women} women, {int(first[0].images.sum())} films, {int(first[0].lesions.sum())} masses"
     console().print(table)
 
 

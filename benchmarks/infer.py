@@ -94,7 +94,7 @@ def main() -> None:
             return
         from pipelines.cluster import session
 
-        with session(ClusterResources(address="local", logical_cpus=4, object_store_bytes=512 * MIB), quiet=True):
+        with session(ClusterResources(address="local", logical_cpus=4, object_store_bytes=512 * MIB)):
             compare(job, pairs, Path(text), repeats=args.repeats)
             print_memory(job, [count for count in args.memory if count], distinct, Path(text))
 

@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         models = Path(text)
         make_models(models, reports, config=config)
-        with session(ClusterResources(address="local", logical_cpus=4), quiet=True):
+        with session(ClusterResources(address="local", logical_cpus=4)):
             labelled_s(models, reports, len(reports) // 3, config=config)  # the first start of actors is the slowest
             ratios = [one_pair(models, reports, config=config) for _ in range(args.repeats)]
     print(f"median ratio {statistics.median(ratios):.2f} (target 0.9) over {args.repeats} pairs")

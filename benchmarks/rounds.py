@@ -39,7 +39,7 @@ def main() -> None:
     for name in ("pipelines", "system"):
         logging.getLogger(name).setLevel(logging.INFO)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    with session(demo().resources.cluster, quiet=True):
+    with session(demo().resources.cluster):
         for seed in args.seeds:
             for share in args.shares:
                 one_run(args.out.resolve() / f"seed_{seed}", seed=seed, share=share, changes=args.changes)
@@ -86,7 +86,7 @@ def show(run: RunFolder, config: DemoConfig, *, title: str) -> None:
             f"{validation:.3f}",
             *gains,
         )
-    table.caption, table.caption_justify = "\n".join(pools_in_words(run)), "left"
+    table.note = "\n".join(pools_in_words(run))
     console().print(table)
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipelines.workers.live import NowFile
 from pipelines.workers.train_loop import Worker
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
@@ -105,7 +106,7 @@ def prepare(
     )
     resources = TrainResources(loader_workers=args.loader_workers)
     watch = Watchdog(StallLimit(resources.stall_s, os.devnull), who="the benchmark")
-    return job, Worker(folder, job, resources, archive, learner, watch, rank=0, num_workers=1)
+    return job, Worker(folder, job, resources, archive, learner, watch, rank=0, num_workers=1, now=NowFile(folder))
 
 
 def write_archive(folder: Path, *, size: tuple[int, int]) -> Archive:

@@ -1,6 +1,7 @@
 """The words of the command line beside the commands themselves: their order, the version, `--json` without a file."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 from typer.core import TyperGroup
@@ -18,7 +19,7 @@ ORDER = (
 class InOrderOfUse(TyperGroup):
     """Lists the commands by ORDER, others after them; typer would list groups of commands last."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:  # typer's Context, by the name that its own class has for it
         """Return the names of the commands."""
         return sorted(super().list_commands(ctx), key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER))
 

@@ -74,7 +74,7 @@ def kind_of(file: Path) -> Kind:
     header = set(header_of(file))
     num_known = {kind: len(header & set(map(folded, columns))) for kind, columns in COLUMNS.items()}
     shares = {kind: (num_known[kind] / len(columns), num_known[kind]) for kind, columns in COLUMNS.items()}
-    best = max(shares, key=lambda kind: (shares[kind][0] == 1, num_known[kind], shares[kind]))
+    best = max(COLUMNS, key=lambda kind: (shares[kind][0] == 1, num_known[kind], shares[kind]))
     if shares[best][0] < 0.5:
         kinds = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in COLUMNS.items())
         raise UserError(

@@ -58,10 +58,10 @@ def run(archive_uri: str, *, code: str = "") -> Quarantined:
     """
     rows = Archive.open(archive_uri).table("quarantine").to_pylist()
     _check_codes([code] if code else [], {row["code"] for row in rows})
-    shown = (
+    shown: Counter[tuple[str, str]] = (
         Counter((row["code"], row["detail"]) for row in rows if row["code"] == code)
         if code
-        else Counter((row["code"],) for row in rows)
+        else Counter((row["code"], "") for row in rows)
     )
     return Quarantined(len(rows), [Reason(name, detail, count) for (name, detail), count in shown.most_common()])
 

@@ -1,4 +1,4 @@
-"""Text in columns of a given width: wrapped between words, never cut; a table that is too wide is turned."""
+"""Text in columns of a given width: wrapped between words, never cut; a table that is too wide comes in parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from rich.cells import cell_len, chop_cells
 
 GAP = "  "
 _PROSE = 28  # characters from which on a text may be wrapped, and that it keeps
-_SHARE_OF_NAMES = 0.4  # of the width, at most, for the names in a turned table
+_SHARE_OF_NAMES = 0.4  # of the width, at most, for the names of the rows in a table in parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,14 @@ def unwrapped(columns: Sequence[Column]) -> list[str]:
 def fitted(columns: Sequence[Column], width: int) -> list[str]:
     """Return the table in lines of at most `width` characters, with every character of it.
 
-    As it is; or with headings and long texts wrapped between words; or turned, a row becoming a column, in as many
-    parts as it takes.
+    As it is; or with headings and long texts wrapped between words; or in parts, as it is or turned, a row becoming a
+    column, whichever takes fewer lines.
     """
     if not columns:
         return []
-    widths = _shrunk(columns, width)
-    return _rows(columns, widths, rule=True) if widths else _turned(columns, width)
+    if widths := _shrunk(columns, width):
+        return _rows(columns, widths, rule=True)
+    return min(_in_parts(columns, width), _in_parts(_turned(columns), width), key=len)
 
 
 def _natural(column: Column) -> int:
@@ -105,20 +106,24 @@ def _side_by_side(blocks: Sequence[list[str]], columns: Sequence[Column], widths
     return lines
 
 
-def _turned(columns: Sequence[Column], width: int) -> list[str]:
-    """Return the table with a column for each row, in parts that fit."""
+def _turned(columns: Sequence[Column]) -> list[Column]:
+    """Return the table with a column for each row; what named the rows are the headings."""
     first, *others = columns
     names = Column(first.heading, tuple(column.heading for column in others))
+    numbers = all(column.right for column in others)
+    rows = zip(first.cells, *(column.cells for column in others), strict=True)
+    return [names, *(Column(name, tuple(cells), numbers) for name, *cells in rows)]
+
+
+def _in_parts(columns: Sequence[Column], width: int) -> list[str]:
+    """Return the table as several below one another, each with the first column and as many others as fit."""
+    names, *left = columns
     name_width = min(_natural(names), int(width * _SHARE_OF_NAMES))
-    turned = [
-        Column(first.cells[row], tuple(column.cells[row] for column in others), all(column.right for column in others))
-        for row in range(len(first.cells))
-    ]
     lines: list[str] = []
-    while turned:
+    while left:
         part, widths = [names], [name_width]
-        while turned and (len(part) == 1 or sum(widths) + _natural(turned[0]) + len(GAP) * len(widths) <= width):
-            part.append(turned.pop(0))
+        while left and (len(part) == 1 or sum(widths) + _natural(left[0]) + len(GAP) * len(widths) <= width):
+            part.append(left.pop(0))
             widths.append(_natural(part[-1]))
         widths[1] = min(widths[1], width - name_width - len(GAP))  # of one alone
         lines += [*([""] if lines else []), *_rows(part, widths, rule=True)]

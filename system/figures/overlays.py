@@ -63,7 +63,7 @@ def colour_bar(*, width_px: int, height_px: int) -> Picture:
     return np.broadcast_to(row.round().astype(np.uint8), (height_px, width_px, 3))
 
 
-def _colour_of(strength: NDArray[np.float32]) -> NDArray[np.float32]:
+def _colour_of(strength: NDArray[np.floating] | np.floating) -> NDArray[np.float32]:
     """Return the colour of each strength: [..., 3]. strength: [...], 0 to 1."""
     places = np.linspace(0, 1, len(_COLOURS))
     return np.stack([np.interp(strength, places, channel) for channel in _COLOURS.T], axis=-1).astype(np.float32)

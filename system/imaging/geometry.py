@@ -100,8 +100,8 @@ class Geometry:
             is_one &= 0 < found.scale < MAX_SIDE_PX and abs(found.left_px) < MAX_SIDE_PX
             is_one &= abs(found.top_px) < found.rows
         except (TypeError, ValueError, AttributeError, RecursionError):
-            is_one = False
-        if not is_one:
+            found, is_one = None, False
+        if found is None or not is_one:
             raise ValueError("it is no geometry of a picture")
         return found
 

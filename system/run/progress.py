@@ -98,7 +98,7 @@ def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
     plan, manifests = _plan(run), dict(_manifests(run))
     chosen = _result(run, chosen_of(manifests), _Chosen)
     begun = {str(path.relative_to(run)) for path in run.glob("*/*") if path.is_dir()}
-    left = () if chosen else stages_left(plan, finished=set(manifests), begun=begun)
+    left: tuple[str, ...] = () if chosen else stages_left(plan, finished=set(manifests), begun=begun)
     folder = run / left[0] if left else run
     training = None
     if folder.name == "checkpoint":
@@ -106,10 +106,9 @@ def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
     shards = _shards(folder, manifests) if folder.name in ("predictions", "held_out") else None
     finished = _finished(run, manifests)
     started_s = changed_s(run / CONFIG)
-    changes = [started_s, *(stage.ended_s for stage in finished), *_changes(folder if left else None)]
-    stage_left_s, later_s = _seconds_left(
-        left, _durations(run, finished), plan=plan, passed_s=now_s - max(changes[: len(finished) + 1])
-    )
+    done_s = max([started_s, *(stage.ended_s for stage in finished)])
+    changes = [done_s, *_changes(folder if left else None)]
+    stage_left_s, later_s = _seconds_left(left, _durations(run, finished), plan=plan, passed_s=now_s - done_s)
     if training and not math.isnan(training.left_s):
         stage_left_s = training.left_s
     state: State = "finished" if chosen else "at work" if is_held(run) else "stopped"

@@ -119,7 +119,7 @@ def _measures(row: HeadlineRow) -> SystemMeasures:
     peak = ImageMeasures(row.mean + 0.2, (row.mean + 0.1, row.mean + 0.3), 0.7123, {"0.85": 0.6111}, at)
     nothing = ThresholdMeasures(NAN, NAN, NAN, NAN, NAN)
     no_score = ImageMeasures(NAN, (NAN, NAN), NAN, {"0.85": NAN}, nothing)
-    counts = EvaluationCounts(384, 96, 112, 0, 0, 80, 240, 12, 32)
+    counts = EvaluationCounts(384, 96, 112, 0, 0, 80, 240, 12)
     result = FrocResult(
         "test", FrocConfig(), 0.2, summary, summary, counts, 0.7123, 0.6532, {"peak": peak, "p_image": no_score}
     )

@@ -10,6 +10,7 @@ import pytest
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.imaging import ImagingConfig
+from system.review import SHEET
 
 ROOT = Path(__file__).resolve().parents[3]
 HEAVY = ("torch", "ray", "timm", "transformers", "matplotlib")
@@ -33,7 +34,7 @@ def place(tmp_path: Path) -> Path:
     (tmp_path / "reports.csv").write_text(
         "study,version,status,language,description,impression\n1.2.3,1,final,en,a mass in the left breast,mass\n"
     )
-    (tmp_path / "queue.csv").write_text("image_id,study_id,side,view,round,reason,score,verdict,x0,y0,x1,y1\n")
+    (tmp_path / "queue.csv").write_text(",".join(SHEET) + "\n")
     archive = Archive.create(str(tmp_path / "archive"), imaging=ImagingConfig(height_px=64, width_px=64))
     row = {"source": "s", "code": "view", "detail": "XCCL"}
     archive.upsert("quarantine", pa.Table.from_pylist([row], schema=SCHEMAS["quarantine"]))

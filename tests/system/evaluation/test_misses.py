@@ -29,7 +29,7 @@ LESION_ROWS = [
 
 def candidate(image_id: str, score: float, outcome: str, lesion: int, iou: float, x0: int = 0) -> dict[str, object]:
     found = lesion if outcome != "FP" else -1
-    box = {"x0": x0, "y0": 0, "x1": x0 + 10, "y1": 10, "area_px": 80}
+    box: dict[str, object] = {"x0": x0, "y0": 0, "x1": x0 + 10, "y1": 10, "area_px": 80}
     return box | {
         "image_id": image_id,
         "score": score,

@@ -60,7 +60,7 @@ def test_the_font_has_the_pages_characters_and_no_other(font: Path) -> None:
     address = embedded_font("乳块")
     with TTFont(io.BytesIO(base64.b64decode(address.removeprefix("data:font/woff;base64,")))) as cut:
         assert cut.flavor == "woff"
-        assert set(cut.getBestCmap()) == {ord("乳"), ord("块")}
+        assert set(cut.getBestCmap() or ()) == {ord("乳"), ord("块")}
 
 
 def test_the_same_characters_give_the_same_bytes(font: Path) -> None:
