@@ -101,7 +101,7 @@ def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
     left: tuple[str, ...] = () if chosen else stages_left(plan, finished=set(manifests), begun=begun)
     folder = run / left[0] if left else run
     training = None
-    if folder.name == "checkpoint":
+    if left and folder.name == "checkpoint":
         training = training_under_way(folder, num_epochs=plan.epochs_of(left[0]), now_s=now_s)
     shards = _shards(folder, manifests) if folder.name in ("predictions", "held_out") else None
     finished = _finished(run, manifests)
