@@ -88,9 +88,10 @@ class Row:
 
         also: other words, folded -> the choice that they stand for
         """
-        text = self[column]
+        if (text := self[column]) in choices:
+            return text
         meant = {folded(choice): choice for choice in choices} | dict(also or {})
-        if text not in choices and folded(text) in meant:
+        if folded(text) in meant:
             self.recognised(f"{column}: in other words or capitals than {', '.join(filter(None, choices))}")
             return meant[folded(text)]
         return self._checked(lambda where: one_of(text, tuple(choices), where=where), column, other=choices[0])

@@ -1,10 +1,13 @@
 """Ingest through Ray: phantom files in, tables and pixels out; bad files cost one row each."""
 
+import shutil
 from pathlib import Path
 
+import pydicom
 import pytest
 
-from pipelines.ingest import IngestSummary, run
+from pipelines.ingest import IngestSummary, run, warnings
+from pipelines.tools.quarantine import retried, retry_of
 from system.archive import Archive, IngestConfig, SplitConfig, check_no_leak, pair_table
 from system.errors import UserError
 from system.imaging import ImagingConfig
@@ -102,3 +105,32 @@ def test_no_name_of_a_file_or_a_patient_is_in_a_table(ingested: tuple[str, Inges
 def test_an_unknown_layout_is_refused_with_the_known_ones(source: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no layout 'nifti': choose one of \['"):
         run(source, str(tmp_path), layout="nifti", config=CONFIG)
+
+
+def test_two_folders_that_contradict_each_other_heal_by_a_retry_when_one_file_was_removed(
+    ray_cluster: Path, tmp_path: Path
+) -> None:
+    """The same exam twice, one of its files drawn with another picture under its UID."""
+    good, bad, uri = tmp_path / "good", tmp_path / "bad", str(tmp_path / "archive")
+    write_phantom(good, num_exams=1, seed=3, config=PhantomConfig(height_px=160, width_px=128))
+    shutil.copytree(good, bad)
+    file = sorted((bad / "dicom").rglob("*.dcm"))[0]
+    changed = pydicom.dcmread(file)
+    pixels = changed.pixel_array.copy()
+    pixels[40:60, 40:60] += 50
+    changed.PixelData = pixels.tobytes()
+    changed.save_as(file)
+
+    assert run(good, uri, layout="phantom", config=CONFIG).num_stored == 4
+    second = run(bad, uri, layout="phantom", config=CONFIG)
+    assert (second.num_withdrawn, second.quarantined) == (1, {"uid_conflict": 1})
+    assert any("1 images were withdrawn" in warning for warning in warnings(second))
+    for source in (good, bad):
+        again = run(source, uri, layout="phantom", config=CONFIG)
+        assert (again.num_stored, again.num_withdrawn, again.quarantined) == (0, 0, {"uid_conflict": 1})
+    file.unlink()
+    retry = retry_of(uri, bad, layout="phantom", codes=["uid_conflict"])
+    run(bad, uri, layout="phantom", config=CONFIG, again=frozenset({"uid_conflict"}))
+    assert retried(uri, retry) == "1 files tried, 0 healed; 1 of other folders healed with them; 1 still not_found"
+    assert Archive.open(uri).table("images").num_rows == 4
+    assert Archive.open(uri).table("masks").num_rows == 4

@@ -78,8 +78,8 @@ def test_every_order_of_ingests_ends_the_same_and_again_changes_nothing(tmp_path
             ingest(archive, folders[folder], folder=folder)
         found.append(content(archive))
     before = archive.versions()
-    for folder, items in folders.items():
-        assert ingest(archive, items, folder=folder).num_withdrawn == 0
+    for folder, layout in folders.items():
+        assert ingest(archive, layout, folder=folder).num_withdrawn == 0
     assert archive.versions() == before
     assert all(each == found[0] for each in found)
     assert (len(found[0][0]), len(found[0][1])) == (1, 3)

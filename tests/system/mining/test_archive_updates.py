@@ -9,6 +9,7 @@ from system.mining import (
     judged_at_random,
     known_truth,
     labels_since,
+    on_these_pictures,
     outlined_by_radiologists,
     true_labels,
     verdicts_of,
@@ -166,3 +167,15 @@ def test_labels_cut_before_the_selection_are_yes_or_no_and_none_stays_none() -> 
     assert found.schema == labels.schema
     assert found["p_mass"].to_pylist() == [1.0, 0.0, None]
     assert found.drop_columns("p_mass") == labels.drop_columns("p_mass")
+
+
+def test_a_verdict_counts_only_for_the_picture_that_was_judged() -> None:
+    images = table("images", {"image_id": "a", "pixel_sha": "one"}, {"image_id": "b", "pixel_sha": "two"})
+    verdicts = table(
+        "verdicts",
+        {"image_id": "a", "at": "1", "pixel_sha": "one"},
+        {"image_id": "a", "at": "2", "pixel_sha": "replaced since"},
+        {"image_id": "b", "at": "3", "pixel_sha": None},  # judged before this was kept
+        {"image_id": "of no image here", "at": "4", "pixel_sha": "x"},
+    )
+    assert on_these_pictures(verdicts, images)["at"].to_pylist() == ["1", "3", "4"]
