@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 from collections.abc import Mapping
+from typing import Any
 
 import grpc  # Ray brings it along
 import ray
@@ -88,7 +89,7 @@ def wait_for_answer(gcs: str, *, asked: str, within_s: float = ANSWER_S) -> None
 
     gcs: host:port;  asked: the address that the user knows. Raises MachineFault.
     """
-    channel = init_grpc_channel(gcs)
+    channel: Any = init_grpc_channel(gcs)
     try:
         grpc.channel_ready_future(channel).result(timeout=within_s)
     except grpc.FutureTimeoutError:
@@ -125,7 +126,7 @@ def check_same_code(*, within_s: float | None = NODES_S) -> None:
 
 def ask_on(node: str) -> "ray.ObjectRef[str]":
     """Return the digest of the sources on a node, as a future."""
-    place = NodeAffinitySchedulingStrategy(node, soft=False)
+    place: Any = NodeAffinitySchedulingStrategy(node, soft=False)  # Ray's types know it not
     return ray.remote(num_cpus=0, max_retries=0, scheduling_strategy=place)(code_digest).remote()
 
 

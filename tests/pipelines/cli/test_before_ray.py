@@ -9,6 +9,7 @@ from system.config import as_yaml, resolve
 from system.presets import demo
 from system.run.folder import RunFolder
 from tests.pipelines.cli.calling import Mammoloop
+from tests.pipelines.fixture_types import MakeArchive
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +42,8 @@ def test_a_run_of_other_settings_is_refused_and_each_is_named(mammoloop: Mammolo
 
 
 def test_an_earlier_reproduction_of_other_settings_is_refused_and_each_is_named(
-    mammoloop: Mammoloop, tmp_path: Path, make_archive: object
+    mammoloop: Mammoloop, tmp_path: Path, make_archive: MakeArchive
 ) -> None:
-    assert callable(make_archive)
     archive = make_archive(tmp_path / "archive", {})
     config = resolve(demo(), settings=["seed=5"]).of_run()
     for name in ("reproduce", "ablations"):
