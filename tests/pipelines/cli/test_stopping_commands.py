@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import typer
@@ -39,22 +39,23 @@ def leaves(command: Any, *words: str) -> Iterator[tuple[tuple[str, ...], Any]]:
 EVERY = dict(leaves(typer.main.get_command(app)))
 
 
-def taken(parameter: Any, folder: Path) -> str:
-    """Return something that an option takes."""
-    kind = parameter.type
-    if choices := getattr(kind, "choices", ()):
-        return str(choices[0])
-    if getattr(kind, "exists", False):
+def taken(hint: Any, folder: Path) -> str:
+    """Return something that an option takes. hint: its annotation, with Typer's own beside the type."""
+    kind, options = get_args(hint)[:2]
+    if get_origin(kind) is Literal:
+        return str(get_args(kind)[0])
+    if getattr(options, "exists", False):
         (folder / "file").touch()
-        return str(folder if kind.dir_okay else folder / "file")
-    return "1" if kind.name.startswith(("integer", "float")) else str(folder / "x")
+        return str(folder if options.dir_okay else folder / "file")
+    return "1" if kind in (int, float) else str(folder / "x")
 
 
 def arguments(command: Any, folder: Path) -> Iterator[str]:
+    hints = get_type_hints(command.callback, include_extras=True)
     for parameter in command.params:
         if parameter.required:
             name = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
-            yield from (*name, taken(parameter, folder))
+            yield from (*name, taken(hints[parameter.name], folder))
 
 
 class Striking:
