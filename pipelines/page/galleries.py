@@ -1,5 +1,6 @@
 """The pictures of test images on a run's page: what the shown system misses, marks for nothing, and judges anew."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -104,7 +105,8 @@ class _Pair:
             f", {text.number(len(of_these))} of them where the supervised model marks nothing at its own point"
         )  # fmt: skip
         shown = f" Shown: the {len(kept)} images with the surest of them." if kept else ""
-        how = f"{self._point()}, {text.number(len(false))} candidates are false positives{rest}.{shown}"
+        count = f"{text.number(len(false))} candidates are false positives{rest}" if false else "no candidate is false"
+        how = f"{self._point()}, {count}.{shown}"
         return _Chosen(f"{new}false positives of {self.shown.title}".capitalize(), how, kept)
 
     def changed(self) -> _Chosen:
@@ -124,10 +126,12 @@ class _Pair:
 
     def _point(self) -> str:
         point = self.after.point
+        counts = f"candidates of {self.shown.title} from a score of {text.share(point.threshold)} on"
+        if math.isinf(point.threshold):
+            counts = f"no candidate of {self.shown.title} counts there"
         return (
-            f"At {point.allowed_fppi:g} false positives per image, the operating point nearest to 0.5 (candidates of "
-            f"{self.shown.title} from a score of {text.share(point.threshold)} on; sensitivity "
-            f"{text.share(point.sensitivity)})"
+            f"At {point.allowed_fppi:g} false positives per image, the operating point nearest to 0.5 ({counts}; "
+            f"sensitivity {text.share(point.sensitivity)})"
         )
 
 

@@ -23,9 +23,8 @@ def label_cautions(sides: Mapping[str, SideMeasures], *, labels: LabelSource) ->
     found = compare_sources(sides, labels=labels)
     if found.best != labels:
         yield Caution(
-            f"The loop learns from the labels of reports.labels={labels}, but {found.best} fits the annotated breasts "
-            f"better (Brier score {found.brier[found.best]:.4f} against {found.brier[labels]:.4f}): consider "
-            f"reports.labels={found.best}.",
+            f"The loop learns from the labels of reports.labels={labels}, but reports.labels={found.best} would fit "
+            f"the annotated breasts better (Brier score {found.brier[found.best]:.4f} against {found.brier[labels]:.4f}).",
             "labels",
         )
     beaten = [
@@ -50,8 +49,8 @@ def pool_cautions(pools: Sequence[PoolRow]) -> Iterator[Caution]:
         of_round = [row for row in pools if row.round == number]
         if not any(row.tp + row.fp + row.fn for row in of_round):
             yield Caution(
-                f"Round {number} learned from no image with a report only: every pool is empty. It is not what a round "
-                "can do.",
+                f"Round {number} learned from no image with a report only: every pool is empty, so it is more "
+                "training on the same annotated images.",
                 "pools",
             )
         elif without := [p0_text(row.p0) for row in of_round if not row.tp]:

@@ -98,7 +98,7 @@ def pool_figure(pools: Sequence[EpochPool]) -> str:
             axes.set_axisbelow(True)
             for place in begins:
                 axes.axvline(place - 0.5, color="#aaaaaa", linewidth=0.8, linestyle=":")
-        lower.set(ylabel="images", xlabel="epoch of the round")
+        lower.set(ylabel="images", xlabel="epoch of the round", ylim=(0, max(1.0, 1.05 * bottom.max())))
         lower.set_xticks(places, [str(row.epoch) for row in pools])
         for place in [0, *begins]:
             upper.text(place - 0.4, 0.53, f"round {pools[place].round}", fontsize=9, color="#444444")
@@ -161,7 +161,7 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) 
             axes.plot(
                 *zip(*drawn, strict=True), style, color=colour, linewidth=1.6, label=TERMS.get(term, term), marker="."
             )
-    axes.set_xlabel("epoch")
+    axes.set(xlabel="epoch", xlim=(0.5, len(rows) + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_yscale("log")  # the terms differ by orders of magnitude
     axes.grid(axis="y", color="#eeeeee", linewidth=0.8)

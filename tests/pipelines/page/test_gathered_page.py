@@ -10,7 +10,6 @@ from pipelines.page.mined import _Member, _Reports
 from system.archive import Archive
 from system.evaluation.read_back import read_back
 from system.figures import format as text
-from system.figures.page import render_page
 from system.figures.rows import PageData
 from system.records import Quadrant, image_key
 from system.reports.text import Sections
@@ -55,7 +54,6 @@ def test_missed_lesions_and_false_positives_are_of_test_images_and_carry_their_i
     for gallery in data.galleries:
         for item in gallery.items:
             assert splits[item.image_id] == "test"
-            assert f"<code>{item.image_id}</code>" in render_page(data)
 
 
 def test_the_numbers_of_missed_lesions_fit_the_sensitivity_at_the_point(data: PageData, run: RunFolder) -> None:

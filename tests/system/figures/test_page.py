@@ -178,7 +178,7 @@ def test_chinese_brings_its_font_along_or_says_that_there_is_none(
     monkeypatch.setattr(
         "system.figures.page.embedded_font", lambda characters: f"data:font/woff;base64,{len(characters)}"
     )
-    assert "src: url(data:font/woff;base64,10)" in render_page(chinese)
+    assert "src: url(data:font/woff;base64,11)" in render_page(chinese)
     monkeypatch.setattr("system.figures.page.embedded_font", lambda _: "")
     assert "font of your machine" in render_page(chinese)
     assert "font of your machine" not in render_page(report)
