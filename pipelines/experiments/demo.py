@@ -11,6 +11,7 @@ from pipelines.experiments import phantom
 from pipelines.ingest import IngestSummary
 from pipelines.page.gather import present
 from system.config import DemoConfig
+from system.figures.console import console
 from system.run.folder import RunFolder
 from system.run.stage import Stage, Written
 
@@ -27,11 +28,43 @@ class ExamsResult:
 def run(out: Path, *, config: DemoConfig, quiet: bool) -> None:
     """Write `out`/phantom, `out`/archive and `out`/run, and print the table; a finished part is not done again."""
     start_s = time.monotonic()
+    log.info("%s", opening(out, config))
     with session(config.resources.cluster):
         archive = make_archive(out, config=config, quiet=quiet)
         selftrain.run(archive, out / "run", config=config)
     present(RunFolder(out / "run"), archive_uri=archive, config=config)
+    if not quiet:
+        console().print(
+            "\n".join(["", "What to try next:", *(f"  {line}" for line in what_next(out, config))]), soft_wrap=True
+        )
     log.info("demo done in %.1f minutes", (time.monotonic() - start_s) / 60)
+
+
+def opening(out: Path, config: DemoConfig) -> str:
+    """Return what the demo is about to show, for people."""
+    beside = ", each beside a control of as many more steps on outlines alone," if config.rounds.control else ""
+    return (
+        f"The demo writes {config.demo.num_exams} synthetic exams with reports into {out}, takes "
+        f"{config.strong_share:.0%} of the outlined patients as the only outlines there are, trains a detector on "
+        f"them, and shows what {config.rounds.num_rounds} rounds of self-training on reports{beside} add to it. About "
+        "ten minutes on two cores; stopped and started again, it goes on."
+    )
+
+
+def what_next(out: Path, config: DemoConfig) -> list[str]:
+    """Return commands that go on from a finished demo, each with what it does."""
+    run, archive = out / "run", out / "archive"
+    lines = {
+        f"mammoloop compare {run}:stage1 {run}": "what the rounds changed, with intervals",
+        f"mammoloop doctor --preset demo --archive {archive}": "are these data enough?",
+        f"mammoloop sweep --run {run} --archive {archive} --preset demo --space loss --out sweep": "other loss weights",
+        f"mammoloop selftrain --archive {archive} --out {run} --rounds +1": "one round more",
+    }
+    if config.rounds.num_rounds:
+        question = f"mammoloop review export --run {run} --round 1 --out review"
+        lines = {question: "what a radiologist should look at"} | lines
+    width = max(map(len, lines))
+    return [f"{command:<{width}}  # {what}" for command, what in lines.items()]
 
 
 def make_archive(out: Path, *, config: DemoConfig, quiet: bool) -> str:

@@ -24,7 +24,8 @@ def label_cautions(sides: Mapping[str, SideMeasures], *, labels: LabelSource) ->
     if found.best != labels:
         yield Caution(
             f"The loop learns from the labels of reports.labels={labels}, but reports.labels={found.best} would fit "
-            f"the annotated breasts better (Brier score {found.brier[found.best]:.4f} against {found.brier[labels]:.4f}).",
+            f"the annotated breasts better (Brier score {found.brier[found.best]:.4f}, not "
+            f"{found.brier[labels]:.4f}).",
             "labels",
         )
     beaten = [
