@@ -11,6 +11,8 @@ from pipelines.page.gather import present
 from system.run.folder import RunFolder
 from tests.kept import unpack
 
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_cluster")]  # which the run asks for its hardware
+
 
 @pytest.fixture
 def mined(tmp_path: Path) -> Path:

@@ -174,7 +174,7 @@ def test_a_folder_of_other_settings_is_refused(
         with pytest.raises(Begun):
             begin(archive, out, config)
     for place, other in ((elsewhere, config), (archive, resolve(config, settings=["seed=3"]))):
-        with pytest.raises(UserError, match=r"was begun as another reproduction \(see its reproduce\.yaml\)"):
+        with pytest.raises(UserError, match=r"was begun as another reproduction \((on |seed: )"):
             begin(place, out, other)
 
 
