@@ -61,14 +61,14 @@ def test_the_page_follows_the_run_and_says_at_the_end_that_it_has_stopped(going_
         going_on.claimed(config),
         live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.05),
     ):
-        assert "At work: control 1: training" in page_of(going_on)
+        assert "At work: control 1, training" in page_of(going_on)
         assert 'http-equiv="refresh"' in page_of(going_on)
         assert "round 1" in page_of(going_on)
         epoch_is_over(going_on, 1)
         wait_for(lambda: "epoch 2 of at most 4" in page_of(going_on))
         raise KeyboardInterrupt
     page = page_of(going_on)
-    assert "Stopped before: control 1: training, epoch 2 of at most 4" in page
+    assert "Stopped before: control 1, training, epoch 2 of at most 4" in page
     assert 'http-equiv="refresh"' not in page
     assert "What it misses" not in page  # pictures of images come with the last page
 
