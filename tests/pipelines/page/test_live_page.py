@@ -29,6 +29,9 @@ ORDER = [
 def going_on(tmp_path: Path) -> RunFolder:
     """Return the kept run as it was before its control was trained; its archive lies beside it."""
     folder = unpack(tmp_path)
+    settings = folder / "run" / "config.yaml"
+    text = settings.read_text().replace("num_epochs: 1\n", "num_epochs: 4\n")
+    settings.write_text(text.replace(" every_epochs: 1\n", " every_epochs: 4\n"))  # all on the pool that it has
     for name in LAST:
         shutil.rmtree(folder / "run" / name)
     set_times(folder / "run", order=ORDER, began_s=1_700_000_000.0)
