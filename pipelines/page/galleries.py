@@ -101,11 +101,13 @@ class _Pair:
         for each in of_these:
             notes.setdefault(each.image_id, f"{new}false positive of score {text.share(each.score)}.".capitalize())
         kept = dict(list(notes.items())[:NUM_WRONG])
-        rest = "" if self.alone else (
-            f", {text.number(len(of_these))} of them where the supervised model marks nothing at its own point"
-        )  # fmt: skip
+        rest = f", {text.number(len(of_these))} of them where the supervised model marks nothing at its own point"
         shown = f" Shown: the {len(kept)} images with the surest of them." if kept else ""
-        count = f"{text.number(len(false))} candidates are false positives{rest}" if false else "no candidate is false"
+        count = (
+            f"{text.number(len(false))} candidates are false positives{'' if self.alone else rest}"
+            if false
+            else "no candidate is false"
+        )
         how = f"{self._point()}, {count}.{shown}"
         return _Chosen(f"{new}false positives of {self.shown.title}".capitalize(), how, kept)
 

@@ -157,7 +157,7 @@ def _live(progress: Progress) -> Live | None:
     """Return how far a run has come, None of one that is finished."""
     if progress.state == "finished":
         return None
-    doing = stage_title(progress.stage)
+    doing = stage_title(progress.stage).replace(":", ",")
     if training := progress.training:
         doing += f", epoch {training.epoch} of at most {training.num_epochs}"
     left = "" if math.isnan(progress.left_s) else f"at most {span(progress.left_s)} left"

@@ -12,6 +12,7 @@ from system.figures.page import write_page
 from system.figures.rows import PageData
 from system.run.folder import RunFolder
 from system.run.progress import Progress, progress_of
+from system.run.under_way import rows_so_far
 
 log = logging.getLogger(__name__)
 POLL_S = 5.0
@@ -41,7 +42,7 @@ def live_page(run: RunFolder, *, archive_uri: str, config: RunConfig, poll_s: fl
 
 
 _Seen = tuple[int, int, str]
-"""Finished stages, the epoch under way, the stage under way."""
+"""Finished stages, epochs of the training under way that are over, the stage under way."""
 
 
 @dataclass
@@ -76,7 +77,7 @@ class _LivePage:
 
     def _write(self, *, at_work: bool) -> None:
         progress = progress_of(self.run.path)
-        seen = _seen(progress)
+        seen = self._seen(progress)
         if self.data is None and progress.state == "finished":
             return
         if seen != self.seen or self.data is None:
@@ -89,6 +90,6 @@ class _LivePage:
         write_page(replace(self.data, live=live), self.run.page)
         self.seen = seen
 
-
-def _seen(progress: Progress) -> _Seen:
-    return len(progress.finished), progress.training.epoch if progress.training else 0, progress.stage
+    def _seen(self, progress: Progress) -> _Seen:
+        epochs = len(rows_so_far(self.run.path / progress.stage)) if progress.training else 0
+        return len(progress.finished), epochs, progress.stage

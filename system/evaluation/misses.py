@@ -12,6 +12,7 @@ from system.records import Box
 from system.run.results import FrocResult
 from system.run.stage import Stage
 
+NO_LESION = -1  # in schemas.CANDIDATES
 LOOKED_AT_FPPI = 0.5  # the operating point nearest to it is the one whose errors are looked at
 
 
@@ -108,6 +109,8 @@ def _why_missed(
         return f"found only below the point's score: {max(hits):.3f}, the point counts from {threshold:.3f} on"
     touching = [row for row in candidates if row["nearest_lesion"] == lesion]
     if not touching:
+        if any(row["nearest_lesion"] != NO_LESION for row in candidates):  # what else it covers is not kept
+            return "no candidate overlaps it more than another lesion"
         return "no candidate touches it"
     nearest = max(touching, key=lambda row: float(row["iou"]))
     overlap = f"IoU {nearest['iou']:.2f}, a hit needs more than {min_iou:g}"

@@ -22,10 +22,10 @@ def label_cautions(sides: Mapping[str, SideMeasures], *, labels: LabelSource) ->
     """
     found = compare_sources(sides, labels=labels)
     if found.best != labels:
+        scores = f"Brier score {found.brier[found.best]:.4f} against {found.brier[labels]:.4f}"
         yield Caution(
             f"The loop learns from the labels of reports.labels={labels}, but reports.labels={found.best} would fit "
-            f"the annotated breasts better (Brier score {found.brier[found.best]:.4f}, not "
-            f"{found.brier[labels]:.4f}).",
+            f"the annotated breasts better ({scores}).",
             "labels",
         )
     beaten = [

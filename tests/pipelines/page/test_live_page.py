@@ -29,6 +29,9 @@ ORDER = [
 def going_on(tmp_path: Path) -> RunFolder:
     """Return the kept run as it was before its control was trained; its archive lies beside it."""
     folder = unpack(tmp_path)
+    settings = folder / "run" / "config.yaml"
+    text = settings.read_text().replace("num_epochs: 1\n", "num_epochs: 4\n")
+    settings.write_text(text.replace(" every_epochs: 1\n", " every_epochs: 4\n"))  # all on the pool that it has
     for name in LAST:
         shutil.rmtree(folder / "run" / name)
     set_times(folder / "run", order=ORDER, began_s=1_700_000_000.0)
@@ -61,14 +64,14 @@ def test_the_page_follows_the_run_and_says_at_the_end_that_it_has_stopped(going_
         going_on.claimed(config),
         live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.05),
     ):
-        assert "At work: control 1: training" in page_of(going_on)
+        assert "At work: control 1, training" in page_of(going_on)
         assert 'http-equiv="refresh"' in page_of(going_on)
         assert "round 1" in page_of(going_on)
         epoch_is_over(going_on, 1)
         wait_for(lambda: "epoch 2 of at most 4" in page_of(going_on))
         raise KeyboardInterrupt
     page = page_of(going_on)
-    assert "Stopped before: control 1: training, epoch 2 of at most 4" in page
+    assert "Stopped before: control 1, training, epoch 2 of at most 4" in page
     assert 'http-equiv="refresh"' not in page
     assert "What it misses" not in page  # pictures of images come with the last page
 

@@ -24,6 +24,8 @@ LESION_ROWS = [
     {"image_id": "a", "lesion": 1, "area_px": 400, "diameter_mm": 11.0},
     {"image_id": "b", "lesion": 0, "area_px": 300, "diameter_mm": 0.0},
     {"image_id": "c", "lesion": 0, "area_px": 200, "diameter_mm": 0.0},
+    {"image_id": "d", "lesion": 0, "area_px": 90, "diameter_mm": 0.0},
+    {"image_id": "d", "lesion": 1, "area_px": 80, "diameter_mm": 0.0},
 ]
 
 
@@ -47,6 +49,7 @@ CANDIDATE_ROWS = [
     candidate("b", 0.65, "FP", 0, 0.15),
     candidate("b", 0.62, "FP", 0, 0.05, x0=30),
     candidate("c", 0.5, "FP", -1, 0.0),
+    candidate("d", 0.9, "TP", 0, 0.4),  # may well lie on the other lesion too
 ]
 
 
@@ -69,11 +72,12 @@ def test_missed_lesions_come_largest_first_each_with_its_reason(kept: Evaluation
         ("a", 1, "found only below the point's score: 0.200, the point counts from 0.600 on"),
         ("b", 0, "nearest candidate of score 0.650: IoU 0.15, a hit needs more than 0.2"),
         ("c", 0, "no candidate touches it"),
+        ("d", 1, "no candidate overlaps it more than another lesion"),
     ]
 
 
 def test_a_lower_point_misses_less(kept: EvaluationTables) -> None:
-    assert [each.image_id for each in missed_lesions(kept, threshold=0.1, min_iou=0.2)] == ["b", "c"]
+    assert [each.image_id for each in missed_lesions(kept, threshold=0.1, min_iou=0.2)] == ["b", "c", "d"]
 
 
 def test_without_any_counted_candidate_every_lesion_is_missed(kept: EvaluationTables) -> None:
