@@ -77,7 +77,8 @@ def show(data: PageData, *, page: Path, screen: Console) -> None:
         screen.print(f"result: {data.result}")
     for caution in data.cautions:
         screen.print(f"look at: {caution.sentence}")
-    screen.print(data.sentence)
+    if data.sentence:
+        screen.print(data.sentence)
     screen.print(f"page: {page}")
 
 
