@@ -221,7 +221,7 @@ def test_a_run_that_is_not_there_ends_with_2(mammoloop: Mammoloop, tmp_path: Pat
     )
 
 
-def caused_by_a_mistake() -> None:
+def caused_by_a_mistake(*_: object) -> None:
     """Fail by a fault of ours, while a mistake of the user is handled."""
     try:
         raise UserError(MISTAKE)
