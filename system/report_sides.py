@@ -146,7 +146,8 @@ def _is_breast_letters(text: str, found: re.Match[str], before: re.Match[str] | 
     """Return whether MD or ME is a breast, mama direita or esquerda: a doctor's degree and "me" are written alike."""
     if found["breast"] not in ("MD", "ME") and text[found.end() : found.end() + 1] != ":":
         return False
-    if before and before[1][0].isupper() and not is_report_word(before[1]):  # a name
+    is_label = is_portuguese and text[found.end() : found.end() + 1] == ":"
+    if before and before[1][0].isupper() and not is_report_word(before[1]) and not is_label:  # a name's degree
         return False
     opens = re.search(r"(?:^|[.;:,\n])\s{0,3}$", text[max(0, found.start() - 4) : found.start()])
     return is_portuguese or (bool(opens) and not re.match(r"\s{0,2}(?:[.,)\n]|$)", text[found.end() : found.end() + 3]))

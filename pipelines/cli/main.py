@@ -30,7 +30,7 @@ from pipelines.cli import (
     weights,
 )
 from pipelines.cli.ending import Stop, announce, end_process, ending_of
-from pipelines.cli.words import InOrderOfUse, json_alone_completed, print_version
+from pipelines.cli.words import InOrderOfUse, print_version
 from pipelines.own_process import OWN
 
 app = typer.Typer(cls=InOrderOfUse, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
@@ -91,7 +91,7 @@ def main() -> None:
     stop = Stop()
     stop.listen()
     try:
-        app(json_alone_completed(app, sys.argv[1:]))
+        app()
     except BaseException as error:
         ending = stop.ending() or (ending_of(error) if isinstance(error, Exception) else None)
         if ending is None:

@@ -1,5 +1,6 @@
 """The words of the command line beside the commands themselves: their order, the version, `--json` without a file."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,16 +9,20 @@ from typer.core import TyperGroup
 
 ORDER = (
     *("demo", "doctor", "config", "weights"),
-    *("phantom", "ingest", "reports", "quarantine"),
-    *("label", "selftrain", "infer", "review"),
-    *("evaluate", "explain", "predict", "froc"),
+    *("phantom", "check", "ingest", "reports", "quarantine"),
+    *("label", "selftrain", "status", "infer", "review"),
+    *("evaluate", "compare", "explain", "predict", "froc"),
     *("sweep", "reproduce"),
 )
 """The commands in the order in which they are used."""
 
 
 class InOrderOfUse(TyperGroup):
-    """Lists the commands by ORDER, others after them; typer would list groups of commands last."""
+    """Lists the commands by ORDER, others after them (typer would list groups last), and takes `--json` alone."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **named: Any) -> Any:
+        """Run a command. args: the words after the program's name; None = those of the command line."""
+        return super().main(json_alone_completed(self, sys.argv[1:] if args is None else args), *rest, **named)
 
     def list_commands(self, ctx: Any) -> list[str]:  # typer's Context, by the name that its own class has for it
         """Return the names of the commands."""
@@ -33,9 +38,11 @@ def print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def json_alone_completed(app: typer.Typer, words: Sequence[str]) -> list[str]:
-    """Return the words with `--json` that names no file as `--json -`, standard output; typer has no such option."""
-    command = typer.main.get_command(app)
+def json_alone_completed(command: Any, words: Sequence[str]) -> list[str]:
+    """Return the words with `--json` that names no file as `--json -`, standard output; typer has no such option.
+
+    command: typer's, of the program
+    """
     for word in words:
         if isinstance(command, TyperGroup) and word in command.commands:
             command = command.commands[word]

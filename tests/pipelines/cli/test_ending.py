@@ -221,7 +221,7 @@ def test_a_run_that_is_not_there_ends_with_2(mammoloop: Mammoloop, tmp_path: Pat
     )
 
 
-def caused_by_a_mistake(*_: object) -> None:
+def caused_by_a_mistake() -> None:
     """Fail by a fault of ours, while a mistake of the user is handled."""
     try:
         raise UserError(MISTAKE)
@@ -234,7 +234,6 @@ def test_a_fault_of_ours_stays_one_though_a_mistake_caused_it(
 ) -> None:
     pytest.importorskip("ray")  # with Ray loaded, the error is searched for what it carries
     monkeypatch.setattr(command_line, "app", caused_by_a_mistake)
-    monkeypatch.setattr(command_line, "json_alone_completed", lambda _, words: words)
     with pytest.raises(ValueError, match="shapes differ") as fault:
         mammoloop()
     assert not isinstance(fault.value, UserError)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import typer
 
 from pipelines.cli.main import app
 from pipelines.cli.words import json_alone_completed
@@ -81,7 +82,7 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_done
     ],
 )
 def test_json_without_a_file_is_standard_output(words: str, completed: str) -> None:
-    assert json_alone_completed(app, words.split()) == completed.split()
+    assert json_alone_completed(typer.main.get_command(app), words.split()) == completed.split()
 
 
 def test_without_lesions_there_is_no_table_and_a_sentence(
