@@ -69,8 +69,6 @@ def read_coco(path: Path, *, mistakes: Mistakes) -> CocoFile:
 def _content(path: Path) -> dict[str, Any]:
     try:
         data = json.loads(decode(path.read_bytes(), name=path.name).content)
-    except UserError:
-        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
     for key in ("images", "annotations"):

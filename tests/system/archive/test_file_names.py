@@ -85,10 +85,10 @@ def test_files_whose_names_differ_in_one_byte_are_two_sources(archive: Archive, 
 def test_reports_are_read_from_a_folder_of_any_name(tmp_path: Path) -> None:
     source = tmp_path / os.fsdecode(NAMES[1])
     source.mkdir()
-    row = dict.fromkeys(COLUMNS, "x") | {"version": "1", "status": "final"}
+    row = dict.fromkeys(COLUMNS, "x") | {"version": "1", "status": "final", "language": "en"}
     with (source / "reports.parquet").open("wb") as file:
         pq.write_table(pa.Table.from_pylist([row]), file)
-    (source / "reports.csv").write_text(",".join(COLUMNS) + "\nx,1,final,x,x,x\n")
+    (source / "reports.csv").write_text(",".join(COLUMNS) + "\nx,1,final,en,x,x\n")
     assert read_report_file(source / "reports.parquet") == read_report_file(source / "reports.csv")
 
 
