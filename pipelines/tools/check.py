@@ -73,9 +73,8 @@ def kind_of(file: Path) -> Kind:
         return "coco"
     header = set(header_of(file))
     num_known = {kind: len(header & set(map(folded, columns))) for kind, columns in COLUMNS.items()}
-    shares = {kind: (num_known[kind] / len(columns), num_known[kind]) for kind, columns in COLUMNS.items()}
-    best = max(COLUMNS, key=lambda kind: (shares[kind][0] == 1, num_known[kind], shares[kind]))
-    if shares[best][0] < 0.5:
+    best: Kind = max(COLUMNS, key=lambda kind: (num_known[kind] == len(COLUMNS[kind]), num_known[kind]))
+    if 2 * num_known[best] < len(COLUMNS[best]):
         kinds = "; ".join(f"{kind}: {', '.join(columns)}" for kind, columns in COLUMNS.items())
         raise UserError(
             f"{file.name} is no table that is known here by its first line: name its columns ({kinds}), or name its "

@@ -19,8 +19,6 @@ def read_coco(path: Path, *, mistakes: Mistakes) -> DrawnFile:
     """
     try:
         data = json.loads(decode(path.read_bytes(), name=path.name).content)
-    except UserError:
-        raise
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path.name} is no COCO file ({error}): export it as COCO JSON") from None
     return of_coco(data, path, mistakes=mistakes)

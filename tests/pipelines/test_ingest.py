@@ -116,6 +116,7 @@ def test_two_folders_that_contradict_each_other_heal_by_a_retry_when_one_file_wa
     shutil.copytree(good, bad)
     file = sorted((bad / "dicom").rglob("*.dcm"))[0]
     changed = pydicom.dcmread(file)
+    changed.decompress(generate_instance_uid=False)
     pixels = changed.pixel_array.copy()
     pixels[40:60, 40:60] += 50
     changed.PixelData = pixels.tobytes()

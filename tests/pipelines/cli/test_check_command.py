@@ -122,7 +122,8 @@ def test_a_small_command_loads_no_network_and_no_ray(tmp_path: Path, archive: st
         f"import sys; sys.argv = {['mammoloop', *call]}\n"
         "from pipelines.cli.main import app\n"
         "try:\n    app()\nexcept (SystemExit, ValueError):\n    pass\n"
-        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules])"
+        f"print('heavy:', [name for name in {HEAVY} if name in sys.modules], flush=True)\n"
+        "import os; os._exit(0)  # threads of Arrow and Delta may be at work"
     )
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(

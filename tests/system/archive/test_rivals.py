@@ -179,9 +179,10 @@ def test_the_owner_decides_with_force_and_the_decision_stays(archive: Archive) -
 
 
 def test_force_chooses_no_one_among_two_of_its_own_folder(archive: Archive) -> None:
+    ingest(archive, FIRST, folder="/other")
     settled = ingest(archive, DrawnLayout(FIRST.images | OTHER.images), overwrite=True)
-    assert settled.images.num_rows == 0
-    assert codes(archive) == ["uid_conflict", "uid_conflict"]
+    assert (settled.images.num_rows, len(archive.table("images"))) == (0, 0)
+    assert codes(archive) == 3 * ["uid_conflict"]
 
 
 def test_files_that_were_read_before_folders_were_kept_contradict_each_other_too(archive: Archive) -> None:
