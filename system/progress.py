@@ -17,7 +17,7 @@ class Place:
 
     def in_words(self) -> str:
         """Return both, e.g. "in round 2, retrain, epoch 3 of 15"; empty where nothing is known."""
-        return ", ".join(filter(None, (self.doing, self.how_far)))
+        return ", ".join(filter(None, (self.doing, self.how_far))) if self.doing else ""
 
     @contextmanager
     def at(self, doing: str) -> Generator[None]:

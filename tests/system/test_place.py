@@ -7,6 +7,7 @@ from system.progress import Place, duration_in_words
 
 def test_a_place_has_what_is_done_and_how_far_it_is() -> None:
     place = Place()
+    place.how_far = "3 of 4 pairs"  # of something that is done without a place
     assert place.in_words() == ""
     with place.at("in round 2, retrain"):
         assert place.in_words() == "in round 2, retrain"
