@@ -98,7 +98,7 @@ def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
     plan, manifests = _plan(run), dict(_manifests(run))
     chosen = _result(run, "chosen", _Chosen)
     begun = {str(path.relative_to(run)) for path in run.glob("*/*") if path.is_dir()}
-    left = () if chosen else stages_left(plan, finished=set(manifests), begun=begun)
+    left: tuple[str, ...] = () if chosen else stages_left(plan, finished=set(manifests), begun=begun)
     folder = run / left[0] if left else run
     training = None
     if folder.name == "checkpoint":
