@@ -59,11 +59,11 @@ def with_map(
 
 def colour_bar(*, width_px: int, height_px: int) -> Picture:
     """Return the colours of a map from 0, left, to its ceiling, right: [height_px, width_px, 3]."""
-    row = _colour_of(np.linspace(0, 1, width_px, dtype=np.float32))
+    row = _colour_of(np.linspace(0, 1, width_px))
     return np.broadcast_to(row.round().astype(np.uint8), (height_px, width_px, 3))
 
 
-def _colour_of(strength: NDArray[np.floating] | np.floating) -> NDArray[np.float32]:
+def _colour_of(strength: NDArray[np.floating] | float) -> NDArray[np.float32]:
     """Return the colour of each strength: [..., 3]. strength: [...], 0 to 1."""
     places = np.linspace(0, 1, len(_COLOURS))
     return np.stack([np.interp(strength, places, channel) for channel in _COLOURS.T], axis=-1).astype(np.float32)
@@ -86,7 +86,7 @@ def with_contours(image: NDArray[np.uint16], probability: NDArray[np.floating] |
         coarse.resize((round(coarse.width * scale), round(coarse.height * scale)), Image.Resampling.BILINEAR)
     )
     for share in (0.25, 0.5, 0.75):
-        colour = tuple(_colour_of(np.float32(share)).astype(int).tolist())
+        colour = tuple(_colour_of(share).astype(int).tolist())
         for line in measure.find_contours(fine, share * float(probability.max())):
             pen.line([(x - scale, y - scale) for y, x in line], fill=colour, width=2)
     return np.asarray(picture)

@@ -29,10 +29,16 @@ LESION_ROWS = [
 ]
 
 
-def candidate(image_id: str, score: float, outcome: str, lesion: int, iou: float, x0: int = 0) -> dict[str, object]:
+def candidate(
+    image_id: str, score: float, outcome: str, lesion: int, iou: float, x0: int = 0
+) -> dict[str, float | str]:
     found = lesion if outcome != "FP" else -1
-    box: dict[str, object] = {"x0": x0, "y0": 0, "x1": x0 + 10, "y1": 10, "area_px": 80}
-    return box | {
+    return {
+        "x0": x0,
+        "y0": 0,
+        "x1": x0 + 10,
+        "y1": 10,
+        "area_px": 80,
         "image_id": image_id,
         "score": score,
         "outcome": outcome,
