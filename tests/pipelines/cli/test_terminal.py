@@ -11,6 +11,9 @@ from tests.pipelines.cli.screens import SCREENS, WIDTHS, printed, recording
 from tests.terminal import faults, on_terminal
 
 ROOT = Path(__file__).resolve().parents[3]
+# Of Ray's core, straight to the terminal, for each pool of actors that Ray Data starts (ray-project/ray#53727, #57733):
+# nothing hides this line alone, and what hides all of its level would hide errors.
+RAY_53727 = re.compile(r"\n[^\n]*core_worker\.cc:\d+: Actor with class name: 'MapWorker[^\n]*issues/53727[^\n]*")
 NUMBER = re.compile(r"(?<![\w.])[+−]?\d[\d.]*(?![\w.])")
 
 
@@ -47,4 +50,4 @@ def test_a_demo_at_80_columns_shows_nothing_cut_and_nothing_stray(tiny_settings:
     seen = on_terminal(words, columns=80, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
     assert seen.code == 0, seen.text
     assert "vs supervised" in seen.text
-    assert faults(seen.text, columns=80) == []
+    assert faults(RAY_53727.sub("", seen.text), columns=80) == []

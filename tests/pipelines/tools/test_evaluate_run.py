@@ -110,7 +110,8 @@ def test_each_part_is_counted_alone(measured: RunFolder, capsys: pytest.CaptureF
     assert counted["lesion size from 20 mm"] == (3, 1, 0.0)
     assert "lesion size: under 10 mm" in shown
     assert "CorLoc" in shown
-    assert "auroc gain" not in shown  # there is nothing that it could be a gain over
+    assert "auroc, classification branch" in shown
+    assert "auroc gain" not in shown  # there is no second system: a row of dashes is left out
 
 
 def test_image_level_measures_are_given_for_both_scores(measured: RunFolder) -> None:
