@@ -75,7 +75,7 @@ def test_without_a_tool_only_the_coco_file_is_written(run: RunFolder, tmp_path: 
         (("--window", "95", "5"), "--window 95 5 is empty: give the lower percentile first"),
         (("--window", "-1", "50"), "--window -1 50: percentiles lie between 0 and 100"),
         (("--for", "paint"), "'paint' is not one of"),
-        (("--longest", "3"), "Invalid value for '--longest'"),
+        (("--longest", "3"), "greater than or equal to 64"),
     ],
 )
 def test_an_option_that_means_nothing_is_refused(
