@@ -73,7 +73,12 @@ WAITING = (
             time.sleep(60)
         finally:
             print("clearing up", flush=True)
-            time.sleep({clearing_s})""",
+            end_s = time.monotonic() + {clearing_s}
+            while (left_s := end_s - time.monotonic()) > 0:
+                try:
+                    time.sleep(left_s)
+                except BaseException:
+                    pass  # as libraries do""",
     )
     .replace(
         "main.main()",
