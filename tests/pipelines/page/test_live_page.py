@@ -62,7 +62,7 @@ def test_the_page_follows_the_run_and_says_at_the_end_that_it_has_stopped(going_
     with (
         suppress(KeyboardInterrupt),
         going_on.claimed(config),
-        live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.05),
+        live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.05, most_of_time=0.9),
     ):
         assert "At work: control 1, training" in page_of(going_on)
         assert 'http-equiv="refresh"' in page_of(going_on)
@@ -76,14 +76,27 @@ def test_the_page_follows_the_run_and_says_at_the_end_that_it_has_stopped(going_
     assert "What it misses" not in page  # pictures of images come with the last page
 
 
+def test_the_page_is_not_written_again_before_the_run_has_had_its_share_of_the_time(going_on: RunFolder) -> None:
+    config, archive_uri = going_on.config(), str(going_on.path.parent / "archive")
+    with (
+        going_on.claimed(config),
+        live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.02, most_of_time=1e-6),
+    ):
+        before = going_on.page.stat().st_ino
+        epoch_is_over(going_on, 1)
+        time.sleep(3)
+        assert going_on.page.stat().st_ino == before
+    assert "epoch 2 of at most 4" in page_of(going_on)  # the last one is written anyway
+
+
 def test_nothing_is_written_while_nothing_happens(going_on: RunFolder) -> None:
     config, archive_uri = going_on.config(), str(going_on.path.parent / "archive")
     with (
         going_on.claimed(config),
-        live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.02),
+        live_page(going_on, archive_uri=archive_uri, config=config, poll_s=0.02, most_of_time=0.9),
     ):
         before = going_on.page.stat().st_ino
-        time.sleep(0.5)
+        time.sleep(3)
         assert going_on.page.stat().st_ino == before
 
 
@@ -91,7 +104,8 @@ def test_the_page_of_a_finished_run_stays_as_it_is(tmp_path: Path) -> None:
     run = RunFolder(unpack(tmp_path) / "run")
     run.page.parent.mkdir()
     run.page.write_text("with all its pictures")
-    with run.claimed(run.config()), live_page(run, archive_uri="", config=run.config(), poll_s=0.02):
+    archive_uri = str(tmp_path / "archive")
+    with run.claimed(run.config()), live_page(run, archive_uri=archive_uri, config=run.config(), poll_s=0.02):
         time.sleep(0.2)
     assert page_of(run) == "with all its pictures"
 

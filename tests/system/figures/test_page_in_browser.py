@@ -155,7 +155,8 @@ def test_in_print_closed_parts_are_open_and_headings_stay_with_their_tables(repo
         cut: [...document.querySelectorAll('tr, figure')].filter(
             each => getComputedStyle(each).breakInside != 'avoid').length,
     }"""
-    printed = measured(report, tmp_path, width_px=800, expression=expression, style="@media all")
+    with_note = replace(report, label_note="Rules would fit better")  # a paragraph that is not small print
+    printed = measured(with_note, tmp_path, width_px=800, expression=expression, style="@media all")
     assert printed == {"config": 1, "nav": 0, "loose": 0, "cut": 0}
     assert measured(report, tmp_path, width_px=800, expression=expression)["config"] == 0  # on a screen it is closed
 
