@@ -25,7 +25,8 @@ from system.figures.table import Table
 from system.metrics import FrocConfig, PatientCounts, compare_systems
 from system.presets import demo
 from system.records import Split
-from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.folder import RunFolder
+from system.run.systems import SUPERVISED, System
 
 
 def main() -> None:

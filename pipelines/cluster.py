@@ -19,7 +19,7 @@ from pipelines import connecting, ray_temporary
 from pipelines.own_process import OWN, kept_from_children
 from system.config import RunConfig
 from system.errors import UserError
-from system.progress import PLACE
+from system.place import PLACE
 from system.resources import ClusterResources
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from system.evaluation.examine_run import MaskRule, examine_run
 from system.metrics import FrocConfig
 from system.records import Split
 from system.refine import RefineConfig
-from system.run.folder import System
 from system.run.results import FrocResult, InferResult
 from system.run.stage import Stage, Written
+from system.run.systems import System
 
 
 def run(

@@ -29,7 +29,7 @@ from system.archive.tables import SCHEMAS
 from system.errors import UserError
 from system.figures.console import two_columns
 from system.figures.table import Table
-from system.progress import PLACE
+from system.place import PLACE
 from system.records import Side, Split
 
 SETTLED_AT_ONCE = 20_000  # files

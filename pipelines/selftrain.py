@@ -48,12 +48,13 @@ from system.rounds import (
 )
 from system.run.after_mining import training_of
 from system.run.chapter import chapters
-from system.run.folder import Round, RunFolder, System
+from system.run.folder import RunFolder
 from system.run.going_on import begins_chapter, wants_more
 from system.run.results import FrocResult, InferResult, PoolsResult, TrainResult
 from system.run.stage import Written
 from system.run.stage_words import taken_over
 from system.run.starts import Start, note_start
+from system.run.systems import Round, System
 from system.training.job import TrainJob
 
 log = logging.getLogger(__name__)

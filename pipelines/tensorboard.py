@@ -15,9 +15,10 @@ from system.evaluation.maps_of_run import held_out_images
 from system.faults import storage
 from system.figures.overlays import Picture, with_map
 from system.records import Split
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.results import FrocResult
 from system.run.stage import Stage
+from system.run.systems import System
 from system.training.epoch_scalars import MEAN_SENSITIVITY
 
 NUM_PICTURES = 4  # validation images with a mass, the same ones of every system

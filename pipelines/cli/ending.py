@@ -15,7 +15,7 @@ from pipelines.own_process import OWN
 from system.errors import UserError
 from system.faults import fault_of
 from system.files.names import readable
-from system.progress import PLACE
+from system.place import PLACE
 
 MISTAKE = 2  # exit code: the user can mend it
 FAULT = 75  # exit code: the machine's or the store's; EX_TEMPFAIL of sysexits.h

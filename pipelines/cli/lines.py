@@ -1,14 +1,30 @@
-"""Lines of the log, and one at the terminal's foot that is written over as a training goes on."""
+"""Lines of the log, broken between words on a terminal, where one at the foot is written over as a training goes on."""
 
 import logging
 import shutil
 import time
 from typing import TextIO
 
-from system.progress import LIVE
+from system.place import LIVE
 
+FORMAT, TIME = "%(asctime)s %(message)s", "%H:%M:%S"
 PLAIN_EVERY_S = 60.0  # where there is no terminal, a live line is one of the log so often
+_INDENT = " " * len("00:00:00 ")
 _CLEAR = "\r\x1b[2K"  # ECMA-48: erase the whole line
+
+
+class Wrapped(logging.Formatter):
+    """Time and message, as many lines as they take; the second and later ones stand below the message."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT, datefmt=TIME)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's lines; those of a traceback are left as they are."""
+        from system.figures.layout import wrapped
+
+        first, *others = super().format(record).split("\n")
+        return "\n".join([*wrapped(first, shutil.get_terminal_size().columns, indent=_INDENT), *others])
 
 
 class Lines(logging.StreamHandler[TextIO]):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.log_lines import wrap_log_lines
-
 if TYPE_CHECKING:
     from system.config import RunConfig
 
@@ -89,14 +87,15 @@ def resolved(
 
 def set_up_logging(*, quiet: bool) -> None:
     """Show people what happens, on standard error; quiet: warnings only."""
-    from pipelines.cli.lines import Lines
-    from system.progress import LIVE, LIVE_LOGGER
+    from pipelines.cli.lines import FORMAT, TIME, Lines, Wrapped
+    from system.place import LIVE, LIVE_LOGGER
 
     lines = Lines(sys.stderr)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=[lines])
+    if sys.stderr.isatty():
+        lines.setFormatter(Wrapped())
+    logging.basicConfig(level=logging.WARNING, format=FORMAT, datefmt=TIME, handlers=[lines])
     live = logging.getLogger(LIVE_LOGGER)
     live.handlers, live.propagate = [lines], False
     live.setLevel(logging.WARNING if quiet else LIVE)
     for name in ("mammoloop", "pipelines", "actors", "system"):
         logging.getLogger(name).setLevel(logging.WARNING if quiet else logging.INFO)
-    wrap_log_lines()

@@ -22,7 +22,7 @@ from system.figures.tables import ablation_table
 from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds
-from system.progress import PLACE
+from system.place import PLACE
 from system.run.folder import RunFolder
 
 log = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from pipelines.experiments.claim import claim
 from pipelines.ray_errors import plain_cause
 from system.archive import Archive
 from system.config import RunConfig, as_yaml, resolve
+from system.durations import duration_in_words
 from system.errors import MachineFault, UserError
 from system.evaluation.read_back import cut_counts, patient_counts
 from system.figures.console import console
@@ -32,10 +33,11 @@ from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds, rules
 from system.metrics.bootstrap import resampled_sensitivity
-from system.progress import PLACE, duration_in_words
+from system.place import PLACE
 from system.published import FPPI, NAN, TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
+from system.run.systems import System
 
 log = logging.getLogger(__name__)
 

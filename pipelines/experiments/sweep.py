@@ -45,7 +45,7 @@ from system.errors import UserError
 from system.figures.console import console
 from system.files.atomic import write_text
 from system.nets import read_card
-from system.progress import PLACE
+from system.place import PLACE
 from system.records import Split
 from system.run.folder import RunFolder
 from system.run.results import PoolsResult, TrainResult, TrialResult

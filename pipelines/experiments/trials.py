@@ -15,9 +15,9 @@ from system.figures.table import Table
 from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.files.json_out import as_json
-from system.run.folder import System
 from system.run.results import TrialResult
 from system.run.stage import Stage
+from system.run.systems import System
 from tune_spaces import Setting
 
 SETTINGS = "settings.json"  # written when a trial begins

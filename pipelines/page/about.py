@@ -11,15 +11,16 @@ import pyarrow.compute as pc
 
 from system.archive import Archive, share_of_patients
 from system.config import RunConfig
+from system.durations import duration_in_words
 from system.evaluation.read_back import by_group
-from system.figures.format import span
 from system.figures.rows import NAN, PartRow, SplitRow, TimeRow
 from system.metrics import FrocConfig
 from system.records import Split
 from system.run.code import code_digest
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.progress import FinishedStage, Progress, title_of
 from system.run.starts import starts_of
+from system.run.systems import System
 
 _PARTS = {
     "checkpoint": "training",
@@ -64,7 +65,7 @@ def about(run: RunFolder, config: RunConfig, progress: Progress) -> dict[str, st
     if progress.state == "finished" and not lost:
         found["finished"] = _at(datetime.fromtimestamp(max(each.ended_s for each in finished), UTC))
     if finished:
-        found["work"] = f"{span(sum(each.seconds for each in finished))} in {len(finished)} stages"
+        found["work"] = f"{duration_in_words(sum(each.seconds for each in finished))} in {len(finished)} stages"
         if len(starts) > 1:
             found["work"] += f", started {len(starts)} times"
     if starts:

@@ -16,7 +16,7 @@ from system.figures import format as text
 from system.figures.rows import Gallery, GalleryItem
 from system.metrics import FrocConfig
 from system.records import Box, Split
-from system.run.folder import SUPERVISED, System
+from system.run.systems import SUPERVISED, System
 
 NUM_MISSED, NUM_WRONG, NUM_CHANGED = 6, 6, 4  # images
 

@@ -15,11 +15,11 @@ from pipelines.page.mined import mined
 from pipelines.train import epoch_rows
 from system.archive import Archive
 from system.config import RunConfig, as_yaml
+from system.durations import duration_in_words
 from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts, read_report
 from system.figures.cautions import data_cautions, label_cautions, pool_cautions, purity_cautions
 from system.figures.console import console
-from system.figures.format import span
 from system.figures.page import write_page
 from system.figures.result_sentence import RoundStanding, Standing, result_sentence
 from system.figures.rows import (
@@ -43,9 +43,10 @@ from system.metrics.bootstrap import draw_weights, percentile_interval, resample
 from system.reports.measures import LabelMeasures, compare_sources
 from system.rounds import Stop
 from system.run.after_mining import training_of
-from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.folder import RunFolder
 from system.run.progress import Progress, progress_of
 from system.run.results import LabelResult
+from system.run.systems import SUPERVISED, System
 from system.run.under_way import rows_so_far
 
 NUM_BAND_POINTS = 116
@@ -161,9 +162,9 @@ def _live(progress: Progress) -> Live | None:
     doing = stage_title(progress.stage).replace(":", ",")
     if training := progress.training:
         doing += f", epoch {training.epoch} of at most {training.num_epochs}"
-    left = "" if math.isnan(progress.left_s) else f"at most {span(progress.left_s)} left"
+    left = "" if math.isnan(progress.left_s) else f"at most {duration_in_words(progress.left_s)} left"
     if not left and not math.isnan(progress.stage_left_s):
-        left = f"at most {span(progress.stage_left_s)} left of this stage"
+        left = f"at most {duration_in_words(progress.stage_left_s)} left of this stage"
     at = f"{datetime.fromtimestamp(progress.now_s, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return Live(at_work=progress.state == "at work", doing=doing, left=left, at=at)
 

@@ -23,7 +23,8 @@ from system.figures.rows import NAN, FrocSeries
 from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import FrocConfig, compare_systems, paired
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
+from system.run.systems import System
 from system.settings import flat
 
 NOT_SET = "–"

@@ -23,9 +23,10 @@ from system.metrics import FrocConfig
 from system.metrics.classification import ImageMeasures, auroc, paired_difference_of
 from system.metrics.subgroups import GroupRow
 from system.records import Split
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.results import FrocResult
 from system.run.stage import Stage
+from system.run.systems import System
 
 SCORES = {"peak": "highest probability of the map", "p_image": "classification branch"}
 

@@ -28,10 +28,10 @@ from system.figures.table import Table
 from system.files.names import readable
 from system.imaging import ImagingConfig
 from system.nets import read_card, weights_digest
-from system.run.folder import System
 from system.run.predictions import read_predictions
 from system.run.results import InferResult, TrainResult
 from system.run.stage import MANIFEST, Stage
+from system.run.systems import System
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,11 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from system.durations import duration_in_words
 from system.files.json_out import as_json
 from system.records import p0_text
 from system.run.progress import Progress, progress_of
 from system.run.under_way import TrainingProgress
-
-_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
 
 
 def show(run: Path, *, as_text: bool = True, now_s: float | None = None) -> str:
@@ -47,31 +46,19 @@ def lines(found: Progress) -> Iterator[str]:
         yield f"best so far on validation: {found.best.title}, {found.best.validation:.3f} ({low:.3f} to {high:.3f})"
     if found.waits_for:
         yield f"waits for: {found.waits_for}"
-    passed = in_words(found.now_s - found.changed_s)
-    yield f"newest change: {passed} ago; started {in_words(found.now_s - found.started_s)} ago"
+    passed = duration_in_words(found.now_s - found.changed_s)
+    yield f"newest change: {passed} ago; started {duration_in_words(found.now_s - found.started_s)} ago"
 
 
 def _training_lines(training: TrainingProgress, *, now_s: float) -> Iterator[str]:
-    pace = "" if math.isnan(training.epoch_s) else f", {in_words(training.epoch_s)} each"
+    pace = "" if math.isnan(training.epoch_s) else f", {duration_in_words(training.epoch_s)} each"
     best = "" if math.isnan(training.validation) else f", best on validation {training.validation:.3f}"
     yield f"epoch: {training.epoch} of at most {training.num_epochs}{pace}{best}"
     if kept := training.checkpoint:
-        yield f"last checkpoint: after epoch {kept.epoch}, step {kept.step}, {in_words(now_s - kept.at_s)} ago"
+        yield f"last checkpoint: after epoch {kept.epoch}, step {kept.step}, {duration_in_words(now_s - kept.at_s)} ago"
     else:
         yield "last checkpoint: none yet"
 
 
 def _left(seconds: float) -> str:
-    return "not known yet" if math.isnan(seconds) else in_words(seconds)
-
-
-def in_words(seconds: float) -> str:
-    """Return a duration for people: its two largest units. Below zero counts as zero: clocks of nodes differ."""
-    left = round(max(0.0, seconds))
-    if left < _MINUTE_S:
-        return f"{left} s"
-    if left < _HOUR_S:
-        return f"{left // _MINUTE_S} min {left % _MINUTE_S:02d} s"
-    if left < _DAY_S:
-        return f"{left // _HOUR_S} h {left % _HOUR_S // _MINUTE_S:02d} min"
-    return f"{left // _DAY_S} d {left % _DAY_S // _HOUR_S:02d} h"
+    return "not known yet" if math.isnan(seconds) else duration_in_words(seconds)

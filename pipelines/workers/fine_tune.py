@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import ray
 
-from system.progress import PLACE
+from system.place import PLACE
 from system.reports.annotated import NO_FOLD, SIDES, TrainingReports
 from system.reports.calibration import fit_temperatures
 from system.reports.config import ReportConfig

@@ -14,7 +14,7 @@ from actors.shard_predictor import ShardFacts
 from system.figures.console import two_columns
 from system.figures.table import Table
 from system.files.parquet import read_table
-from system.progress import PLACE
+from system.place import PLACE
 from system.run.results import InferResult
 from system.schemas import PREDICTIONS
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from system.durations import duration_in_words
 from system.files.json_out import Measured
-from system.progress import LIVE, LIVE_LOGGER, PLACE, duration_in_words
+from system.place import LIVE, LIVE_LOGGER, PLACE
 from system.training.tally import Tally
 
 log = logging.getLogger(LIVE_LOGGER)

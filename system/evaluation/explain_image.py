@@ -25,9 +25,10 @@ from system.records import P0, Box, Quadrant, Side, Split
 from system.reports.annotated import read_reports
 from system.reports.rules import sentence_on
 from system.rounds import RoundsConfig
-from system.run.folder import Round, RunFolder, System
+from system.run.folder import RunFolder
 from system.run.predictions import read_predictions
 from system.run.results import FrocResult, Pool
+from system.run.systems import Round, System
 
 _IMAGE = [  # the first fields of ImageFacts
     "image_id",

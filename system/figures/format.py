@@ -33,18 +33,3 @@ def number(value: float | str) -> str:
 def count(value: float) -> str:
     """Return a whole number as text, thousands apart, a dash for NaN."""
     return "–" if math.isnan(value) else number(int(value))
-
-
-def span(seconds: float) -> str:
-    """Return a time span in the largest units that fit: 8 s, 12 min, 3 h 05 min, 2 d 4 h; a dash for NaN."""
-    if math.isnan(seconds):
-        return "–"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes:02d} min"
-    return f"{hours // 24} d {hours % 24} h"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
 
+from system.durations import duration_in_words
 from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
 from system.figures.han import embedded_font, han_in
@@ -51,7 +52,7 @@ def render_page(page: PageData) -> str:
         "signed_interval": text.signed_interval,
         "number": text.number,
         "count": text.count,
-        "span": text.span,
+        "duration": duration_in_words,
         "p0": p0_text,
     }
     return environment.from_string(_template("page.html")).render(page=page, **_texts(page), **_pictures(page))

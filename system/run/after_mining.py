@@ -2,8 +2,8 @@
 
 from system.files.parquet import read_table
 from system.rounds import Mined, RoundsConfig, Stop, Train, decide_training
-from system.run.folder import Round
 from system.run.results import PoolsResult
+from system.run.systems import Round
 
 
 def training_of(this: Round, pools: PoolsResult, *, config: RoundsConfig) -> Train | Stop:

@@ -19,12 +19,13 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from system.durations import duration_in_words
 from system.errors import NotFinished, UserError
 from system.faults import storage
 from system.files.atomic import replacing, sync_file, write_text
 from system.files.json_in import first_mistake, parse
 from system.files.json_out import as_json
-from system.progress import PLACE, duration_in_words
+from system.place import PLACE
 from system.run.code import code_digest
 from system.run.stage_words import at_once, in_words, took_before
 from system.settings import Settings, different_keys

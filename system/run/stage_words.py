@@ -5,9 +5,9 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from system.durations import duration_in_words
 from system.errors import UserError
 from system.files.json_in import parse
-from system.progress import duration_in_words
 
 _DOES = {
     "labels": "label",

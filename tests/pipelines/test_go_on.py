@@ -19,10 +19,11 @@ from system.presets import demo
 from system.records import Quadrant, Split
 from system.rounds import Chosen
 from system.run.chapter import Chapter
-from system.run.folder import Round, RunFolder, System
+from system.run.folder import RunFolder
 from system.run.going_on import begins_chapter, wants_more, with_rounds
 from system.run.results import ArchivePin, Arrivals, PoolsResult
 from system.run.stage import MANIFEST, Written
+from system.run.systems import Round, System
 from tests.pipelines.fixture_types import FinishedRun
 
 NUM_NEW = 12  # exams

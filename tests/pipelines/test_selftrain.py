@@ -22,10 +22,11 @@ from system.mining import read_pool
 from system.records import Quadrant, Split
 from system.resources import Resources
 from system.rounds import Gain, promote
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.predictions import read_predictions
 from system.run.results import InferResult, TrainResult
 from system.run.stage import MANIFEST, Stage, Written
+from system.run.systems import System
 from tests.pipelines.fixture_types import FinishedRun
 
 pytestmark = pytest.mark.ray

@@ -8,9 +8,10 @@ import pytest
 
 from pipelines import tensorboard
 from system.archive import Archive
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.results import FrocResult
 from system.run.stage import Stage
+from system.run.systems import System
 from system.training.epoch_scalars import epoch_scalars
 from tests.epoch_rows import epoch_row
 from tests.events_in import pictures, scalars

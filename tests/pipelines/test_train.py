@@ -21,7 +21,7 @@ from system.errors import MachineFault, WorkerLost
 from system.losses import LossConfig
 from system.metrics import FrocConfig
 from system.nets import NetConfig
-from system.progress import LIVE, LIVE_LOGGER
+from system.place import LIVE, LIVE_LOGGER
 from system.records import Split
 from system.resources import TrainResources
 from system.run.results import TrainResult

@@ -2,7 +2,7 @@
 
 import pytest
 
-from system.progress import Place, duration_in_words
+from system.place import Place
 
 
 def test_a_place_has_what_is_done_and_how_far_it_is() -> None:
@@ -23,11 +23,3 @@ def test_a_place_inside_another_is_left_for_that_one_also_by_an_error() -> None:
             raise OSError(place.in_words())
         assert place.in_words() == "in round 2, promote, 1 of 2"
     assert place.in_words() == ""
-
-
-@pytest.mark.parametrize(
-    ("duration_s", "words"),
-    [(0.2, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (185, "3 min 5 s"), (3600, "1 h 0 min"), (7499, "2 h 4 min")],
-)
-def test_a_duration_is_in_the_two_units_that_matter(duration_s: float, words: str) -> None:
-    assert duration_in_words(duration_s) == words

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipelines.cli import main as command_line
-from system.progress import LIVE_LOGGER
+from system.place import LIVE_LOGGER
 from tests.pipelines.cli.calling import Called, Mammoloop
 
 LOGGERS = ("mammoloop", "pipelines", "actors", "system")  # whose levels a command sets

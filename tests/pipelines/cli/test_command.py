@@ -42,7 +42,7 @@ def test_help_names_every_command(mammoloop: Mammoloop) -> None:
 
 def test_every_command_has_a_file_of_its_name() -> None:
     files = {path.stem for path in (ROOT / "pipelines" / "cli").glob("*.py")}
-    assert files - {"__init__", "main", "ending", "lines", "options", "words", "log_lines"} == set(COMMANDS)
+    assert files - {"__init__", "main", "ending", "lines", "options", "words"} == set(COMMANDS)
 
 
 def test_help_loads_nothing_heavy() -> None:

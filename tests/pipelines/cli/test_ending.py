@@ -65,7 +65,7 @@ WAITING = (
     .replace(
         "    raise SystemExit",
         """    import time
-    from system.progress import PLACE
+    from system.place import PLACE
     with PLACE.at({place!r}):
         PLACE.how_far = {how_far!r}
         try:

@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from pipelines.cli import lines
-from pipelines.cli.lines import Lines
-from system.progress import LIVE
+from pipelines.cli.lines import Lines, Wrapped
+from system.place import LIVE
 
 ERASE = "\r\x1b[2K"
 
@@ -62,8 +62,41 @@ def test_without_a_terminal_a_live_line_is_plain_and_comes_when_nothing_else_did
     assert file.getvalue() == "epoch 1\nstep 3\n"
 
 
-def test_a_terminal_that_is_gone_is_no_error() -> None:
+def test_a_terminal_that_is_gone_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     terminal = Terminal()
     handler = Lines(terminal)
-    terminal.close()
     handler.handle(record("step 1"))
+    terminal.close()
+    handler.handle(record("step 2"))
+    assert capsys.readouterr().err == ""  # logging would print "--- Logging error ---" and a traceback
+
+
+def formatted(message: str, *, error: BaseException | None = None) -> list[str]:
+    told = (type(error), error, error.__traceback__) if error else None
+    record = logging.LogRecord("x", logging.INFO, "x.py", 1, message, (), told)
+    return Wrapped().format(record).splitlines()
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_long_line_is_broken_between_words_and_goes_on_below_the_message() -> None:
+    first, *others = formatted("round 1: mean sensitivity 0.622 at four operating points, better than before")
+    assert first[9:] == "round 1: mean sensitivity 0.622"
+    assert others == ["         at four operating points,", "         better than before"]
+    assert max(map(len, [first, *others])) <= 40
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_short_line_is_as_it_was() -> None:
+    (line,) = formatted("read 4 of 9 files")
+    assert line[9:] == "read 4 of 9 files"
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_traceback_is_not_wrapped() -> None:
+    lines = formatted("it failed", error=ValueError("a text of more than forty characters, all of them in one line"))
+    assert lines[-1] == "ValueError: a text of more than forty characters, all of them in one line"

@@ -7,7 +7,6 @@ import pytest
 
 from pipelines.hardware import _gpus
 from pipelines.page.about import about, split_rows, stage_title, timeline
-from system.figures.format import span
 from system.figures.rows import TimeRow
 from system.run.folder import RunFolder
 from system.run.progress import FinishedStage, progress_of
@@ -46,23 +45,6 @@ def test_stages_of_a_copied_run_whose_times_are_lost_stand_end_to_end() -> None:
 
 def test_without_stages_there_is_no_timeline() -> None:
     assert timeline([]) == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [
-        (8.4, "8 s"),
-        (89.0, "89 s"),
-        (90.0, "2 min"),
-        (3540.0, "59 min"),
-        (3590.0, "1 h 00 min"),
-        (11_100.0, "3 h 05 min"),
-        (187_200.0, "2 d 4 h"),
-        (float("nan"), "–"),
-    ],
-)
-def test_time_spans_are_given_in_units_that_fit(seconds: float, expected: str) -> None:
-    assert span(seconds) == expected
 
 
 @pytest.mark.parametrize(

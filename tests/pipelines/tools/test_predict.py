@@ -21,9 +21,10 @@ from system.imaging import encode_png
 from system.metrics import FrocConfig
 from system.phantom import PhantomConfig, make_exam, write_exam
 from system.presets import demo
-from system.run.folder import RunFolder, System
+from system.run.folder import RunFolder
 from system.run.results import TrainResult
 from system.run.stage import Written
+from system.run.systems import System
 from tests.pipelines.tools.by_hand import froc_result, infer_result, train_result
 
 SIZE = 64

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tools.status import in_words, show
+from pipelines.tools.status import show
 from tests.kept import set_times, unpack
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,11 +90,3 @@ def test_the_command_loads_nothing_heavy_and_changes_nothing(in_training: Path) 
     assert done.stdout.splitlines()[0].startswith("run: stopped")
     assert done.stdout.splitlines()[-1] == "[]"
     assert sorted(str(path) for path in in_training.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(-5, "0 s"), (59.4, "59 s"), (60, "1 min 00 s"), (3725, "1 h 02 min"), (200_000, "2 d 07 h")],
-)
-def test_durations_have_their_two_largest_units(seconds: float, text: str) -> None:
-    assert in_words(seconds) == text

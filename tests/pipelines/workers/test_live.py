@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.workers import live
 from pipelines.workers.live import NOW, Now, NowFile, now_of, shown
-from system.progress import LIVE, LIVE_LOGGER, PLACE
+from system.place import LIVE, LIVE_LOGGER, PLACE
 from system.training.tally import Tally
 
 # Three steps, one of them skipped, of 8 images each in 2 s each.

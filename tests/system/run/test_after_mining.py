@@ -4,7 +4,8 @@ import pytest
 
 from system.rounds import RoundsConfig, Stop
 from system.run.after_mining import training_of
-from system.run.folder import Round, RunFolder
+from system.run.folder import RunFolder
+from system.run.systems import Round
 from tests.kept import unpack
 
 

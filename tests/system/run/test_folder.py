@@ -21,7 +21,7 @@ from system.mining import QuadrantCounts
 from system.records import Split
 from system.reports.rule_rates import RuleRates
 from system.rounds import Chosen, Gain, Promotion
-from system.run.folder import SUPERVISED, RunFolder, System
+from system.run.folder import RunFolder
 from system.run.kept_config import CONFIG
 from system.run.results import (
     ArchivePin,
@@ -35,6 +35,7 @@ from system.run.results import (
     TrainResult,
 )
 from system.run.stage import Stage, Written
+from system.run.systems import SUPERVISED, System
 from tests.epoch_rows import epoch_row
 
 CONFIGURED = RunConfig()

@@ -11,7 +11,7 @@ import pytest
 
 from system.errors import NotFinished, UserError
 from system.files.json_out import Ends, Measured, as_json
-from system.progress import PLACE
+from system.place import PLACE
 from system.records import Split
 from system.run import code
 from system.run.code import code_digest

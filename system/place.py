@@ -31,13 +31,3 @@ class Place:
 
 
 PLACE = Place()
-
-
-def duration_in_words(duration_s: float) -> str:
-    """Return a duration for people: "42 s", "3 min 5 s", "2 h 4 min"."""
-    seconds = max(0, round(duration_s))
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
