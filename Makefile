@@ -57,7 +57,8 @@ test: $(TOOLS)
 	$(BIN)/pytest -m "ray and not slow" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 test-slow: $(TOOLS)
-	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+	$(BIN)/pytest -n auto -m "slow and not ray" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	$(BIN)/pytest -m "slow and ray" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 chaos: $(TOOLS)
 	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --only $(ONLY)

@@ -1,6 +1,8 @@
 """The whole product on synthetic exams: write them, ingest them, run the loop, show what it brought."""
 
 import logging
+import re
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,8 @@ from system.run.folder import RunFolder
 from system.run.stage import Stage, Written
 
 log = logging.getLogger(__name__)
+
+_COLUMNS = 76  # of a command's lines; with " \\" they fit where 80 do
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,7 @@ def run(out: Path, *, config: DemoConfig, quiet: bool) -> None:
         selftrain.run(archive, out / "run", config=config)
     present(RunFolder(out / "run"), archive_uri=archive, config=config)
     if not quiet:
-        console().print(
-            "\n".join(["", "What to try next:", *(f"  {line}" for line in what_next(out, config))]), soft_wrap=True
-        )
+        console().print("\n".join(["", "What to try next:", *what_next(out, config)]), soft_wrap=True)
     log.info("demo done in %.1f minutes", (time.monotonic() - start_s) / 60)
 
 
@@ -52,7 +54,7 @@ def opening(out: Path, config: DemoConfig) -> str:
 
 
 def what_next(out: Path, config: DemoConfig) -> list[str]:
-    """Return commands that go on from a finished demo, each with what it does."""
+    """Return commands that go on from a finished demo, each below what it does, to be copied from a narrow terminal."""
     run, archive = out / "run", out / "archive"
     lines = {
         f"mammoloop compare {run}:stage1 {run}": "what the rounds changed, with intervals",
@@ -63,8 +65,20 @@ def what_next(out: Path, config: DemoConfig) -> list[str]:
     if config.rounds.num_rounds:
         question = f"mammoloop review export --run {run} --round 1 --out review"
         lines = {question: "what a radiologist should look at"} | lines
-    width = max(map(len, lines))
-    return [f"{command:<{width}}  # {what}" for command, what in lines.items()]
+    return [line for command, what in lines.items() for line in (f"  # {what}", *_continued(command))]
+
+
+def _continued(command: str) -> list[str]:
+    together = re.sub(r"(--\S+) ", "\\1\xa0", command)  # an option and its value stay on one line
+    *first, last = textwrap.wrap(
+        together,
+        _COLUMNS,
+        initial_indent="  ",
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\xa0", " ") for line in (*(f"{part} \\" for part in first), last)]
 
 
 def make_archive(out: Path, *, config: DemoConfig, quiet: bool) -> str:

@@ -17,12 +17,18 @@ def test_the_opening_names_the_exams_the_outlines_the_rounds_and_the_control() -
 
 
 def test_each_command_to_try_next_exists_and_is_of_this_demo() -> None:
-    for line in what_next(Path("somewhere"), demo()):
-        command = line.partition("#")[0]
+    lines = "\n".join(what_next(Path("somewhere"), demo())).replace("\\\n", " ").splitlines()
+    commands = [line for line in lines if not line.startswith("  # ")]
+    assert len(commands) == 5
+    for command in commands:
         program, *words = shlex.split(command)
         assert program == "mammoloop"
         parse(words)
         assert "somewhere/" in command
+
+
+def test_what_to_try_next_fits_80_columns() -> None:
+    assert max(map(len, what_next(Path("out/demo"), demo()))) <= 80
 
 
 def test_a_demo_without_rounds_has_nothing_to_review() -> None:
