@@ -1,11 +1,11 @@
 """`mammoloop check`."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from pipelines.cli.options import Json
 
 
 def check(
@@ -20,7 +20,7 @@ def check(
     archive: Annotated[
         str, typer.Option(help="folder or URI of an archive: studies and images are looked up in it")
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    json_file: Json = None,
 ) -> None:
     """Count what a table or annotation file holds and show all its faults at once; nothing is taken in.
 
@@ -31,20 +31,22 @@ def check(
     """
     from pipelines.tools.check import run
     from system.errors import UserError
+    from system.figures.console import console
+    from system.files.json_out import write_json
 
     if not file.exists():
         raise UserError(f"there is no file {file}: give the path of a table or of a COCO file")
     found = run(file, kind=kind, archive_uri=archive)
-    if as_json:
-        typer.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
-    else:
-        typer.echo(f"{found.file}: {found.kind}")
-        for what, number in found.counts.items():
-            typer.echo(f"  {number:>8}  {what}")
-        for title, texts in (("recognised", found.recognised), ("worth a look", found.odd), ("refused", found.faults)):
-            for text in texts:
-                typer.echo(f"{title}: {text}")
-        if not found.faults:
-            typer.echo("no fault found")
+    screen = console(json_file=json_file)
+    screen.print(f"{found.file}: {found.kind}")
+    for what, number in found.counts.items():
+        screen.print(f"  {number:>8}  {what}")
+    for title, texts in (("recognised", found.recognised), ("worth a look", found.odd), ("refused", found.faults)):
+        for text in texts:
+            screen.print(f"{title}: {text}")
+    if not found.faults:
+        screen.print("no fault found")
+    if json_file:
+        write_json(json_file, found)
     if found.faults:
         raise typer.Exit(2)

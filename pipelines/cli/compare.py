@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.options import Json
+
 
 def compare(
     runs: Annotated[
@@ -13,7 +15,7 @@ def compare(
             metavar="RUN RUN…", help="folders of runs, the first to compare with; RUN:round_02 = a system of it"
         ),
     ],
-    json_file: Annotated[Path | None, typer.Option("--json", help="also write everything here")] = None,
+    json_file: Json = None,
     page: Annotated[Path | None, typer.Option(help="also write a page (HTML) here")] = None,
 ) -> None:
     """Show runs side by side: what differs in recipe and data, sensitivities with paired intervals, pools, cost.

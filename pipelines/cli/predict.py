@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.options import Changes, ConfigFile, Preset, Quiet, start
+from pipelines.cli.options import Changes, ConfigFile, Json, Preset, Quiet, start
 
 
 def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -26,6 +26,7 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Look for masses in a folder of mammograms: a worklist, tables, COCO JSON and pictures.
@@ -42,10 +43,14 @@ def predict(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it 
     from pipelines.cluster import session
     from pipelines.tools.predict import detector_of, run
     from system.figures.console import console
+    from system.files.json_out import write_json
 
     config = start(preset, config_file, changes, quiet=quiet)
     detector = detector_of(checkpoint, config=config, candidate_threshold=threshold)
     with session(config.resources.cluster):
         found = run(images, out, detector=detector, layout=layout, config=config, overlays=overlays)
-    console().print(found.table())
-    typer.echo(f"{detector.in_words()}; results in {out}, worklist in {out}/worklist.html")
+    screen = console(json_file=json_file)
+    screen.print(found.table())
+    screen.print(f"{detector.in_words()}; results in {out}, worklist in {out}/worklist.html")
+    if json_file:
+        write_json(json_file, found)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Moved, Quiet, Run, set_up_logging
+from pipelines.cli.options import ArchiveUri, Json, Moved, Quiet, Run, set_up_logging
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,6 +44,7 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
         typer.Option("--for", help="annotation tool whose own files are written, beside COCO"),
     ] = "coco",
     archive: Moved = "",
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Write the images a radiologist should judge next: pages to look at, queue.csv to fill in, pictures, COCO JSON.
@@ -57,6 +58,8 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     """
     from pipelines.tools.review import Shown, export
     from pipelines.tools.review_source import SourceFolder
+    from system.figures.console import console
+    from system.files.json_out import write_json
     from system.imaging import DisplayConfig
     from system.review import QueueConfig
 
@@ -67,10 +70,13 @@ def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters a
     config = QueueConfig(size=size, random_share=random_share, seed=seed)
     why = export(run, number, out, config=config, archive_uri=archive, shown=shown)
     reasons = ", ".join(f"{count} {reason}" for reason, count in why.items())
-    typer.echo(f"{sum(why.values())} images in {out}: {reasons}")
-    typer.echo(
+    screen = console(json_file=json_file)
+    screen.print(f"{sum(why.values())} images in {out}: {reasons}")
+    screen.print(
         f"look at {out}/index.html, fill in {out}/queue.csv, then: mammoloop review import --file {out}/queue.csv"
     )
+    if json_file:
+        write_json(json_file, why)
 
 
 def _check_window(low: float, high: float) -> None:
@@ -97,6 +103,7 @@ def import_verdicts(
             dir_okay=False,
         ),
     ] = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Take verdicts into the archive: they beat every label.
@@ -106,12 +113,17 @@ def import_verdicts(
     Example: `mammoloop review import --file review/queue.csv --archive archive --reader R1`
     """
     from pipelines.tools.review_import import take_in
+    from system.figures.console import console
+    from system.files.json_out import write_json
 
     set_up_logging(quiet=quiet)
     taken = take_in(file, archive, reader=reader, coco=coco)
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in taken.verdicts.items()) or "none filled in"
     known = f"; {taken.num_known} of them were in the archive before" if taken.num_known else ""
-    typer.echo(f"verdicts: {verdicts}; {taken.num_outlined} outlined{known}")
+    screen = console(json_file=json_file)
+    screen.print(f"verdicts: {verdicts}; {taken.num_outlined} outlined{known}")
     if taken.left_out:
         counts = ", ".join(f"{count} {what}" for what, count in sorted(taken.left_out.items()))
-        typer.echo(f"annotations that are not used: {counts}")
+        screen.print(f"annotations that are not used: {counts}")
+    if json_file:
+        write_json(json_file, taken)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, Preset, Quiet, start
 
 
 def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -22,6 +22,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     preset: Preset = "workstation",
     config_file: ConfigFile = None,
     changes: Changes = None,
+    json_file: Json = None,
     quiet: Quiet = False,
 ) -> None:
     """Retrain on a frozen pool once per setting of a tune space, and rank the settings on validation.
@@ -40,4 +41,4 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     cluster = config.resources.cluster.changed(dashboard=True)  # Ray Tune with Ray Train inside needs it
     prepare(run, archive, out, space=space, config=config)  # what does not fit is said before Ray starts
     with session(cluster):
-        sweep_run(run, archive, out, space=space, num_trials=trials, config=config)
+        sweep_run(run, archive, out, space=space, num_trials=trials, config=config, json_file=json_file)

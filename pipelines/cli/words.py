@@ -46,7 +46,7 @@ def json_alone_completed(command: Any, words: Sequence[str]) -> list[str]:
     for word in words:
         if isinstance(command, TyperGroup) and word in command.commands:
             command = command.commands[word]
-    takes_file = any("--json" in option.opts and not getattr(option, "is_flag", False) for option in command.params)
+    takes_file = any("--json" in option.opts for option in command.params)
     completed: list[str] = []
     for place, word in enumerate(words):
         completed.append(word)

@@ -44,6 +44,7 @@ from system.config import RunConfig, as_yaml, resolve
 from system.errors import UserError
 from system.figures.console import console
 from system.files.atomic import write_text
+from system.files.json_out import write_json
 from system.nets import read_card
 from system.place import PLACE
 from system.records import Split
@@ -85,12 +86,14 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     config: RunConfig,
     num_trials: int = 0,
     round_number: int = 1,
+    json_file: Path | None = None,
 ) -> list[Trial]:
     """Try the settings, print the ranking, write results and best.yaml; return the trials, best first.
 
     source: folder of a finished run
     num_trials: of a search; 0 = the space's own number
     round_number: whose pools are taken, from 1
+    json_file: also written here, in this order
     Needs a running Ray. Raises UserError for an unknown space or a config that does not fit the run, TrialsFailed.
     """
     chosen, inputs = prepare(source, archive_uri, out, space=space, config=config, round_number=round_number)
@@ -101,7 +104,9 @@ def run(  # noqa: PLR0913 - what is swept, over what, with what, how long
     if not trials:
         raise TrialsFailed(f"all {failed} trials failed: see the folders under {out.name}/trials and the workers' logs")
     write_results(inputs.out, trials, best=_with(inputs.config, trials[0].settings))
-    console().print(results_table(trials, failed=failed))
+    console(json_file=json_file).print(results_table(trials, failed=failed))
+    if json_file:
+        write_json(json_file, trials)
     return trials
 
 

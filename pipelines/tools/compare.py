@@ -20,8 +20,7 @@ from system.figures.compared import (
 )
 from system.figures.console import console
 from system.figures.rows import NAN, FrocSeries
-from system.files.atomic import write_text
-from system.files.json_out import as_json
+from system.files.json_out import write_json
 from system.metrics import FrocConfig, compare_systems, paired
 from system.run.folder import RunFolder
 from system.run.systems import System
@@ -59,13 +58,13 @@ def run(wanted: Sequence[str], *, json_file: Path | None = None, page: Path | No
         recipe=_differing([_recipe(each.run) for each in chosen]),
         data=_differing([_data(each.run) for each in chosen]),
     )
-    screen = console()
+    screen = console(json_file=json_file)
     for table in tables_of(found):
         screen.print(on_terminal(table))
     for sentence in sentences(found):
         screen.print(sentence)
     if json_file:
-        write_text(json_file, as_json(found))
+        write_json(json_file, found)
     if page:
         screen.print(f"page: {write_comparison(found, [_curve(each) for each in chosen], page)}")
     return found

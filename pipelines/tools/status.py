@@ -1,25 +1,12 @@
-"""How far a run has come, as lines for people or as JSON for programs. Imports nothing heavy: it answers at once."""
+"""How far a run has come, as lines for people. Imports nothing heavy: it answers at once."""
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 from system.durations import duration_in_words
-from system.files.json_out import as_json
 from system.records import p0_text
-from system.run.progress import Progress, progress_of
+from system.run.progress import Progress
 from system.run.under_way import TrainingProgress
-
-
-def show(run: Path, *, as_text: bool = True, now_s: float | None = None) -> str:
-    """Return a run's progress, as lines or as JSON.
-
-    now_s: seconds since 1970, None = by the clock
-
-    Raises NotFinished where there is no run, UserError for one of another schema and for files that are damaged.
-    """
-    found = progress_of(run, now_s=now_s)
-    return "\n".join(lines(found)) if as_text else as_json(found)
 
 
 def lines(found: Progress) -> Iterator[str]:

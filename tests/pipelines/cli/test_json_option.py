@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from pipelines.cli.main import app
 from pipelines.cli.words import json_alone_completed
@@ -83,6 +84,20 @@ def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_done
 )
 def test_json_without_a_file_is_standard_output(words: str, completed: str) -> None:
     assert json_alone_completed(typer.main.get_command(app), words.split()) == completed.split()
+
+
+def test_every_command_has_it_but_those_whose_results_are_files_already() -> None:
+    without = set()
+    program = typer.main.get_command(app)
+    assert isinstance(program, TyperGroup)
+    for name, command in program.commands.items():
+        inner = command.commands if isinstance(command, TyperGroup) else {"": command}
+        without |= {
+            f"{name} {part}".strip()
+            for part, each in inner.items()
+            if not any(option.opts == ["--json"] for option in each.params)
+        }
+    assert without == {"config", "demo", "phantom", "reproduce", "selftrain", "weights convert"}
 
 
 def test_without_lesions_there_is_no_table_and_a_sentence(

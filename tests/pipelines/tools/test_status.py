@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tools.status import show
+from pipelines.tools.status import lines
+from system.files.json_out import as_json
+from system.run.progress import progress_of
 from tests.kept import set_times, unpack
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -48,8 +50,8 @@ def in_training(kept: Path, tmp_path: Path) -> Path:
 def test_a_run_in_training_is_shown_in_six_lines(in_training: Path) -> None:
     with (in_training / "driver.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        found = show(in_training, now_s=BEGAN_S + 1030)
-    assert found.splitlines() == [
+        found = list(lines(progress_of(in_training, now_s=BEGAN_S + 1030)))
+    assert found == [
         "run: at work on stage1/checkpoint, 2 of at most 21 stages done",
         "epoch: 3 of at most 4, 1 min 30 s each, best on validation 0.200",
         "last checkpoint: after epoch 2, step 8, 30 s ago",
@@ -60,13 +62,13 @@ def test_a_run_in_training_is_shown_in_six_lines(in_training: Path) -> None:
 
 
 def test_a_killed_run_says_how_it_goes_on(in_training: Path) -> None:
-    found = show(in_training, now_s=BEGAN_S + 90_000).splitlines()
+    found = list(lines(progress_of(in_training, now_s=BEGAN_S + 90_000)))
     assert found[0] == "run: stopped, killed or failed in stage1/checkpoint, 2 of at most 21 stages done"
     assert "waits for: the same command to be started again: it goes on here" in found
 
 
 def test_a_finished_run_has_its_result_its_pools_and_its_best(kept: Path) -> None:
-    found = show(kept).splitlines()
+    found = list(lines(progress_of(kept)))
     assert found[0] == "run: finished, its result is supervised"
     assert found[1] == "pools of round 1, at p0 0.55: TP 0, FP 0, FN 0"
     assert found[2] == "best so far on validation: supervised, 0.000 (0.000 to 0.000)"
@@ -74,7 +76,7 @@ def test_a_finished_run_has_its_result_its_pools_and_its_best(kept: Path) -> Non
 
 
 def test_as_json_it_is_the_record_with_null_for_what_is_not_known(in_training: Path) -> None:
-    found = json.loads(show(in_training, as_text=False, now_s=BEGAN_S + 1030))
+    found = json.loads(as_json(progress_of(in_training, now_s=BEGAN_S + 1030)))
     assert (found["state"], found["stage"], found["left_s"]) == ("stopped", "stage1/checkpoint", None)
     assert found["training"]["checkpoint"] == {"epoch": 2, "step": 8, "at_s": BEGAN_S + 1000}
     assert [stage["name"] for stage in found["finished"]] == ["labels", "archive"]

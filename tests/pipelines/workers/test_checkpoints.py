@@ -45,3 +45,4 @@ def test_a_list_that_was_half_written_is_removed_too(tmp_path: Path) -> None:
 
 def test_a_training_that_never_began_has_none(tmp_path: Path) -> None:
     remove_partial(tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -84,6 +84,7 @@ def test_what_cannot_be_read_is_not_shown(tmp_path: Path, seen: Signalled, writt
 
 def test_a_worker_that_cannot_write_goes_on(tmp_path: Path) -> None:
     NowFile(tmp_path / "gone").write(now())
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_line_of_an_earlier_start_is_not_shown(tmp_path: Path, seen: Signalled) -> None:
