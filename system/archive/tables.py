@@ -55,8 +55,17 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("pixel_sha", _TEXT),  # of the picture that was judged; null where this was not kept yet
         ]
     ),
+    # the registry's ledger: rows of continuous.registry.Entry
     "models": pa.schema(
-        [("model", _TEXT), ("checkpoint", _TEXT), ("parent", _TEXT), ("metrics", _TEXT), ("status", _TEXT)]
+        [
+            ("entry", _TEXT),  # its number, from 000001
+            ("at", _TEXT),  # ISO 8601, UTC
+            ("event", _TEXT),
+            ("model", _TEXT),  # beginning of the sha256 of its weights
+            ("by", _TEXT),
+            ("why", _TEXT),
+            ("lineage", _TEXT),  # JSON, of the entry that registers it; ""
+        ]
     ),
     # the result of every file that was read, so that none is read twice; rows of archive.intake.Intake
     "files": pa.schema(
@@ -95,7 +104,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "reports": ("study_id", "version"),
     "labels": ("study_id", "side"),
     "verdicts": ("image_id", "at"),
-    "models": ("model",),
+    "models": ("entry",),
     "files": ("source",),
     "quarantine": ("source",),
 }

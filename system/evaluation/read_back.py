@@ -14,7 +14,7 @@ from system.files.parquet import REMEDY, read_table
 from system.metrics import OUTCOMES, FrocConfig, PatientCounts
 from system.metrics.bootstrap import count_by_patient
 from system.metrics.matching import Detections, Match
-from system.metrics.subgroups import GroupRow, by_image, by_lesion, of_images, size_of
+from system.metrics.subgroups import Group, GroupRow, by_image, by_lesion, of_images, size_of
 from system.run.results import FrocReport, FrocResult
 from system.run.stage import Stage
 
@@ -130,12 +130,17 @@ def cut_counts(stage: Stage[FrocResult]) -> PatientCounts:
 
 def by_group(stage: Stage[FrocResult], *, config: FrocConfig) -> list[GroupRow]:
     """Return a finished evaluation by view, breast density, source and lesion size."""
+    return [group.row(config=config) for group in groups_of(stage)]
+
+
+def groups_of(stage: Stage[FrocResult]) -> list[Group]:
+    """Return the groups of a finished evaluation: by view, breast density, source and lesion size."""
     kept = read_back(stage)
     patients = kept.images.column("patient_id").to_pylist()
-    rows: list[GroupRow] = []
+    found: list[Group] = []
     for column in ("view", "density", "source"):
         names = [name or "not known" for name in kept.images.column(column).to_pylist()]
-        rows += by_image(column, names, kept.detections, kept.matched, image_patient=patients, config=config)
+        found += by_image(column, names, kept.detections, kept.matched, image_patient=patients)
     sizes = [size_of(diameter) for diameter in kept.lesions.column("diameter_mm").to_pylist()]
-    rows += by_lesion("lesion size", sizes, kept.detections, kept.matched, image_patient=patients, config=config)
-    return rows
+    found += by_lesion("lesion size", sizes, kept.detections, kept.matched, image_patient=patients)
+    return found

@@ -35,7 +35,7 @@ class PatientCounts:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % percentile interval."""
+    """A percentile interval; 95 % unless it was asked for another."""
 
     low: float  # NaN when no resample holds a lesion
     high: float
@@ -103,10 +103,16 @@ def intervals(
 
 
 def paired_difference(
-    first: PatientCounts, second: PatientCounts, *, config: FrocConfig, rng: np.random.Generator
+    first: PatientCounts,
+    second: PatientCounts,
+    *,
+    config: FrocConfig,
+    rng: np.random.Generator,
+    confidence: float = 0.95,
 ) -> Interval:
     """Return the interval of second minus first in mean sensitivity, both on the same resamples of the same patients.
 
+    confidence: as of `percentile_interval`
     Raises UserError where patients or lesions differ.
     """
     if first.patients != second.patients or not np.array_equal(first.lesions, second.lesions):
@@ -117,18 +123,20 @@ def paired_difference(
         )
     weights = draw_weights(len(first.patients), num_resamples=config.bootstrap, rng=rng)
     mean = [resampled_sensitivity(counts, weights=weights, fppi=config.fppi).mean(axis=1) for counts in (first, second)]
-    return percentile_interval(mean[1] - mean[0])
+    return percentile_interval(mean[1] - mean[0], confidence=confidence)
 
 
-def percentile_interval(drawn: NDArray[np.float64]) -> Interval:
-    """Return the 2.5th and 97.5th percentile of the resamples' values, those without a lesion left out.
+def percentile_interval(drawn: NDArray[np.float64], *, confidence: float = 0.95) -> Interval:
+    """Return the percentiles between which the resamples' values lie, those without a lesion left out.
 
     drawn: [R], NaN without a lesion
+    confidence: share of the values between them, 0 to 1; 0.95 = the 2.5th and the 97.5th percentile
     """
     usable = drawn[~np.isnan(drawn)]
     if not len(usable):
         return Interval(float("nan"), float("nan"), 0)
-    low, high = np.percentile(usable, [2.5, 97.5])
+    tail = 100 * (1 - confidence) / 2
+    low, high = np.percentile(usable, [tail, 100 - tail])
     return Interval(float(low), float(high), len(usable))
 
 

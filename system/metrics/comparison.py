@@ -103,13 +103,18 @@ class Paired:
     """The difference of two systems on the same patients."""
 
     difference: float  # second minus first in mean sensitivity, -1 to 1; NaN without a lesion
-    interval: Interval  # 95 %, both on the same resamples of the patients
+    first: float  # mean sensitivity of each, 0 to 1
+    second: float
+    interval: Interval  # of the difference, both on the same resamples of the patients
 
 
-def paired(first: PatientCounts, second: PatientCounts, *, config: FrocConfig) -> Paired:
+def paired(first: PatientCounts, second: PatientCounts, *, config: FrocConfig, confidence: float = 0.95) -> Paired:
     """Return by how much the second system is better than the first.
 
+    confidence: of the interval, 0 to 1
     Raises UserError when patients or lesions differ.
     """
-    interval = paired_difference(first, second, config=config, rng=np.random.default_rng(config.seed))
-    return Paired(_observed(second, config=config)[1] - _observed(first, config=config)[1], interval)
+    rng = np.random.default_rng(config.seed)
+    interval = paired_difference(first, second, config=config, rng=rng, confidence=confidence)
+    before, after = (_observed(counts, config=config)[1] for counts in (first, second))
+    return Paired(after - before, before, after, interval)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from system.metrics.bootstrap import Interval, count_by_patient, intervals
+from system.metrics.bootstrap import Interval, PatientCounts, count_by_patient, intervals
 from system.metrics.config import FrocConfig
 from system.metrics.froc import froc_curve, mean_sensitivity, sensitivity_at
 from system.metrics.matching import Detections, Match, Outcome
@@ -27,15 +27,38 @@ class GroupRow:
     interval: Interval  # of the mean
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the images, or of the lesions, of an evaluation."""
+
+    kind: str  # view, density, lesion size, source
+    name: str
+    detections: Detections
+    matched: Match
+    image_patient: tuple[str, ...]  # [detections.num_images]
+
+    def counts(self, *, config: FrocConfig) -> PatientCounts:
+        """Return what each of its patients adds to the curve."""
+        return count_by_patient(self.detections, self.matched, image_patient=self.image_patient, config=config)
+
+    def row(self, *, config: FrocConfig) -> GroupRow:
+        """Return its measures."""
+        curve = froc_curve(self.detections, self.matched, config=config)
+        _, interval = intervals(self.counts(config=config), config=config, rng=np.random.default_rng(config.seed))
+        return GroupRow(
+            kind=self.kind,
+            name=self.name,
+            num_images=self.detections.num_images,
+            num_lesions=len(self.detections.lesion_image),
+            sensitivity={f"{x:g}": sensitivity_at(curve, fppi=x) for x in config.fppi},
+            mean=mean_sensitivity(curve, fppi=config.fppi),
+            interval=interval,
+        )
+
+
 def by_image(
-    kind: str,
-    groups: Sequence[str],
-    detections: Detections,
-    matched: Match,
-    *,
-    image_patient: Sequence[str],
-    config: FrocConfig,
-) -> Iterator[GroupRow]:
+    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str]
+) -> Iterator[Group]:
     """Give each group of images, its false positives counted over its own images.
 
     groups: [num_images] the name of each image's group
@@ -44,18 +67,12 @@ def by_image(
     for name in np.unique(named).tolist():
         kept = named == name
         part, outcome = of_images(detections, matched, kept=kept)
-        yield _row(kind, name, part, outcome, image_patient=patients[kept].tolist(), config=config)
+        yield Group(kind, name, part, outcome, tuple(patients[kept].tolist()))
 
 
 def by_lesion(
-    kind: str,
-    groups: Sequence[str],
-    detections: Detections,
-    matched: Match,
-    *,
-    image_patient: Sequence[str],
-    config: FrocConfig,
-) -> Iterator[GroupRow]:
+    kind: str, groups: Sequence[str], detections: Detections, matched: Match, *, image_patient: Sequence[str]
+) -> Iterator[Group]:
     """Give each group of lesions, false positives counted over all images.
 
     A hit on a lesion of another group counts neither way.
@@ -67,7 +84,7 @@ def by_lesion(
         outside = (matched.lesion >= 0) & (named[matched.lesion] != name)
         outcome = np.where(outside, np.uint8(Outcome.PASSED_OVER), matched.outcome)
         part = replace(detections, lesion_image=detections.lesion_image[named == name])
-        yield _row(kind, name, part, replace(matched, outcome=outcome), image_patient=image_patient, config=config)
+        yield Group(kind, name, part, replace(matched, outcome=outcome), tuple(image_patient))
 
 
 def size_of(diameter_mm: float) -> str:
@@ -110,20 +127,3 @@ def of_images(detections: Detections, matched: Match, *, kept: NDArray[np.bool_]
         matched.outcome[candidates], matched.lesion[candidates], matched.nearest[candidates], matched.iou[candidates]
     )
     return part, outcome
-
-
-def _row(
-    kind: str, name: str, detections: Detections, matched: Match, *, image_patient: Sequence[str], config: FrocConfig
-) -> GroupRow:
-    curve = froc_curve(detections, matched, config=config)
-    counts = count_by_patient(detections, matched, image_patient=image_patient, config=config)
-    _, interval = intervals(counts, config=config, rng=np.random.default_rng(config.seed))
-    return GroupRow(
-        kind=kind,
-        name=name,
-        num_images=detections.num_images,
-        num_lesions=len(detections.lesion_image),
-        sensitivity={f"{x:g}": sensitivity_at(curve, fppi=x) for x in config.fppi},
-        mean=mean_sensitivity(curve, fppi=config.fppi),
-        interval=interval,
-    )

@@ -132,7 +132,8 @@ def test_a_pinned_archive_does_not_see_what_came_later(tmp_path: Path) -> None:
     pinned = archive.pinned(archive.versions())
 
     archive.upsert("labels", label(p_mass=0.75))
-    archive.upsert("models", pa.table({name: ["x"] for name in ("model", "checkpoint", "parent", "metrics", "status")}))
+    columns = ("entry", "at", "event", "model", "by", "why", "lineage")
+    archive.upsert("models", pa.table({name: ["x"] for name in columns}))
 
     assert pinned.table("labels")["p_mass"].to_pylist() == [0.25]
     assert pinned.table("models").num_rows == 0

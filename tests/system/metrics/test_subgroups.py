@@ -27,7 +27,8 @@ def found() -> Found:
 
 def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(found: Found) -> None:
     rows = {
-        row.name: row for row in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS, config=CONFIG)
+        group.name: group.row(config=CONFIG)
+        for group in by_image("view", ["CC", "MLO", "MLO"], *found, image_patient=PATIENTS)
     }
     cc, mlo = rows["CC"], rows["MLO"]
     assert (cc.num_images, cc.num_lesions, cc.sensitivity) == (1, 2, {"0": 0.5, "1": 0.5})
@@ -35,15 +36,16 @@ def test_a_group_of_images_has_their_lesions_and_their_false_positives_alone(fou
 
 
 def test_all_images_in_one_group_are_the_whole(found: Found) -> None:
-    (row,) = by_image("source", ["x"] * 3, *found, image_patient=PATIENTS, config=CONFIG)
+    (group,) = by_image("source", ["x"] * 3, *found, image_patient=PATIENTS)
+    row = group.row(config=CONFIG)
     assert (row.num_images, row.num_lesions) == (3, 3)
     assert row.sensitivity == {"0": 0.0, "1": pytest.approx(2 / 3)}
 
 
 def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found: Found) -> None:
     rows = {
-        row.name: row
-        for row in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS, config=CONFIG)
+        group.name: group.row(config=CONFIG)
+        for group in by_lesion("size", ["small", "small", "large"], *found, image_patient=PATIENTS)
     }
     assert (rows["large"].num_lesions, rows["large"].num_images) == (1, 3)
     assert rows["large"].sensitivity == {"0": 0.0, "1": 1.0}
@@ -52,7 +54,8 @@ def test_a_hit_on_a_lesion_of_another_group_counts_neither_way(found: Found) -> 
 
 def test_a_group_without_a_lesion_has_no_sensitivity(found: Found) -> None:
     rows = {
-        row.name: row for row in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS, config=CONFIG)
+        group.name: group.row(config=CONFIG)
+        for group in by_image("density", ["a", "a", "d"], *found, image_patient=PATIENTS)
     }
     assert np.isnan(rows["d"].mean)
 
