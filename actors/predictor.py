@@ -45,6 +45,7 @@ Row = dict[str, object]
 
 _ROWS = -2  # axis of views and maps
 _SIDES = {"left": Side.LEFT, "right": Side.RIGHT}
+_OTHER = {"left": "right", "right": "left"}
 
 
 @dataclass
@@ -83,7 +84,7 @@ class _Image:
 
     pair: int  # place of its pair in the batch
     side: int  # 0 left, 1 right
-    identity: Row  # image_key, image_id, study_id, side, view
+    identity: Row  # image_key, image_id, study_id, side, view, pixel_sha, other_sha
     pixels: bytes | None  # uint16 [H, W]; None where an image of the pair could not be read
     error: str | None  # why not
 
@@ -114,6 +115,7 @@ class Predictor:
             study_id, view: text
             left_id, right_id: "" = that breast is missing
             left_key, right_key: int64
+            left_sha, right_sha: text, "" = that breast is missing
             left_pixels, right_pixels: bytes, uint16 [H, W], or None
             error: text or None
         watch: gets the seconds under `network` and `refine`
@@ -253,6 +255,8 @@ def _images_of(batch: Batch) -> list[_Image]:
                 "study_id": batch["study_id"][pair],
                 "side": _SIDES[name].value,
                 "view": batch["view"][pair],
+                "pixel_sha": batch[f"{name}_sha"][pair],
+                "other_sha": batch[f"{_OTHER[name]}_sha"][pair],
             },
             pixels=batch[f"{name}_pixels"][pair],
             error=batch["error"][pair],

@@ -9,7 +9,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,7 @@ from system.nets import read_card, weights_digest
 from system.refine import InferConfig
 from system.resources import InferResources
 from system.run.code import code_digest
+from system.run.maps_kept import Kept, kept_rows, take_over
 from system.run.results import InferResult
 from system.run.stage import Stage, Written
 from system.watchdog import StallLimit
@@ -43,6 +44,7 @@ SHARDS_PER_PREDICTOR = 8  # enough that reading, network and writing overlap als
 _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "right_id", "right_key", "right_sha"]
 NOTES = "stood_still.txt"  # in an attempt: a line for each process that was ended because it stood still
 _SHARD_SIZE = "shard_size.txt"  # in an attempt: another start with other resources cuts the same shards
+_NUM_THREADS = {"num_threads": 0}  # of the resources: changes no row
 _EVEN_ODDS = 0.5  # where no mask is read: the mask threshold has no effect
 
 
@@ -55,6 +57,7 @@ def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where 
     resources: InferResources,
     mask_threshold: float,
     stage: Stage[InferResult],
+    earlier: Sequence[Stage[InferResult]] = (),
 ) -> InferResult:
     """Write the predictions of weak images: masks refined by the CRF, 8-bit maps where there is a mask.
 
@@ -64,10 +67,11 @@ def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where 
     checkpoint: folder of nets.write_model
     mask_threshold: probability that counts as even odds before the CRF, 0 to 1
     stage: files part_000000.parquet and so on, of schemas.PREDICTIONS
+    earlier: finished, by this checkpoint; what these have looked at with the same settings is taken over
     Raises UserError when no node has the GPUs, or the checkpoint was trained on another size of view.
     """
     job = _Job(archive_uri, checkpoint, config, resources, mask_threshold, keep_maps="masked")
-    return _infer(pairs, job, stage=stage)
+    return _infer(pairs, job, stage=stage, earlier=earlier)
 
 
 def whole_maps(
@@ -97,17 +101,23 @@ class _Job:
     keep_maps: Literal["masked", "all"]
 
 
-def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferResult:
+def _infer(
+    pairs: pa.Table, job: _Job, *, stage: Stage[InferResult], earlier: Sequence[Stage[InferResult]] = ()
+) -> InferResult:
     if stage.finished:
         return stage.result()
     archive = Archive.open(job.archive_uri)
     settings = _predictor_config(archive, job)
+    kept, pairs = kept_rows(pairs, [path for stage in earlier for path in _files_by(stage, settings)])
     ordered = pad_pairs(pairs, batch_pairs=settings.batch_pairs)
 
     def infer(attempt: Path) -> Written[InferResult]:
         shards = cut_shards(ordered, size=_shard_size(attempt, len(ordered), settings, job.resources))
-        files = [attempt / shard_name(number) for number in range(len(shards))]
-        left = [shard for shard, path in zip(shards, files, strict=True) if not path.exists()]
+        files = [attempt / shard_name(number) for number in range(len(shards) + len(kept))]
+        left = [shard for shard, path in zip(shards, files[: len(shards)], strict=True) if not path.exists()]
+        for rows, path in zip(kept, files[len(shards) :], strict=True):
+            if not path.exists():
+                take_over(rows, path)
         if len(left) < len(shards):
             done = len(shards) - len(left)
             log.info("%s: %d of %d shards are there from an earlier start", stage.title, done, len(shards))
@@ -118,11 +128,26 @@ def _infer(pairs: pa.Table, job: _Job, *, stage: Stage[InferResult]) -> InferRes
                 for facts in _stream(left, attempt.resolve(), archive=archive, job=job, settings=settings):
                     progress.add(facts)
         result = summarise(files, progress.facts, began_s=began_s, ended_s=time.time())
-        result = replace(result, flip_average=settings.flip_average)
+        num_kept = sum(len(rows.keys) for rows in kept)
+        result = replace(
+            result,
+            flip_average=settings.flip_average,
+            num_taken_over=num_kept,
+            num_earlier_shards=result.num_earlier_shards - len(kept),
+        )
         return Written(result, files=files, settings=settings, summary=in_words(result))
 
-    inputs = _digest(settings, archive, ordered, checkpoint=job.checkpoint)
-    return stage.once(infer, inputs=inputs, amount=f"{_num_pairs(ordered)} pairs")
+    inputs = _digest(settings, archive, ordered, checkpoint=job.checkpoint, kept=kept)
+    known = f", {sum(len(rows.keys) for rows in kept)} images were looked at before" if kept else ""
+    return stage.once(infer, inputs=inputs, amount=f"{_num_pairs(ordered)} pairs{known}")
+
+
+def _files_by(stage: Stage[InferResult], settings: PredictorConfig) -> list[Path]:
+    """Return the files of an inference with the same settings and code; none of another."""
+    manifest = stage.manifest()
+    if manifest is None or manifest.code_digest != code_digest():
+        return []
+    return stage.paths() if manifest.settings | _NUM_THREADS == settings.model_dump(mode="json") | _NUM_THREADS else []
 
 
 def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:
@@ -253,11 +278,14 @@ def _check_gpus(resources: InferResources) -> None:
         )
 
 
-def _digest(settings: PredictorConfig, archive: Archive, pairs: pa.Table, *, checkpoint: Path) -> str:
-    """Return a digest of all that decides the rows: code, settings, weights, archive, and which pairs share a batch."""
+def _digest(
+    settings: PredictorConfig, archive: Archive, pairs: pa.Table, *, checkpoint: Path, kept: Sequence[Kept]
+) -> str:
+    """Return a digest of all that decides the rows: code, settings, weights, archive, batches, and what is kept."""
     recipe = settings.model_dump(mode="json", exclude={"num_threads"})  # of the resources
     facts = [code_digest(), recipe, archive.uri, archive.key_fingerprint]
     digest = hashlib.sha256(json.dumps(facts).encode())
     digest.update(weights_digest(checkpoint).encode())
     digest.update(json.dumps(pairs.to_pydict(), sort_keys=True).encode())
+    digest.update(json.dumps([[str(rows.file), *rows.keys] for rows in kept]).encode())
     return digest.hexdigest()

@@ -26,6 +26,8 @@ PREDICTIONS = pa.schema(
         ("study_id", pa.string()),
         ("side", pa.string()),
         ("view", pa.string()),
+        ("pixel_sha", pa.string()),  # of the pixels that were looked at
+        ("other_sha", pa.string()),  # of the other breast's, looked at beside it; "" where it is missing
         ("score", pa.float32()),  # highest probability of a kept candidate, 0 where there is none
         ("peak", pa.float32()),  # highest probability of the whole map
         ("p_image", pa.float32()),  # classification branch, 0 to 1

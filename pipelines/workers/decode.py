@@ -23,8 +23,7 @@ def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
 
     Raises MachineFault where the archive's storage cannot be read.
 
-    batch: pair rows; the columns left_sha and right_sha give way to left_pixels, right_pixels (uint16 bytes or null),
-    error and read_s
+    batch: pair rows, to which left_pixels, right_pixels (uint16 bytes or null), error and read_s are added
     """
     rows = batch.to_pylist()
     pixels: dict[str, list[bytes | None]] = {"left": [], "right": []}
@@ -39,7 +38,7 @@ def decode_pairs(batch: pa.Table, *, archive: Archive) -> pa.Table:
             pixels[name].append(None if failed or not isinstance(found, bytes) else found)
         seconds.append(time.perf_counter() - began_s)
     for name, column in pixels.items():
-        batch = batch.drop_columns([f"{name}_sha"]).append_column(f"{name}_pixels", pa.array(column, pa.binary()))
+        batch = batch.append_column(f"{name}_pixels", pa.array(column, pa.binary()))
     return batch.append_column("error", pa.array(errors, pa.string())).append_column(
         "read_s", pa.array(seconds, pa.float64())
     )

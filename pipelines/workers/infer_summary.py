@@ -97,6 +97,8 @@ def summarise(files: Sequence[Path], facts: Sequence[ShardFacts], *, began_s: fl
 def in_words(found: InferResult) -> str:
     """Return the result as a line."""
     counts = f"{found.num_images} images, {found.num_masked} with a mask, {found.num_errors} could not be read"
+    if found.num_taken_over:
+        counts += f"; {found.num_taken_over} taken over from an earlier inference"
     speed = f"{found.images_per_s:.1f} images/s after {found.start_s:.1f} s of start"
     return f"{counts}; {speed}, predictors waited {found.wait_share:.0%}"
 
@@ -114,5 +116,6 @@ def summary_table(title: str, found: InferResult) -> Table:
         "seconds by step, over all workers": ", ".join(f"{name} {found.seconds[name]:.1f}" for name in STEPS),
         "MiB decoded / written": f"{found.pixel_mib} / {found.written_mib}",
         "shards of earlier starts": found.num_earlier_shards,
+        "images looked at before, by the same model": found.num_taken_over,
     }
     return two_columns(f"Inference, {title}", lines)

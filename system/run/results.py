@@ -98,6 +98,7 @@ class InferResult:
     pixel_mib: float  # decoded
     written_mib: float
     num_earlier_shards: int  # shards that an earlier start had finished
+    num_taken_over: int = 0  # images that the same model had looked at before, in another inference
     flip_average: FlipAverage = "none"  # over which views the probabilities were averaged; none = each by itself
 
 

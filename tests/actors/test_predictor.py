@@ -35,6 +35,7 @@ def pair(number: int, *, left: bool = True, right: bool = True, error: str | Non
     for name, exists in (("left", left), ("right", right)):
         identity = f"{name}{number}" if exists else ""
         row |= {f"{name}_id": identity, f"{name}_key": image_key(identity) if exists else 0}
+        row[f"{name}_sha"] = f"pixels of {identity}" if exists else ""
         row[f"{name}_pixels"] = view(2 * number + (name == "right")).tobytes() if exists and error is None else None
     return row
 

@@ -23,11 +23,22 @@ def shard(number: int, *, rows: int = 2, expected: int = 2) -> dict[str, NDArray
     pixels = np.random.default_rng(number).integers(1, 60000, (SIZE, SIZE)).astype(np.uint16).tobytes()
     batch: dict[str, NDArray[Any]] = {
         name: np.empty(rows, dtype=object)
-        for name in ("study_id", "view", "left_id", "right_id", "left_pixels", "right_pixels", "error")
+        for name in (
+            "study_id",
+            "view",
+            "left_id",
+            "right_id",
+            "left_sha",
+            "right_sha",
+            "left_pixels",
+            "right_pixels",
+            "error",
+        )
     }
     for row in range(rows):
         last = row == rows - 1
-        values = (f"s{row}", "CC", f"l{row}", "" if last else f"r{row}", pixels, None if last else pixels, None)
+        ids = (f"l{row}", "" if last else f"r{row}")
+        values = (f"s{row}", "CC", *ids, *ids, pixels, None if last else pixels, None)  # ids stand for shas too
         for name, value in zip(batch, values, strict=True):
             batch[name][row] = value
     batch["left_key"] = np.array([image_key(name) for name in batch["left_id"]])

@@ -266,6 +266,38 @@ def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_
     assert manifest.settings["mask_threshold"] == threshold
 
 
+@pytest.mark.ray
+def test_what_the_same_model_has_looked_at_with_the_same_settings_is_taken_over(
+    ray_cluster: Path, archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
+) -> None:
+    pairs = pq.read_table(many).sort_by("pair_key")
+
+    def mine(name: str, part: pa.Table, *earlier: Stage[InferResult], threshold: float = 0.5) -> Stage[InferResult]:
+        stage = predictions_of(tmp_path, name)
+        infer.for_mining(
+            part,
+            archive_uri=archive.uri,
+            checkpoint=checkpoint,
+            config=CONFIG,
+            resources=RESOURCES,
+            mask_threshold=threshold,
+            stage=stage,
+            earlier=earlier,
+        )
+        return stage
+
+    first, second = mine("first", pairs.slice(0, 8)), mine("second", pairs.slice(8, 4))
+    all_of_it = mine("all", pairs.slice(2, 12), first, second)
+    result = all_of_it.result()
+    assert result.num_taken_over == len(images_of(pairs.slice(2, 10)))
+    assert result.num_images == len(images_of(pairs.slice(2, 12)))
+    found = {row["image_id"]: row for row in all_rows(all_of_it).to_pylist()}
+    assert found.keys() == images_of(pairs.slice(2, 12))
+    before = [row for stage in (first, second) for row in all_rows(stage).to_pylist()]
+    assert all(found[row["image_id"]] == row for row in before if row["image_id"] in found)
+    assert mine("other", pairs.slice(2, 4), first, threshold=0.25).result().num_taken_over == 0
+
+
 def test_the_predictors_average_flips_as_the_config_says(archive: Archive, checkpoint: Path) -> None:
     for flips in ("none", "vertical"):
         config = CONFIG.changed(flip_average=flips)
