@@ -15,12 +15,13 @@ from system.run.stage import Written
 log = logging.getLogger(__name__)
 
 
-def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConfig) -> None:
+def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConfig, start: str = "") -> None:
     """Read the archive anew for a round and those after it: label its new reports, pin its versions, say what is new.
 
     Needs a running Ray.
 
     number: of the round, from 1
+    start: folder of the system that it goes on from; "" = as the rounds before it decided
     Raises UserError where patients have changed between training and held-out since the run began.
     """
     labelling, last, this = folder.labelling, folder.last_chapter, folder.round(number)
@@ -38,7 +39,7 @@ def take_in(archive_uri: str, folder: RunFolder, number: int, *, config: RunConf
         began = newest.pinned(folder.archive_pin.result().versions)
         check_same_patients(began.table("images"), now.table("images"))
         before = newest.pinned(last.archive_pin.result().versions)
-        return Written(replace(pin, first_round=number, arrived=arrivals(before, now)))
+        return Written(replace(pin, first_round=number, start=start, arrived=arrivals(before, now)))
 
     arrived = last.next.archive_pin.once(read).arrived
     new = arrived.line() if arrived else ""

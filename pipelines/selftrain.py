@@ -47,6 +47,7 @@ from system.rounds import (
     promote,
 )
 from system.run.after_mining import training_of
+from system.run.ahead import Ahead
 from system.run.chapter import chapters
 from system.run.folder import RunFolder
 from system.run.going_on import begins_chapter, wants_more
@@ -60,12 +61,13 @@ from system.training.job import TrainJob
 log = logging.getLogger(__name__)
 
 
-def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -> list[System]:
+def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False, start: str = "") -> list[System]:
     """Run the loop until `decide` returns Stop; return the systems in the order of the table. Needs a running Ray.
 
     A run that has come to its end goes on where more rounds are wanted, with what its archive has by then.
 
     more: go on also where the run has stopped by itself, as it does where more rounds are wanted than it ended with
+    start: folder of the system that the next chapter goes on from; "" = as the rounds before it decided
     Raises UserError when the folder holds a run of another recipe, or a patient is in two splits.
     """
     folder, config = RunFolder(out.resolve()), located(config)  # workers stand in other folders
@@ -85,7 +87,7 @@ def run(archive_uri: str, out: Path, *, config: RunConfig, more: bool = False) -
             match decide(history, config=config.rounds, first=first):
                 case GoOn(number):
                     if begins_chapter(folder, number, more=more):
-                        go_on.take_in(archive_uri, folder, number, config=config)
+                        go_on.take_in(archive_uri, folder, number, config=config, start=start)
                     history.append(loop.round(folder.round(number)))
                 case Stop(reason):
                     log.log(logging.WARNING if history and history[-1].untrained else logging.INFO, "stop: %s", reason)
@@ -216,6 +218,7 @@ class Loop:
             resources=self.config.resources.infer,
             mask_threshold=latest.thresholds.result().mask_threshold,
             stage=this.predictions,
+            earlier=Ahead(self.folder.path, latest.model_name).parts(),
         )
 
     def retrain(self, this: Round) -> TrainResult:

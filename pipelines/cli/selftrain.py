@@ -7,6 +7,12 @@ import typer
 from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Quiet, start
 
 Preset = Annotated[str, typer.Option(help="see `mammoloop config --help`; by default that of the run in --out")]
+Start = Annotated[
+    str,
+    typer.Option(
+        "--from", help="with --rounds: system that the new rounds go on from, e.g. round_01; by default the best so far"
+    ),
+]
 Rounds = Annotated[str, typer.Option(help="how many rounds in all; +1: one more than the run in --out has done")]
 
 
@@ -15,6 +21,7 @@ def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     out: Out,
     preset: Preset = "",
     rounds: Rounds = "",
+    system: Start = "",
     config_file: ConfigFile = None,
     changes: Changes = None,
     quiet: Quiet = False,
@@ -33,12 +40,13 @@ def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     `mammoloop selftrain --archive archive --out run --rounds +1`
     """
     from system.run.folder import RunFolder
-    from system.run.going_on import with_rounds
+    from system.run.going_on import check_start, with_rounds
 
     folder = RunFolder(out)
     own = folder.config() if folder.begun and not preset else None
     config = start(preset or "workstation", config_file, changes, quiet=quiet, base=own)
     config, more = with_rounds(config, rounds, folder=folder)
+    check_start(folder, system, num_rounds=config.rounds.num_rounds, more=more)
     folder.check_recipe(config.changed(net=config.net.located()))  # before Ray is even imported
 
     from pipelines.cluster import session
@@ -46,5 +54,5 @@ def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as i
     from pipelines.selftrain import run
 
     with session(config.resources.cluster):
-        run(archive, out, config=config, more=more)
+        run(archive, out, config=config, more=more, start=system)
     present(folder, archive_uri=archive, config=config.of_run())

@@ -35,6 +35,11 @@ class Chapter:
         return 1 if self.number == 1 else self.archive_pin.result().first_round
 
     @property
+    def start(self) -> str:
+        """Folder of the system that its first round was told to go on from; "" = as the rounds before it decided."""
+        return self.archive_pin.result().start if self.archive_pin.finished else ""
+
+    @property
     def next(self) -> "Chapter":
         """The chapter after this one, begun or not."""
         return Chapter(self.run, self.number + 1)

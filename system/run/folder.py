@@ -155,12 +155,23 @@ class RunFolder:
         return Round(self.path, f"round_{number:02d}", f"round {number}", number)
 
     def before(self, number: int) -> System:
-        """Return the system whose model a round goes on from: of the last round before it that was promoted.
+        """Return the system whose model a round goes on from.
 
-        Raises NotFinished where a round before it is not.
+        It is that of the last round before it that was promoted, as far as its chapter goes back where that was told
+        what to go on from. Raises NotFinished where a round before it is not.
         """
-        earlier = (self.round(each) for each in range(number - 1, 0, -1))
-        return next((each for each in earlier if each.promotion.result().promoted), self.stage1)
+        chapter = self.chapter_of(number)
+        first = chapter.first if chapter.start else 1
+        earlier = (self.round(each) for each in range(number - 1, first - 1, -1))
+        start = self.trained(chapter.start) if chapter.start else self.stage1
+        return next((each for each in earlier if each.promotion.result().promoted), start)
+
+    def trained(self, name: str) -> System:
+        """Return a system that is trained and measured, by the name of its folder. Raises UserError for another."""
+        found = {system.name: system for system in self.systems()}
+        if name not in found:
+            raise UserError(f"run {self.name} has no measured system {name!r}: it has {', '.join(found) or 'none'}")
+        return found[name]
 
     @property
     def begun(self) -> bool:

@@ -32,6 +32,25 @@ def with_rounds(config: RunConfig, text: str, *, folder: RunFolder) -> tuple[Run
     return config.changed(rounds=config.rounds.changed(num_rounds=total)), more
 
 
+def check_start(folder: RunFolder, start: str, *, num_rounds: int, more: bool) -> None:
+    """Raise UserError where rounds cannot go on from the system that is asked for.
+
+    start: the name of its folder, "" = as the rounds decided
+    num_rounds: that the run is to have in all;  more: as of `with_rounds`
+    """
+    if not start:
+        return
+    folder.trained(start)
+    chapter = folder.last_chapter
+    if folder.ended and not (more or wants_more(folder, num_rounds)):
+        raise UserError(f"--from {start} begins a further round: give --rounds +1 as well")
+    if not folder.ended and chapter.start != start:
+        went_on = chapter.start or "what its rounds decided"
+        raise UserError(
+            f"run {folder.name} is in the middle of its rounds, which go on from {went_on}: let it end without --from"
+        )
+
+
 def wants_more(folder: RunFolder, num_rounds: int) -> bool:
     """Return whether more rounds are wanted than a run that has come to its end was to have."""
     if not folder.ended:

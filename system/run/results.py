@@ -28,6 +28,7 @@ class ArchivePin:
     # table -> the table's own id; empty in runs that were pinned before ids were: these compare key and versions alone
     table_ids: dict[str, str] = field(default_factory=dict[str, str])
     first_round: int = 1  # the first that reads these versions
+    start: str = ""  # folder of the system that it was told to go on from; "" = as the rounds before it decided
     arrived: "Arrivals | None" = None  # since the pin before; None in a run's first
 
 

@@ -1,7 +1,7 @@
 """The systems of a run: trained models, each with the stages that it was trained and measured in."""
 
+import hashlib
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from system.metrics import FrocConfig
@@ -11,6 +11,8 @@ from system.run.results import FrocResult, InferResult, PoolsResult, Thresholds,
 from system.run.stage import Stage
 
 SUPERVISED = "supervised"  # title of Stage 1
+_WEIGHTS = "model.safetensors"  # as nets.weights writes it
+_MODEL_HEX_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,19 @@ class System:
         return self.checkpoint.path("model.json").parent
 
     @property
+    def model_name(self) -> str:
+        """The beginning of the sha256 of its weights: the model's name, wherever it lies. Raises NotFinished."""
+        with self.checkpoint.path(_WEIGHTS).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:_MODEL_HEX_DIGITS]
+
+    @property
     def measured(self) -> bool:
         """Whether the model is trained and evaluated on test."""
         return self.thresholds.finished and self.froc().finished
 
 
 def _digest(rules: FrocConfig) -> str:
-    return sha256(rules.model_dump_json().encode()).hexdigest()[:8]
+    return hashlib.sha256(rules.model_dump_json().encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
