@@ -74,6 +74,22 @@ def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where 
     return _infer(pairs, job, stage=stage, earlier=earlier)
 
 
+def left_to_infer(  # noqa: PLR0913 - as of `for_mining`
+    pairs: pa.Table,
+    *,
+    archive_uri: str,
+    checkpoint: Path,
+    config: InferConfig,
+    resources: InferResources,
+    mask_threshold: float,
+    earlier: Sequence[Stage[InferResult]],
+) -> tuple[list[Kept], pa.Table]:
+    """Return what of earlier inferences `for_mining` would take over, and the pairs that it would infer."""
+    job = _Job(archive_uri, checkpoint, config, resources, mask_threshold, keep_maps="masked")
+    settings = _predictor_config(Archive.open(archive_uri), job)
+    return kept_rows(pairs, [path for stage in earlier for path in _files_by(stage, settings)])
+
+
 def whole_maps(
     pairs: pa.Table,
     *,

@@ -18,7 +18,7 @@ AUTOMATIC = "automatic"
 class Triggers(Settings):
     """What starts a retraining; 0 = never for that reason."""
 
-    # Weak images that stand in a pool that trains and did not when the promoted model was trained.
+    # Weak images in a pool that trains which trained neither the promoted model nor the last candidate.
     new_samples: int = Field(default=200, ge=0)
     days: float = Field(default=0.0, ge=0)  # since the last retraining, with anything new at all
     verdicts: int = Field(default=20, ge=0)  # of radiologists, since the last retraining

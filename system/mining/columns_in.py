@@ -1,5 +1,6 @@
 """From a file of predictions to the columns that the miner keeps: each image with the label of its breast."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +17,25 @@ _COLUMNS = ["image_key", "study_id", "side", "score", "mask_area_px", "error"]
 _BREAST = ["study_id", "side"]
 
 
-def read_columns(path: Path, *, labels: pa.Table, images: pa.Table) -> tuple[Columns, int]:
+def read_columns(
+    path: Path, *, labels: pa.Table, images: pa.Table, keys: Sequence[int] | None = None
+) -> tuple[Columns, int]:
     """Return a predictions file's images, and how many could not be read and are left out.
 
     path: of schemas.PREDICTIONS
     labels, images: the archive's tables
+    keys: image_key of those that are wanted; None = all
 
     Raises UserError where an image is unknown to the archive or held out for validation or test.
     """
     everything = read_table(path, columns=_COLUMNS)
+    if keys is not None:
+        everything = everything.filter(pc.field("image_key").isin(pa.array(keys, pa.int64())))
     rows = everything.filter(pc.field("error").is_null())
-    keys = rows["image_key"].to_numpy().astype(np.int64)
-    _refuse_held_out(keys, images=images)
+    found = rows["image_key"].to_numpy().astype(np.int64)
+    _refuse_held_out(found, images=images)
     columns = Columns(
-        keys=keys,
+        keys=found,
         p_mass=labels_of(rows, labels),
         score=rows["score"].to_numpy().astype(np.float32),
         has_mask=rows["mask_area_px"].to_numpy() > 0,

@@ -20,6 +20,11 @@ class Ahead:
     run: Path
     model: str  # its name, System.model_name
 
+    @property
+    def folder(self) -> Path:
+        """Where its inferences lie."""
+        return self.run / "ahead" / self.model
+
     def parts(self) -> list[Stage[InferResult]]:
         """Return the inferences that are finished, in order."""
         found: list[Stage[InferResult]] = []

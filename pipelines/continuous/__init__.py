@@ -1,0 +1,1 @@
+"""Continuous retraining: catching up with what has come, the gate's evidence, and the watcher."""

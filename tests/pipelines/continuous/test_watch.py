@@ -1,0 +1,168 @@
+"""The watcher through a month of arrivals: what it does, why, and that it is the same however often it is killed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.continuous.watch import Failed, Watched, lease, tick
+from system.archive import Archive
+from system.continuous import decisions, registry
+from system.continuous.plan import Alarms, GatePlan, Plan, Triggers
+from system.continuous.policy import Alert, Retrain, Wait
+from system.errors import UserError
+from system.run.folder import RunFolder
+from tests.pipelines.continuous.scripted import DAY_S, DENSE, PLACES, Found, Killed, Scripted, begun, report, state
+
+FIRST = PLACES % 2 == 0  # what Stage 1 finds
+WORSE = PLACES % 4 == 0
+BETTER = FIRST | (PLACES % 3 == 0)
+DENSE_LOST = np.where(DENSE, PLACES % 12 == 0, True)
+PLAN = Plan(triggers=Triggers(new_samples=10, verdicts=0), gate=GatePlan(looks=10), alarms=Alarms(refused_in_a_row=0))
+ROUNDS = {1: WORSE, 2: BETTER, 3: DENSE_LOST}
+BURSTS = {2: "a", 9: "b", 16: "c", 23: "d"}  # day -> ten studies
+
+
+def arrivals() -> dict[int, list[dict[str, object]]]:
+    """Return bursts of reports, some of them corrected and one withdrawn later."""
+    found = {day: [report(f"{name}{place}") for place in range(10)] for day, name in BURSTS.items() if day != 23}
+    found[11] = [report("a1", version=2, status="corrected"), report("a2", version=2, status="withdrawn")]
+    return found
+
+
+@dataclass
+class Month:
+    """A run, its archive and its watcher, and a clock that is set by hand."""
+
+    archive: Archive
+    run: RunFolder
+    commands: Scripted
+    plan: Plan
+    at_s: float = 0.0
+
+    def watched(self) -> Watched:
+        return Watched(self.archive.uri, self.run, self.plan, self.commands, lambda: self.at_s)
+
+    def play(self, days: range) -> None:
+        """Look each day until it ends undisturbed, as a watcher that is started again does."""
+        for day in days:
+            self.at_s = day * DAY_S
+            while True:
+                try:
+                    tick(self.watched())
+                except (Killed, Failed):
+                    continue
+                break
+
+    def lines(self) -> list[tuple[str, str]]:
+        return [(line.kind, line.reason) for line in decisions.read(self.watched().folder)]
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Callable[..., Month]:
+    def make(*, plan: Plan = PLAN, rounds: dict[int, Found] = ROUNDS, name: str = "calm") -> Month:
+        (tmp_path / name).mkdir()
+        archive, run = begun(tmp_path / name, found=FIRST)
+        found = Month(archive, run, Scripted(archive, run, arrivals(), rounds, lambda: found.at_s), plan)
+        return found
+
+    return make
+
+
+def test_a_month_refuses_what_is_worse_promotes_what_is_better_and_refuses_what_is_worse_in_dense_breasts(
+    month: Callable[..., Month],
+) -> None:
+    calm = month()
+    calm.play(range(31))
+    found = state(calm.archive, calm.run)
+    models = dict(zip(found["systems"], found["systems"].values(), strict=True))
+    assert [found["models"][models[name]] for name in ("stage1", "round_01", "round_02", "round_03")] == [
+        "retired",
+        "refused",
+        "promoted",
+        "refused",
+    ]
+    assert found["starts"] == ["stage1", "stage1", "round_02"]  # a refused model is not gone on from
+    retrains = [reason for kind, reason in calm.lines() if kind == "retrain"]
+    assert retrains == ["10 new images in the pools, 10 are enough"] * 3
+    judged = [reason for kind, reason in calm.lines() if kind == "judged"]
+    assert judged[0].startswith("refused: all lesions (240): 0.500 to 0.250")
+    assert judged[1].startswith("promoted: not worse in any of")
+    assert judged[2].startswith("refused: density d (60)")
+    assert (calm.run.path / "watch" / models["round_02"] / "decision.html").exists()
+
+
+def test_killed_and_failing_anywhere_a_month_ends_as_the_calm_one(month: Callable[..., Month]) -> None:
+    calm = month()
+    calm.play(range(31))
+    rng = np.random.default_rng(7)
+    faults = ["kill before", "kill after", "fail before", "fail after", "", ""]
+    for trial in range(3):
+        struck = month(name=f"struck_{trial}")
+        struck.commands.faults = [faults[place] for place in rng.integers(len(faults), size=200)]
+        struck.play(range(31))
+        assert state(struck.archive, struck.run) == state(calm.archive, calm.run)
+        assert [line for line in struck.lines() if line[0] != "failed"] == calm.lines()
+
+
+def test_a_day_without_anything_new_does_no_work_and_logs_nothing(month: Callable[..., Month]) -> None:
+    quiet = month()
+    quiet.play(range(2))
+    before, calls = quiet.lines(), len(quiet.commands.calls)
+    quiet.at_s = 1.5 * DAY_S
+    assert isinstance(tick(quiet.watched()), Wait)
+    assert quiet.lines() == before
+    assert quiet.commands.calls[calls:] == ["ingest"]
+
+
+def test_a_plan_with_an_approver_holds_the_candidate_and_waits(month: Callable[..., Month]) -> None:
+    held = month(plan=PLAN.changed(approval="R. Ansari"), rounds={1: BETTER, 2: BETTER})
+    held.play(range(12))
+    book = registry.read(held.archive)
+    candidate = held.run.round(1).model_name
+    assert (book.models[candidate].status, book.promoted) == ("held", held.run.stage1.model_name)
+    assert held.lines()[-1] == ("wait", f"{candidate} waits for approval by R. Ansari")
+    said = registry.Said("2026-11-26", "R. Ansari", "looked at the page")
+    registry.add(held.archive, registry.approve(candidate, said=said))
+    held.play(range(12, 20))
+    assert held.run.chapter_of(2).start == "round_01"
+
+
+def test_after_a_rollback_the_next_candidate_goes_on_from_the_model_before(month: Callable[..., Month]) -> None:
+    back = month(rounds={1: BETTER, 2: BETTER})
+    back.play(range(5))
+    assert registry.read(back.archive).promoted == back.run.round(1).model_name
+    registry.add(back.archive, registry.roll_back("", said=registry.Said("2026-11-26", "R1", "artefacts")))
+    back.play(range(5, 12))
+    assert back.run.chapter_of(2).start == "stage1"
+
+
+def test_an_odd_intake_calls_a_person_and_trains_nothing(month: Callable[..., Month]) -> None:
+    odd = month()
+    odd.commands.arrivals = {1: [report(f"x{place}", language="tlh") for place in range(30)]}
+    odd.at_s = DAY_S
+    found = tick(odd.watched())
+    assert isinstance(found, Alert)
+    assert found.reason == "reports of unknown language: 30 of 30, 100%, the plan's limit is 10%"
+    assert not odd.run.rounds()
+
+
+def test_another_plan_begins_a_chapter_of_the_log(month: Callable[..., Month]) -> None:
+    changed = month()
+    changed.play(range(2))
+    changed.plan = PLAN.changed(triggers=PLAN.triggers.changed(new_samples=5))
+    changed.at_s = 2 * DAY_S
+    assert isinstance(tick(changed.watched()), Retrain)
+    lines = decisions.read(changed.watched().folder)
+    assert [line.plan for line in lines if line.kind == "plan"] == [PLAN.digest, changed.plan.digest]
+    assert lines[-1].plan == changed.plan.digest
+
+
+def test_one_watcher_at_a_time(month: Callable[..., Month]) -> None:
+    run = month().run
+    with lease(run), pytest.raises(UserError, match="another watcher holds run run"), lease(run):
+        pass
+    with lease(run):
+        pass
