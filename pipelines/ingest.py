@@ -89,6 +89,7 @@ def run(
     items = {source_of(archive, source, item): item for item in LAYOUTS[layout].items(source)}
     if not items:
         raise UserError(f"the source has no image files for layout {layout!r}: check its folder")
+    items = {place: item for place, item in items.items() if _settled(source, item, layout=layout, config=config)}
     here = Source(source.resolve(), layout, archive, config, items)
     LAYOUTS[layout].reports(source, sides={})  # a mistake in their table is found now, not after the images were read
     with PLACE.at("in ingest"):
@@ -116,6 +117,14 @@ def run(
     for warning in warnings(summary):
         log.warning(warning)
     return summary
+
+
+def _settled(source: Path, item: SourceItem, *, layout: str, config: IngestConfig) -> bool:
+    """Return whether the item's files were last changed long enough ago; one that is not there is said later."""
+    if not config.settle_s:
+        return True
+    latest_s = time.time() - config.settle_s
+    return all(path.stat().st_mtime <= latest_s for path in LAYOUTS[layout].files(source, item) if path.exists())
 
 
 def _unread(here: Source, *, again: frozenset[str]) -> list[SourceItem]:

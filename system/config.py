@@ -77,7 +77,7 @@ class DemoConfig(RunConfig):
     demo: ExamsConfig = ExamsConfig()
 
 
-Config = TypeVar("Config", bound=RunConfig)
+Config = TypeVar("Config", bound=Settings)
 NOT_IN_RECIPE: Mapping[str, bool | Mapping[str, bool]] = {
     "ingest": True,
     "resources": True,
@@ -93,7 +93,7 @@ def differences(kept: RunConfig, asked: RunConfig) -> list[str]:
 
 
 def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Config:
-    """Return the preset changed by a YAML file and then by `a.b=c` settings.
+    """Return a preset, or another tree of settings, changed by a YAML file and then by `a.b=c` settings.
 
     text: YAML, read safely;  settings: each `dotted.key=value`, the value in YAML
     Raises ConfigError naming all mistakes, each with what was found and the nearest known key.
@@ -109,7 +109,7 @@ def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Co
     return config
 
 
-def as_yaml(config: RunConfig) -> str:
+def as_yaml(config: Settings) -> str:
     """Return the resolved configuration as text that `resolve` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 

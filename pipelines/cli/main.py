@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli import (
+    catch_up,
     check,
     compare,
     config,
@@ -18,6 +19,7 @@ from pipelines.cli import (
     infer,
     ingest,
     label,
+    models,
     phantom,
     predict,
     quarantine,
@@ -27,6 +29,7 @@ from pipelines.cli import (
     selftrain,
     status,
     sweep,
+    watch,
     weights,
 )
 from pipelines.cli.ending import Stop, announce, end_process, ending_of
@@ -64,6 +67,9 @@ app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(predict.predict)
 app.command()(froc.froc)
+app.command()(watch.watch)
+app.add_typer(models.app, name="models")
+app.command()(catch_up.catch_up)
 app.command()(sweep.sweep)
 app.command()(reproduce.reproduce)
 

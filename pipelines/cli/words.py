@@ -12,6 +12,7 @@ ORDER = (
     *("phantom", "check", "ingest", "reports", "quarantine"),
     *("label", "selftrain", "status", "infer", "review"),
     *("evaluate", "compare", "explain", "predict", "froc"),
+    *("watch", "models", "catch-up"),
     *("sweep", "reproduce"),
 )
 """The commands in the order in which they are used."""

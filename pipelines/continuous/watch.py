@@ -31,24 +31,23 @@ from system.continuous.evidence import evidence
 from system.continuous.gate import judge
 from system.continuous.plan import Plan
 from system.continuous.policy import Alert, Decision, RefitLabels, Retrain, Wait, decide, notices
-from system.continuous.registry import Lineage, Registry, Said
+from system.continuous.registry import Lineage, Model, Registry, Said
 from system.continuous.situation import Situation
-from system.errors import NotFinished, UserError
+from system.errors import MachineFault, NotFinished, UserError
 from system.faults import storage
 from system.place import PLACE
+from system.run import watching
 from system.run.code import code_digest
 from system.run.folder import RunFolder
 from system.run.lock import taken
 from system.run.systems import Round, System
+from system.run.watching import Watching
 
 log = logging.getLogger(__name__)
 
-FOLDER = "watch"  # in the run
-LOCK = "watch.lock"
 
-
-class Failed(Exception):
-    """A command ended with an error or ran out of its time; the text says which and how."""
+class Failed(MachineFault):
+    """A command ended with an error or ran out of its time; the text says which and how. The next look tries again."""
 
 
 class Commands(Protocol):
@@ -80,7 +79,7 @@ class Watched:
     @property
     def folder(self) -> Path:
         """Where the log of decisions and their pages lie."""
-        return self.run.path / FOLDER
+        return self.run.path / watching.FOLDER
 
     def said(self, why: str) -> Said:
         """Return the plan as the one who changes the registry now."""
@@ -101,14 +100,67 @@ class Watched:
 @contextmanager
 def lease(run: RunFolder) -> Iterator[None]:
     """Hold a run for this watcher; the lease ends with the process. Raises UserError where another watches it."""
-    folder = run.path / FOLDER
-    with storage(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        opened = (folder / LOCK).open("w")
-    with opened as lock:
-        if not taken(lock):
+    lock = run.path / watching.LOCK
+    with storage(lock.parent):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        opened = lock.open("w")
+    with opened as held:
+        if not taken(held):
             raise UserError(f"another watcher holds run {run.name}: stop that one first")
         yield
+
+
+def run(watched: Watched, *, once: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Look, decide and act until the process is stopped, or once.
+
+    A fault of the machine and a command that failed are logged and tried again, later each time. Raises UserError for
+    what a person must mend, NotFinished for a run without a result; once: also MachineFault.
+    """
+    with lease(watched.run):
+        while True:
+            try:
+                tick(watched)
+                wait_s = watched.plan.intake.poll_s
+            except MachineFault as fault:
+                if once:
+                    raise
+                watched.note("failed", str(fault))
+                wait_s = backoff_s(watched)
+                note_failure(watched, str(fault), wait_s=wait_s)
+            if once:
+                return
+            with PLACE.at("while waiting for what comes next"):
+                sleep(wait_s)
+
+
+def note_failure(watched: Watched, reason: str, *, wait_s: float) -> None:
+    """Keep for those who ask that the last look failed; what it would have seen stays as it was."""
+    now_s = watched.now_s()
+    before = watching.read(watched.run.path) or Watching(now_s, watched.plan.digest, "", "", now_s)
+    found = replace(before, looked_s=now_s, decision="Failed", reason=reason, next_look_s=now_s + wait_s)
+    watching.write(found, run=watched.run.path)
+
+
+def backoff_s(watched: Watched) -> float:
+    """Return how long to wait after failures: doubled with each in a row, up to the plan's longest."""
+    limits, failed = watched.plan.limits, decisions.failures_in_a_row(decisions.read(watched.folder))
+    return min(limits.longest_backoff_s, limits.backoff_s * 2.0 ** min(max(0, failed - 1), 30))
+
+
+def preview(watched: Watched) -> str:
+    """Return what the next look would decide, for people; changes nothing and takes nothing in."""
+    archive, run = Archive.open(watched.archive_uri), watched.run
+    book = registry.read(archive)
+    if not any(_is_of(model.lineage, run) for model in book.models.values()):
+        return f"would begin with the result of run {run.name}, {run.result().title}, as the first promoted model"
+    if begun := unended(watched):
+        return f"would end the retraining of round {begun.round}, begun because of: {begun.reason}"
+    model = book.models[book.promoted]
+    seen = caught_up.read(run.path, model.name)
+    if seen is None or seen.num_rounds != run.num_done or _other_rows(archive, seen):
+        return "would label, infer and sort what has come first; what follows depends on what that shows"
+    decision = decide(look(watched, archive, book, seen), plan=watched.plan)
+    return f"{type(decision).__name__}: {decision.reason}"
 
 
 def tick(watched: Watched) -> Decision:
@@ -126,6 +178,7 @@ def tick(watched: Watched) -> Decision:
     decision = decide(situation, plan=watched.plan)
     for notice in notices(situation, plan=watched.plan):
         watched.note("notice", notice)
+    note_look(watched, decision, situation, book.models[book.promoted], seen)
     match decision:
         case Wait(reason):
             watched.note("wait", reason, situation=situation)
@@ -140,6 +193,29 @@ def tick(watched: Watched) -> Decision:
             retrain(watched, system)
             judge_candidate(watched, registry.read(archive))
     return decision
+
+
+def note_look(watched: Watched, decision: Decision, now: Situation, promoted: Model, seen: CaughtUp) -> None:
+    """Keep what was seen and decided for those who ask."""
+    found = Watching(
+        looked_s=now.now_s,
+        plan=watched.plan.digest,
+        decision=type(decision).__name__,
+        reason=decision.reason,
+        next_look_s=now.now_s + watched.plan.intake.poll_s,
+        last_arrival_s=max(now.last_arrival_s.values(), default=None),
+        promoted=promoted.name,
+        promoted_title=watched.run.trained(promoted.lineage.system).title,
+        promoted_mean=promoted.lineage.mean,
+        p0=seen.p0,
+        tp=seen.counts.tp,
+        fp=seen.counts.fp,
+        fn=seen.counts.fn,
+        num_new_samples=seen.num_new_samples,
+        held=now.held,
+        looks=now.looks,
+    )
+    watching.write(found, run=watched.run.path)
 
 
 def retrain(watched: Watched, system: str) -> None:

@@ -7,6 +7,7 @@ from system.durations import duration_in_words
 from system.records import p0_text
 from system.run.progress import Progress
 from system.run.under_way import TrainingProgress
+from system.run.watching import Watching
 
 
 def lines(found: Progress) -> Iterator[str]:
@@ -33,8 +34,27 @@ def lines(found: Progress) -> Iterator[str]:
         yield f"best so far on validation: {found.best.title}, {found.best.validation:.3f} ({low:.3f} to {high:.3f})"
     if found.waits_for:
         yield f"waits for: {found.waits_for}"
+    if watching := found.watching:
+        yield from _watching_lines(watching, found)
     passed = duration_in_words(found.now_s - found.changed_s)
     yield f"newest change: {passed} ago; started {duration_in_words(found.now_s - found.started_s)} ago"
+
+
+def _watching_lines(last: Watching, found: Progress) -> Iterator[str]:
+    ago = duration_in_words(found.now_s - last.looked_s)
+    held = "watched" if found.watched else "watched until its watcher was stopped or killed"
+    yield f"{held}, by plan {last.plan}; last look {ago} ago: {last.decision}: {last.reason}"
+    if last.promoted:
+        mean = "not known" if math.isnan(last.promoted_mean) else f"{last.promoted_mean:.3f}"
+        yield f"promoted: {last.promoted}, {last.promoted_title}, mean sensitivity {mean} on test"
+        sizes = f"TP {last.tp}, FP {last.fp}, FN {last.fn}"
+        yield f"pools by now, at p0 {p0_text(last.p0)}: {sizes}; {last.num_new_samples} have not trained yet"
+    if last.last_arrival_s is not None:
+        yield f"newest arrival: {duration_in_words(found.now_s - last.last_arrival_s)} ago"
+    if last.held:
+        yield f"held for approval: {last.held}"
+    if found.watched and last.next_look_s > found.now_s:
+        yield f"next look: in {duration_in_words(last.next_look_s - found.now_s)}"
 
 
 def _training_lines(training: TrainingProgress, *, now_s: float) -> Iterator[str]:

@@ -41,6 +41,7 @@ class IngestConfig(Settings):
     split: SplitConfig = SplitConfig()
     # text that a new archive's key is made of; "" = a random key. For synthetic data only: a config is no secret
     fixed_key: str = ""
+    settle_s: float = Field(default=0.0, ge=0)  # a file that was changed later than so many seconds ago waits
     force: bool = False  # read files again that were read before, and replace their images and masks
     dicom: DicomConfig = DicomConfig()
     memory_mib: int = Field(default=3072, ge=256)  # limit for reading one file; more ends that reading, not the job

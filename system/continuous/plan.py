@@ -24,7 +24,6 @@ class Triggers(Settings):
     verdicts: int = Field(default=20, ge=0)  # of radiologists, since the last retraining
     label_drift: float = Field(default=0.25, ge=0)  # population stability index of p_mass
     map_drift: float = Field(default=0.25, ge=0)  # of the maps' scores, against those on the plan's patients
-    new_report_models: bool = True
     min_days_between: float = Field(default=1.0, ge=0)  # no two retrainings begin closer together, whatever the reason
 
 

@@ -64,7 +64,7 @@ def decide(now: Situation, *, plan: Plan) -> Decision:
 def _allowed(now: Situation, due: str, *, plan: Plan) -> Decision:
     """Return what the plan allows for these reasons."""
     if "weights" not in plan.may_change:
-        if "labels" in plan.may_change and now.new_report_models:
+        if "labels" in plan.may_change and now.label_drift > plan.triggers.label_drift > 0:
             return RefitLabels(due)
         return Alert(f"{due}; but weights are not in the plan's may_change")
     if plan.gate.after_looks == "correct" and now.looks >= plan.gate.looks:
@@ -124,8 +124,6 @@ def _due(now: Situation, *, plan: Plan) -> Iterator[str]:
     ):
         if limit and drift > limit:  # False where it is not known
             yield f"drift of the {what}: population stability index {drift:.3f}, the plan's limit is {limit:g}"
-    if when.new_report_models and now.new_report_models:
-        yield "new report models"
 
 
 def _how_near(now: Situation, *, plan: Plan) -> str:

@@ -35,7 +35,6 @@ class Situation:
     num_new_samples: int  # weak images in a pool that trains, which trained neither the promoted model nor a candidate
     label_drift: Measured = float("nan")  # population stability index; NaN = too little came
     map_drift: Measured = float("nan")
-    new_report_models: bool = False  # the labels of the last retraining come from other report models than those now
     last_retrain_s: float | None = None  # when the last one began; None = none yet
     last_arrival_s: dict[str, float] = field(default_factory=dict[str, float])  # by source
     refused_in_a_row: int = 0

@@ -9,6 +9,8 @@ RUN/config.yaml                 the resolved settings
     chosen/                     which of the systems is the run's result
     archive_02/ chosen_02/      of a run that went on after its end, with what its archive had by then (chapter.py)
     miner/ tensorboard/         the journal of the pools, training curves
+    ahead/MODEL/part_001        what the promoted model has looked at since the last round (ahead.py)
+    watch/                      the watcher's decisions, their pages, its lock (continuous.md)
     page/ explain/              for people
     labels_02/ ...              of `mammoloop label --retrain`, before the run is pinned; the last one counts
 ```

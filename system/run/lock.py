@@ -25,11 +25,14 @@ def taken(lock: IO[str]) -> bool:
     return False
 
 
-def is_held(run: Path) -> bool:
-    """Return whether a driver works on a run, here or on another node that the storage keeps locks for."""
+def is_held(run: Path, *, lock: str = LOCK) -> bool:
+    """Return whether a driver works on a run, here or on another node that the storage keeps locks for.
+
+    lock: its file in the run
+    """
     try:
-        with (run / LOCK).open(encoding="utf8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with (run / lock).open(encoding="utf8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
     except BlockingIOError:

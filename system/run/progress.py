@@ -22,6 +22,8 @@ from system.run.lock import is_held
 from system.run.plan import Duration, Plan, chosen_of, seconds_of, stages_left
 from system.run.stage import MANIFEST, Manifest, Stage
 from system.run.under_way import SCRATCH, TrainingProgress, changed_s, training_under_way
+from system.run.watching import Watching, is_watched
+from system.run.watching import read as read_watching
 
 State = Literal["at work", "stopped", "finished"]
 Record = TypeVar("Record")
@@ -85,6 +87,8 @@ class Progress:
     best: Best | None  # None before systems are compared, or where validation shows no lesion
     result: str  # title of the chosen system; "" before it is chosen
     waits_for: str  # what has to happen next, a phrase for people; "" when finished
+    watching: Watching | None = None  # the last look of the run's watcher; None where it was never watched
+    watched: bool = False  # whether a watcher holds it now
 
 
 def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
@@ -129,6 +133,8 @@ def progress_of(run: Path, *, now_s: float | None = None) -> Progress:
         best=_best(run, manifests),
         result=chosen.title if chosen else "",
         waits_for=_waits_for(state, left, training, shards),
+        watching=read_watching(run),
+        watched=is_watched(run),
     )
 
 

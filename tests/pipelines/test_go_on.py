@@ -1,5 +1,6 @@
 """A run that has come to its end goes on with what its archive has gained since."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,14 @@ import pyarrow.compute as pc
 import pytest
 
 from pipelines import ingest, selftrain
+from pipelines.continuous import catch_up
+from pipelines.continuous.watch import Watched, adopt, judge_candidate
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig, resolve
+from system.continuous import registry
+from system.continuous.caught_up import CaughtUp
+from system.continuous.plan import Plan
 from system.errors import NotFinished, UserError
 from system.mining import read_pool
 from system.phantom import write_phantom
@@ -120,6 +126,19 @@ def test_fewer_rounds_than_are_begun_are_refused_and_more_are_not(tmp_path: Path
     assert folder.config().rounds.num_rounds == 7
 
 
+class NoCommands:
+    """For a watcher that is not to start anything."""
+
+    def ingest(self) -> dict[str, float]:
+        raise AssertionError("nothing is to be taken in")
+
+    def catch_up(self, system: str) -> None:
+        raise AssertionError(f"nothing is to be caught up with, by {system}")
+
+    def retrain(self, system: str) -> None:
+        raise AssertionError(f"nothing is to be trained, from {system}")
+
+
 def quadrants(this: Round) -> dict[int, Quadrant]:
     """Return the images of a round's last pool, by image_key."""
     rows = read_pool(this.pools.path(this.pools.result().pools[-1].file)).to_pylist()
@@ -140,6 +159,8 @@ class GoneOn:
     judged: int  # key of an image that round 2 took for TP, and a reader for free of masses
     withdrawn: int  # key of one that round 2 took for TP, and whose report was withdrawn
     before: dict[Path, bytes]  # the run's manifests
+    caught_up: CaughtUp  # ahead of round 3
+    watched: Watched  # the run, whose result was adopted as the first promoted model before round 3
 
     def again(self, config: RunConfig) -> list[System]:
         return selftrain.run(self.archive.uri, self.folder.path, config=config)
@@ -176,8 +197,12 @@ def gone_on(finished_run: FinishedRun, three_rounds: RunConfig, tmp_path_factory
     write_phantom(place / "new", num_exams=NUM_NEW, seed=exams.seed, config=exams.phantom, first_exam=100)
     ingest.run(place / "new", archive.uri, layout="phantom", config=settings)
     before = {path: path.read_bytes() for path in folder.path.rglob(MANIFEST)}
-    systems = selftrain.run(archive.uri, folder.path, config=three_rounds)
-    return GoneOn(folder, archive, systems, judged["image_key"], withdrawn["image_key"], before)
+    watched = Watched(archive.uri, folder, Plan(), NoCommands())
+    promoted = adopt(watched)
+    start = promoted.models[promoted.promoted].lineage.system
+    ahead = catch_up.run(archive.uri, folder.path, system=start, config=finished_run.config)
+    systems = selftrain.run(archive.uri, folder.path, config=three_rounds, start=start)
+    return GoneOn(folder, archive, systems, judged["image_key"], withdrawn["image_key"], before, ahead, watched)
 
 
 @pytest.mark.ray
@@ -207,6 +232,36 @@ def test_new_studies_are_mined_and_taught_and_the_run_is_measured_on_those_it_be
         assert system.held_out.result().num_images == second.held_out.result().num_images
         assert system.froc().result().counts == second.froc().result().counts
     assert of_split(now, Split.STRONG) > of_split(began, Split.STRONG)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_what_was_caught_up_with_ahead_is_what_the_round_finds(gone_on: GoneOn) -> None:
+    third, ahead = gone_on.folder.round(3), gone_on.caught_up
+    assert ahead.num_inferred == third.predictions.result().num_taken_over == third.predictions.result().num_images
+    last = third.pools.result().pools[-1]
+    assert (ahead.p0, ahead.counts) == (last.p0, last.counts)
+    assert 0 < ahead.num_new_samples <= last.counts.num_pooled
+    assert gone_on.folder.before(3).name == gone_on.folder.chapter_of(3).start == ahead.system
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_the_gate_judges_a_round_by_what_its_run_measured(gone_on: GoneOn) -> None:
+    before = registry.read(gone_on.archive)
+    after = judge_candidate(gone_on.watched, before)
+    third = gone_on.folder.round(3)
+    judged = after.models[third.model_name]
+    assert judged.status in ("promoted", "refused")
+    assert judged.lineage.parent == before.promoted
+    assert judged.lineage.archive_versions == gone_on.folder.last_chapter.archive_pin.result().versions
+    page = gone_on.watched.folder / judged.name / "decision.html"
+    assert f"Model {judged.name}: {judged.status}" in page.read_text(encoding="utf8")
+    record = json.loads(page.with_suffix(".json").read_text(encoding="utf8"))
+    overall = record["judgement"]["compared"][0]
+    assert overall["num_lesions"] == third.froc().result().counts.num_lesions
+    assert overall["candidate"] == pytest.approx(third.froc().result().sweep.mean)
+    assert judge_candidate(gone_on.watched, after) == after  # decided once
 
 
 @pytest.mark.ray

@@ -25,7 +25,6 @@ def test_where_nothing_is_due_it_waits_and_says_how_near_it_is() -> None:
         ({"arrived": Arrived(num_verdicts=20)}, "20 new verdicts, 20 are enough"),
         ({"label_drift": 0.26}, "drift of the labels: population stability index 0.260, the plan's limit is 0.25"),
         ({"map_drift": 0.3}, "drift of the maps: population stability index 0.300, the plan's limit is 0.25"),
-        ({"new_report_models": True}, "new report models"),
     ],
 )
 def test_each_trigger_alone_retrains_with_its_number(changes: dict[str, object], reason: str) -> None:
@@ -33,10 +32,8 @@ def test_each_trigger_alone_retrains_with_its_number(changes: dict[str, object],
 
 
 def test_a_trigger_of_0_never_retrains() -> None:
-    never = Plan(triggers=Triggers(new_samples=0, verdicts=0, label_drift=0, map_drift=0, new_report_models=False))
-    everything = replace(
-        QUIET, num_new_samples=9999, label_drift=9.0, map_drift=9.0, new_report_models=True, arrived=Arrived(10, 0)
-    )
+    never = Plan(triggers=Triggers(new_samples=0, verdicts=0, label_drift=0, map_drift=0))
+    everything = replace(QUIET, num_new_samples=9999, label_drift=9.0, map_drift=9.0, arrived=Arrived(10, 0))
     assert isinstance(decide(everything, plan=never), Wait)
 
 
@@ -91,8 +88,9 @@ def test_a_held_candidate_and_a_backlog_are_waited_for() -> None:
 
 def test_what_the_plan_does_not_allow_to_change_is_not_trained() -> None:
     labels_only = Plan(may_change=("labels",))
-    due = replace(QUIET, new_report_models=True)
-    assert decide(due, plan=labels_only) == RefitLabels("new report models")
+    drifted = decide(replace(QUIET, label_drift=0.5), plan=labels_only)
+    assert isinstance(drifted, RefitLabels)
+    assert drifted.reason.startswith("drift of the labels")
     assert isinstance(decide(replace(QUIET, num_new_samples=500), plan=labels_only), Alert)
 
 
