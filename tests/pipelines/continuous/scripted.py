@@ -25,7 +25,7 @@ from system.run.kept_config import CONFIG, HEADER
 from system.run.pin import pin_of
 from system.run.results import FrocResult, Thresholds
 from system.run.stage import Stage, Written
-from system.run.systems import Round, System
+from system.run.systems import System
 from system.schemas import CANDIDATES, IMAGES, LESIONS
 from tests.pipelines.tools.by_hand import fill, froc_result, mine_by_hand, train_result
 from tests.system.run.test_folder import NO_LABELS
@@ -95,8 +95,8 @@ def begun(place: Path, *, found: Found) -> tuple[Archive, RunFolder]:
 
 
 def report(study: str, *, version: int = 1, status: str = "final", language: str = "en") -> dict[str, object]:
-    texts = {"description": "", "impression": ""}
-    return {"study_id": study, "version": version, "status": status, "language": language} | texts
+    row: dict[str, object] = {"study_id": study, "version": version, "status": status, "language": language}
+    return row | {"description": "", "impression": ""}
 
 
 @dataclass
@@ -180,15 +180,26 @@ class _Struck:
             raise Failed(f"{self.call} failed")
 
 
-def state(archive: Archive, run: RunFolder) -> dict[str, object]:
-    """Return what a month leaves: reports, registry, promoted model, systems."""
+@dataclass(frozen=True)
+class MonthEnd:
+    """What a month leaves."""
+
+    reports: list[dict[str, object]]
+    models: dict[str, str]  # name -> status
+    events: list[tuple[str, str]]  # event, model
+    promoted: str
+    systems: dict[str, str]  # folder -> name of its model
+    starts: list[str]  # what each round was told to go on from
+
+
+def state(archive: Archive, run: RunFolder) -> MonthEnd:
+    """Return what is there at a month's end."""
     book = registry.read(archive)
-    rows = archive.table("reports").sort_by([("study_id", "ascending"), ("version", "ascending")]).to_pylist()
-    return {
-        "reports": rows,
-        "models": {name: model.status for name, model in book.models.items()},
-        "events": [(entry.event, entry.model) for entry in book.entries],
-        "promoted": book.promoted,
-        "systems": {system.name: system.model_name for system in run.systems()},
-        "starts": [run.chapter_of(this.number).start for this in run.rounds() if isinstance(this, Round)],
-    }
+    return MonthEnd(
+        archive.table("reports").sort_by([("study_id", "ascending"), ("version", "ascending")]).to_pylist(),
+        {name: model.status for name, model in book.models.items()},
+        [(entry.event, entry.model) for entry in book.entries],
+        book.promoted,
+        {system.name: system.model_name for system in run.systems()},
+        [run.chapter_of(this.number).start for this in run.rounds()],
+    )

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,6 +15,7 @@ from system.continuous.plan import Intake, Limits, Plan
 from tests.pipelines.continuous.scripted import PLACES, begun
 
 Called = list[list[str]]
+_START = subprocess.Popen
 PLAN = Plan(intake=Intake(settle_s=0))
 
 
@@ -32,11 +32,10 @@ def own(tmp_path: Path) -> OwnCommands:
 def instead(monkeypatch: pytest.MonkeyPatch, code: str) -> Called:
     """Start Python with this code in place of every command, and return the words of each."""
     called: Called = []
-    start = subprocess.Popen
 
-    def started(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    def started(words: list[str], *, start_new_session: bool) -> "subprocess.Popen[bytes]":
         called.append(words[3:])
-        return start([sys.executable, "-c", code], **options)
+        return _START([sys.executable, "-c", code], start_new_session=start_new_session)
 
     monkeypatch.setattr(commands.subprocess, "Popen", started)
     return called

@@ -13,7 +13,8 @@ from system.errors import UserError
 def put(path: Path, text: str = "x", *, age_s: float = 100.0) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
-    os.utime(path, (time.time() - age_s,) * 2)
+    at_s = time.time() - age_s
+    os.utime(path, (at_s, at_s))
 
 
 def test_new_changed_moved_and_removed_files_change_it(tmp_path: Path) -> None:

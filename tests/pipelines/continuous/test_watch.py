@@ -77,14 +77,14 @@ def test_a_month_refuses_what_is_worse_promotes_what_is_better_and_refuses_what_
     calm = month()
     calm.play(range(31))
     found = state(calm.archive, calm.run)
-    models = dict(zip(found["systems"], found["systems"].values(), strict=True))
-    assert [found["models"][models[name]] for name in ("stage1", "round_01", "round_02", "round_03")] == [
+    models = found.systems
+    assert [found.models[models[name]] for name in ("stage1", "round_01", "round_02", "round_03")] == [
         "retired",
         "refused",
         "promoted",
         "refused",
     ]
-    assert found["starts"] == ["stage1", "stage1", "round_02"]  # a refused model is not gone on from
+    assert found.starts == ["stage1", "stage1", "round_02"]  # a refused model is not gone on from
     retrains = [reason for kind, reason in calm.lines() if kind == "retrain"]
     assert retrains == ["10 new images in the pools, 10 are enough"] * 3
     judged = [reason for kind, reason in calm.lines() if kind == "judged"]
