@@ -12,6 +12,7 @@ tick:  adopt the run's result as the first model -> end a begun retraining -> ju
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -214,6 +215,8 @@ def note_look(watched: Watched, decision: Decision, now: Situation, promoted: Mo
         num_new_samples=seen.num_new_samples,
         held=now.held,
         looks=now.looks,
+        refused_in_a_row=now.refused_in_a_row,
+        quarantined_share=now.arrived.num_quarantined / now.arrived.num_files if now.arrived.num_files else math.nan,
     )
     watching.write(found, run=watched.run.path)
 

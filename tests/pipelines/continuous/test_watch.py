@@ -7,13 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.continuous.watch import Failed, Watched, lease, tick
+from pipelines.continuous import watch
+from pipelines.continuous.watch import Failed, Watched, lease, preview, tick
+from pipelines.tools.status import lines
 from system.archive import Archive
 from system.continuous import decisions, registry
-from system.continuous.plan import Alarms, GatePlan, Plan, Triggers
+from system.continuous.plan import Alarms, GatePlan, Intake, Limits, Plan, Triggers
 from system.continuous.policy import Alert, Retrain, Wait
-from system.errors import UserError
+from system.errors import MachineFault, UserError
+from system.run import watching
 from system.run.folder import RunFolder
+from system.run.progress import progress_of
 from tests.pipelines.continuous.scripted import DAY_S, DENSE, PLACES, Found, Killed, Scripted, begun, report, state
 
 FIRST = PLACES % 2 == 0  # what Stage 1 finds
@@ -166,3 +170,69 @@ def test_one_watcher_at_a_time(month: Callable[..., Month]) -> None:
         pass
     with lease(run):
         pass
+
+
+def test_failures_wait_longer_each_time_and_are_told_until_one_look_goes_well(month: Callable[..., Month]) -> None:
+    limits = Limits(backoff_s=60, longest_backoff_s=200)
+    failing = month(plan=PLAN.changed(limits=limits, intake=Intake(poll_s=5)))
+    failing.commands.faults = ["fail before", "fail after", "fail before", "", ""]
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        told = watching.read(failing.run.path)
+        assert told is not None
+        assert (told.decision, told.next_look_s) == ("Failed" if len(waits) < 4 else "Wait", failing.at_s + seconds)
+        if len(waits) == 4:
+            raise Killed("enough")
+
+    with pytest.raises(Killed):
+        watch.run(failing.watched(), sleep=sleep)
+    assert waits == [60, 120, 200, 5]
+    assert [kind for kind, _ in failing.lines()] == ["plan", "failed", "failed", "failed", "wait"]
+
+
+def test_once_ends_with_the_failure(month: Callable[..., Month]) -> None:
+    failing = month()
+    failing.commands.faults = ["fail before"]
+    with pytest.raises(MachineFault, match="ingest failed"):
+        watch.run(failing.watched(), once=True)
+
+
+def test_a_preview_says_what_the_next_look_does_and_does_nothing(month: Callable[..., Month]) -> None:
+    seen = month()
+
+    def previewed() -> str:
+        before = sorted(str(path) for path in seen.run.path.rglob("*"))
+        found = preview(seen.watched())
+        assert sorted(str(path) for path in seen.run.path.rglob("*")) == before
+        return found
+
+    assert previewed() == "would begin with the result of run run, supervised, as the first promoted model"
+    seen.play(range(2))
+    assert previewed() == "Wait: nothing is due: 0 of 10 new images in the pools"
+    seen.at_s = 2 * DAY_S
+    seen.commands.ingest()
+    assert previewed().startswith("would label, infer and sort what has come first")
+    seen.commands.catch_up("stage1")
+    assert previewed() == "Retrain: 10 new images in the pools, 10 are enough"
+    seen.commands.faults = ["", "kill before"]
+    with pytest.raises(Killed):
+        tick(seen.watched())
+    assert previewed().startswith("would end the retraining of round 1, begun because of: 10 new images")
+
+
+def test_status_tells_of_the_watcher(month: Callable[..., Month]) -> None:
+    watched = month()
+    watched.play(range(4))
+    found = list(lines(progress_of(watched.run.path, now_s=watched.at_s + 30)))
+    assert (
+        f"watched until its watcher was stopped or killed, by plan {PLAN.digest}; last look 30 s ago: Wait: "
+        in next(line for line in found if line.startswith("watched"))
+    )
+    model = registry.read(watched.archive).promoted
+    assert f"promoted: {model}, supervised, mean sensitivity not known on test" in found
+    with lease(watched.run):
+        found = list(lines(progress_of(watched.run.path, now_s=watched.at_s + 30)))
+    assert any(line.startswith("watched, by plan") for line in found)
+    assert "next look: in 30 s" in found
