@@ -152,7 +152,7 @@ def preview(watched: Watched) -> str:
     """Return what the next look would decide, for people; changes nothing and takes nothing in."""
     archive, run = Archive.open(watched.archive_uri), watched.run
     book = registry.read(archive)
-    if not any(_is_of(model.lineage, run) for model in book.models.values()):
+    if not book.promoted:
         return f"would begin with the result of run {run.name}, {run.result().title}, as the first promoted model"
     if begun := unended(watched):
         return f"would end the retraining of round {begun.round}, begun because of: {begun.reason}"
@@ -245,20 +245,26 @@ def begin_plan(watched: Watched) -> None:
 
 
 def adopt(watched: Watched) -> Registry:
-    """Return the registry; a run whose models it does not know enters with its result, promoted.
+    """Return the registry; where it has promoted nothing yet, the run's result enters as the first promoted model.
 
-    Raises NotFinished for a run that has no result yet.
+    Raises NotFinished for a run that has no result yet, UserError where the promoted model is another run's.
     """
     archive, run = Archive.open(watched.archive_uri), watched.run
     book = registry.read(archive)
-    if any(_is_of(model.lineage, run) for model in book.models.values()):
+    if book.promoted and _is_of(book.models[book.promoted].lineage, run):
         return book
     if not run.chosen.finished:
         raise NotFinished(f"run {run.name} has no result to begin with: end it with `mammoloop selftrain` first")
     system = run.result()
-    why = f"the result of run {run.name} when watching began: {run.chosen.result().reason}"
-    registry.add(archive, registry.register(system.model_name, _lineage(watched, system, ""), said=watched.said(why)))
-    return registry.add(archive, registry.conclude(system.model_name, "promoted", said=watched.said(why)))
+    name, why = system.model_name, f"the result of run {run.name} when watching began: {run.chosen.result().reason}"
+    book = registry.add(archive, registry.register(name, _lineage(watched, system, ""), said=watched.said(why)))
+    if book.promoted:
+        other = book.models[book.promoted].lineage.run
+        raise UserError(
+            f"the promoted model {book.promoted} is of run {other}, so no candidate of {run.path} can go on from it: "
+            f"watch that one, or promote a model of this run, e.g. `mammoloop models promote {name}`"
+        )
+    return registry.add(archive, registry.conclude(name, "promoted", said=watched.said(why)))
 
 
 def judge_candidate(watched: Watched, book: Registry) -> Registry:
@@ -359,7 +365,7 @@ def _is_judgement(book: Registry, entry: registry.Entry) -> bool:
 
 
 def _is_of(lineage: Lineage, run: RunFolder) -> bool:
-    return Path(lineage.run).resolve() == run.path.resolve()
+    return lineage.run_id == run.identity
 
 
 def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
@@ -367,6 +373,7 @@ def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
     chapter = run.chapter_of(system.number) if isinstance(system, Round) else run.last_chapter
     return Lineage(
         run=str(run.path.resolve()),
+        run_id=run.identity,
         system=system.name,
         checkpoint=str(system.model.resolve()),
         parent=parent,

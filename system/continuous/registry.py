@@ -39,7 +39,8 @@ _TRIES = 20  # of a write, where others write at once
 class Lineage:
     """Where a model comes from."""
 
-    run: str  # its folder
+    run: str  # its folder, where it lay then
+    run_id: str  # RunFolder.identity, which a moved run keeps
     system: str  # its folder in the run: stage1, round_02
     checkpoint: str  # folder of its model.json
     parent: str  # the model that its training went on from; "" = none

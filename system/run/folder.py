@@ -16,6 +16,7 @@ RUN/config.yaml                 the resolved settings
 ```
 """
 
+import hashlib
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ from system.run.results import (
     ArchivePin,
     LabelResult,
 )
-from system.run.stage import Stage, Written
+from system.run.stage import MANIFEST, Stage, Written
 from system.run.systems import SUPERVISED, Round, System
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,12 @@ class RunFolder:
     def name(self) -> str:
         """The folder's name."""
         return self.path.resolve().name
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits that a moved or copied run keeps, of its first pin to an archive. Raises NotFinished."""
+        self.archive_pin.result()
+        return hashlib.sha256((self.archive_pin.folder / MANIFEST).read_bytes()).hexdigest()[:16]
 
     @property
     def labels(self) -> Stage[LabelResult]:

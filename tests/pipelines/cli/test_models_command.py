@@ -23,7 +23,7 @@ def archive(tmp_path: Path) -> Archive:
     found = Archive.create(tmp_path / "archive", imaging=ImagingConfig(height_px=64, width_px=64))
     checkpoint = tmp_path / "checkpoint"
     checkpoint.mkdir()
-    lineage = Lineage("run", "stage1", str(checkpoint), "", "r", "p", "R. Ansari", {"images": 3}, "c", 0.6)
+    lineage = Lineage("run", "id", "stage1", str(checkpoint), "", "r", "p", "R. Ansari", {"images": 3}, "c", 0.6)
     registry.add(found, registry.register("aaaa", lineage, said=SAID))
     registry.add(found, registry.conclude("aaaa", "promoted", said=SAID))
     registry.add(found, registry.register("bbbb", replace(lineage, parent="aaaa", system="round_01"), said=SAID))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipelines.continuous import watch
-from pipelines.continuous.watch import Failed, Watched, lease, preview, tick
+from pipelines.continuous.watch import Failed, Watched, adopt, lease, preview, tick
 from pipelines.tools.status import lines
 from system.archive import Archive
 from system.continuous import decisions, registry
@@ -121,6 +121,26 @@ def test_a_day_without_anything_new_does_no_work_and_logs_nothing(month: Callabl
     assert quiet.commands.calls[calls:] == ["ingest"]
 
 
+def test_a_beginning_that_was_cut_short_is_ended(month: Callable[..., Month]) -> None:
+    cut = month()
+    model = cut.run.stage1.model_name
+    adopt(cut.watched())
+    ended = registry.read(cut.archive)
+    cut.archive.remove("models", ["000002"])
+    assert registry.read(cut.archive).promoted == ""
+    assert adopt(cut.watched()) == ended
+    assert ended.promoted == model
+
+
+def test_the_promoted_model_of_another_run_is_not_replaced_without_a_word(month: Callable[..., Month]) -> None:
+    first, second = month(name="first"), month(name="second")
+    first.play(range(2))
+    other = Month(first.archive, second.run, second.commands, PLAN)
+    with pytest.raises(UserError, match=r"is of run .*/first/run, so no candidate .* `mammoloop models promote "):
+        tick(other.watched())
+    assert registry.read(first.archive).promoted == first.run.stage1.model_name
+
+
 def test_a_plan_with_an_approver_holds_the_candidate_and_waits(month: Callable[..., Month]) -> None:
     held = month(plan=PLAN.changed(approval="R. Ansari"), rounds={1: BETTER, 2: BETTER})
     held.play(range(12))
@@ -162,6 +182,20 @@ def test_another_plan_begins_a_chapter_of_the_log(month: Callable[..., Month]) -
     lines = decisions.read(changed.watched().folder)
     assert [line.plan for line in lines if line.kind == "plan"] == [PLAN.digest, changed.plan.digest]
     assert lines[-1].plan == changed.plan.digest
+
+
+def test_a_run_that_was_moved_is_the_same_run(month: Callable[..., Month]) -> None:
+    moved = month()
+    moved.play(range(4))
+    place = moved.run.path.rename(moved.run.path.with_name("elsewhere"))
+    moved.run = moved.commands.run = RunFolder(place)
+    moved.play(range(4, 31))
+    assert [model.status for model in registry.read(moved.archive).models.values()] == [
+        "retired",
+        "refused",
+        "promoted",
+        "refused",
+    ]
 
 
 def test_one_watcher_at_a_time(month: Callable[..., Month]) -> None:

@@ -25,7 +25,9 @@ from system.continuous.registry import (
 from system.errors import UserError
 from system.imaging import ImagingConfig
 
-LINEAGE = Lineage("run", "round_01", "run/round_01/checkpoint/attempt_001", "", "r", "p", "", {"images": 3}, "c", 0.6)
+LINEAGE = Lineage(
+    "run", "id", "round_01", "run/round_01/checkpoint/attempt_001", "", "r", "p", "", {"images": 3}, "c", 0.6
+)
 SAID = Said("2026-11-26T10:00:00+00:00", "plan p", "as the plan says")
 A, B = "aaaa", "bbbb"
 
