@@ -22,7 +22,9 @@ class Seen:
 
 
 def signature(folder: Path, *, settle_s: float) -> str:
-    """Return a digest of the names, sizes and times of a folder's settled files; hidden files do not count.
+    """Return a digest of the names, sizes and times of a folder's settled files, "" where it has none.
+
+    Hidden files do not count.
 
     settle_s: a file that was changed later than so many seconds ago is not there yet
 
@@ -31,7 +33,7 @@ def signature(folder: Path, *, settle_s: float) -> str:
     if not folder.is_dir():
         raise UserError(f"there is no source folder {folder}: mount it, or take it out of the watcher's --source")
     latest_s = time() - settle_s
-    digest = hashlib.sha256()
+    digest, anything = hashlib.sha256(), False
     with storage(folder):
         for path in sorted(folder.rglob("*")):
             if path.name.startswith(".") or not path.is_file():
@@ -40,7 +42,8 @@ def signature(folder: Path, *, settle_s: float) -> str:
             if found.st_mtime <= latest_s:
                 line = f"{path.relative_to(folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
                 digest.update(line.encode("utf8", "surrogateescape"))
-    return digest.hexdigest()
+                anything = True
+    return digest.hexdigest() if anything else ""
 
 
 def fetch(source: str, copies: Path) -> Path:

@@ -56,6 +56,13 @@ def test_a_source_is_taken_in_where_anything_in_it_is_new_and_only_then(
     assert called[0][-2:] == list(own.words)
 
 
+def test_an_empty_source_is_waited_for(own: OwnCommands, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = instead(monkeypatch, "")
+    (Path(own.sources[0]) / "a.dcm").unlink()
+    assert own.ingest() == {}
+    assert called == []
+
+
 def test_a_source_whose_ingest_failed_is_taken_in_again(own: OwnCommands, monkeypatch: pytest.MonkeyPatch) -> None:
     instead(monkeypatch, "raise SystemExit(75)")
     with pytest.raises(Failed, match="ingest ended with 75"):

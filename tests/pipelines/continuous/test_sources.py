@@ -34,6 +34,7 @@ def test_new_changed_moved_and_removed_files_change_it(tmp_path: Path) -> None:
 
 def test_a_file_that_is_being_written_and_a_hidden_one_are_not_there_yet(tmp_path: Path) -> None:
     before = signature(tmp_path, settle_s=60)
+    assert before == ""
     put(tmp_path / "a.dcm", age_s=30)
     put(tmp_path / ".b.dcm.part")
     assert signature(tmp_path, settle_s=60) == before
