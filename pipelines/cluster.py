@@ -177,3 +177,5 @@ def _tune_data() -> None:
     context.print_on_execution_start = False
     log_once("ray_data_progress_manager_disabled")  # or Ray Data would warn of it, once
     logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # It reports a lost process with a stack trace as a fault of Ray's own; the error itself comes to us.
+    logging.getLogger("ray.data.exceptions").setLevel(logging.CRITICAL)

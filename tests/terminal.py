@@ -20,6 +20,7 @@ _STRAY = {
     "a record's repr": re.compile(r"""\b[A-Z]\w+\((\w+=|['"])|<[\w.]+ object at """),
     "a stray warning": re.compile(r"Warning\b|WARNING|core_worker|object store|Progress bars"),
     "a worker's process": re.compile(r"\((\w+ )?pid=\d+"),
+    "a page that failed": re.compile(r"page is not up to date"),
     "a line of Ray's own": re.compile(r"Running Dataset|MapBatches|View detailed results|tensorboard --logdir|/tune/"),
 }
 

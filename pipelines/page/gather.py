@@ -211,11 +211,13 @@ def _label_row(title: str, found: LabelMeasures, *, before: LabelMeasures | None
 
 
 def headline_rows(counts: Mapping[str, PatientCounts], config: RunConfig) -> Iterator[HeadlineRow]:
-    """Give each system's line, compared with the supervised one on the same patients.
+    """Give each system's line, compared with the supervised one on the same patients; none before one is measured.
 
     Raises NotFinished where the supervised one is not measured.
     """
-    if counts and SUPERVISED not in counts:
+    if not counts:
+        return
+    if SUPERVISED not in counts:
         raise NotFinished(
             "the stages of the supervised model are not all there, and the other models are compared with it: go on "
             "with `mammoloop selftrain`"

@@ -1,6 +1,7 @@
 """How the command ends when the error comes back through Ray's tasks, actors, data and training: as without Ray."""
 
 import errno
+import logging
 import os
 import signal
 from collections.abc import Callable
@@ -73,6 +74,17 @@ class KilledLater:
     def work(self) -> None:
         """Die."""
         killed()
+
+
+class KilledAtOnce:
+    """Of Ray Data: killed from outside before it is there."""
+
+    def __init__(self) -> None:
+        killed()
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return the batch."""
+        return batch
 
 
 class Mistaken:
@@ -232,3 +244,29 @@ def test_a_worker_that_is_killed_from_outside_ends_with_75(
     assert called.code == 75
     assert called.err.startswith("mammoloop: a process was killed or lost, Ray: ")
     assert called.err.count("\n") == 1
+
+
+@pytest.mark.ray
+def test_a_worker_of_ray_data_that_is_killed_as_it_starts_ends_with_75_and_no_stack_trace(
+    ray_cluster: Path, mammoloop: Mammoloop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray.data
+
+    told: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = told.append  # type: ignore[method-assign]
+    logger = logging.getLogger("ray.data.exceptions")
+    one = ray.data.ActorPoolStrategy(size=1)
+    monkeypatch.setattr(
+        command_line,
+        "app",
+        lambda: ray.data.range(1).map_batches(KilledAtOnce, compute=one, num_cpus=0.1).materialize(),
+    )
+    logger.addHandler(handler)
+    try:
+        called = mammoloop()
+    finally:
+        logger.removeHandler(handler)
+    assert called.code == 75
+    assert called.err.splitlines()[-1].startswith("mammoloop: a process was killed or lost, Ray: ")
+    assert told == []

@@ -76,6 +76,19 @@ def test_the_page_follows_the_run_and_says_at_the_end_that_it_has_stopped(going_
     assert "What it misses" not in page  # pictures of images come with the last page
 
 
+@pytest.mark.parametrize("done", range(len(ORDER) + 1))
+def test_a_run_has_its_page_after_each_stage_from_the_first_on(
+    going_on: RunFolder, done: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ORDER[done:]:
+        shutil.rmtree(going_on.path / name)
+    config, archive_uri = going_on.config(), str(going_on.path.parent / "archive")
+    with going_on.claimed(config), live_page(going_on, archive_uri=archive_uri, config=config, poll_s=60):
+        assert "At work: " in page_of(going_on)
+    assert "Stopped before: " in page_of(going_on)
+    assert not [record for record in caplog.records if "page is not up to date" in record.getMessage()]
+
+
 def test_the_page_is_not_written_again_before_the_run_has_had_its_share_of_the_time(going_on: RunFolder) -> None:
     config, archive_uri = going_on.config(), str(going_on.path.parent / "archive")
     with (
