@@ -45,6 +45,7 @@ _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "
 NOTES = "stood_still.txt"  # in an attempt: a line for each process that was ended because it stood still
 _SHARD_SIZE = "shard_size.txt"  # in an attempt: another start with other resources cuts the same shards
 _NUM_THREADS = {"num_threads": 0}  # of the resources: changes no row
+_LEAST_CPUS = 1e-4  # that Ray tells apart
 _EVEN_ODDS = 0.5  # where no mask is read: the mask threshold has no effect
 
 
@@ -252,7 +253,7 @@ def _stream(
                 partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type] - Ray's type is of all batch formats
                 batch_size=None,
                 batch_format="pyarrow",
-                num_cpus=resources.decode_cpus,
+                num_cpus=decoding_cpus(resources),
             )
             .map_batches(
                 WatchedPredictor,
@@ -271,6 +272,16 @@ def _stream(
         )
         for row in facts.iter_rows():
             yield ShardFacts(**row)
+
+
+def decoding_cpus(resources: InferResources) -> float:
+    """Return the logical CPUs of a decoding task: others than a predictor's.
+
+    Where they are the same, and neither wants a GPU, Ray Data makes one process of the two, in which the network waits
+    for the decoding (OperatorFusionRule; ray 2.60, are_remote_args_compatible).
+    """
+    cpus = resources.decode_cpus
+    return cpus - _LEAST_CPUS if cpus == resources.predictor_cpus else cpus
 
 
 def _predictors(resources: InferResources) -> ActorPoolStrategy:

@@ -22,6 +22,7 @@ import requests
 from tests.chaos.schedule import Fault
 
 AMPLE_MIB = 4096  # a tmpfs takes no more than what lies in it
+_TRIES = 100  # to make a disk smaller that is written to meanwhile
 PAGE_BYTES = 4096
 START_LIMIT_S = 60
 SECRET = "chaos-secret-access-key"
@@ -54,9 +55,16 @@ class Disk:
 
     def leave_room(self, room_bytes: int) -> None:
         """Let it hold so much more than it holds now."""
-        found = os.statvfs(self.folder)
-        used = (found.f_blocks - found.f_bfree) * found.f_frsize
-        self._remount(f"{max(used + room_bytes, used + PAGE_BYTES) // 1024}k")
+        for last in (*[False] * (_TRIES - 1), True):
+            found = os.statvfs(self.folder)
+            used = (found.f_blocks - found.f_bfree) * found.f_frsize
+            try:
+                self._remount(f"{max(used + room_bytes, used + PAGE_BYTES) // 1024}k")
+            except subprocess.CalledProcessError:  # more was written since
+                if last:
+                    raise
+            else:
+                return
 
     def leave_ample_room(self) -> None:
         """Let it hold all that a command writes."""

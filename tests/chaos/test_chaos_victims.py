@@ -16,7 +16,7 @@ TITLES = {
     11: "/ray/core/src/ray/raylet/raylet --raylet_socket_name=x",
     12: "ray::DashboardAgent",
     13: "ray::RuntimeEnvAgent",
-    14: "ray::MapBatches(decode_pairs)",
+    14: "ray::MapBatches(decode_watched)",
     15: "ray::MapWorker(MapBatches(WatchedPredictor)).submit",
     16: "ray::RayTrainWorker.execute",
     17: "ray::Miner.offer",

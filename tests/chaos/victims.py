@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.workers.decode import decode_watched
+from pipelines.workers.watched import WatchedPredictor
 from tests.chaos.schedule import Victim
 
 ZOMBIE = "Z"
@@ -18,8 +20,8 @@ TITLES: dict[Victim, str] = {
     "worker": r"^ray::(?!DashboardAgent|RuntimeEnvAgent)",
     "miner": r"^ray::Miner",
     "reader": r"system\.archive\.fence",
-    "decoder": r"^ray::.*decode_pairs",
-    "predictor": r"^ray::.*WatchedPredictor",
+    "decoder": rf"^ray::.*{decode_watched.__name__}",
+    "predictor": rf"^ray::.*{WatchedPredictor.__name__}",
     "trainer": r"^ray::RayTrainWorker",
 }
 

@@ -266,6 +266,15 @@ def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_
     assert manifest.settings["mask_threshold"] == threshold
 
 
+@pytest.mark.parametrize(("decode", "predictor"), [(0.5, 1.0), (1.0, 1.0), (2.0, 2.0)])
+def test_decoding_never_has_a_predictors_cpus_so_that_it_stays_a_process_of_its_own(
+    decode: float, predictor: float
+) -> None:
+    cpus = infer.decoding_cpus(InferResources(decode_cpus=decode, predictor_cpus=predictor))
+    assert cpus == pytest.approx(decode, abs=1e-3)
+    assert cpus != predictor
+
+
 @pytest.mark.ray
 def test_what_the_same_model_has_looked_at_with_the_same_settings_is_taken_over(
     ray_cluster: Path, archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
