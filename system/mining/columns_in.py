@@ -51,7 +51,8 @@ def labels_of(rows: pa.Table, labels: pa.Table) -> NDArray[np.float32]:
 
     Raises UserError where a breast has two labels.
     """
-    known = labels.select([*_BREAST, "p_mass"]).to_pandas()
+    here = pc.field("study_id").isin(pc.unique(rows["study_id"]))  # of a file; the archive has many
+    known = labels.select([*_BREAST, "p_mass"]).filter(here).to_pandas()
     if twice := int(known.duplicated(_BREAST).sum()):
         raise UserError(f"labels name {twice} breasts twice: give one row per study_id and side")
     found = rows.select(_BREAST).to_pandas().merge(known, on=_BREAST, how="left")
@@ -59,7 +60,8 @@ def labels_of(rows: pa.Table, labels: pa.Table) -> NDArray[np.float32]:
 
 
 def _refuse_held_out(keys: NDArray[np.int64], *, images: pa.Table) -> None:
-    split_of = images.select(["image_key", "split"]).to_pandas().set_index("image_key")["split"]
+    here = images.select(["image_key", "split"]).filter(pc.field("image_key").isin(pa.array(keys)))
+    split_of = here.to_pandas().set_index("image_key")["split"]
     splits = split_of.reindex(keys)
     if unknown := int(splits.isna().sum()):
         raise UserError(
