@@ -15,6 +15,9 @@ PRESET_NAMES = ("demo", "films", "workstation", "recommended", "paper", "cluster
 LAYOUT_NAMES = ("dicom", "phantom", "views", "mini-mias", "cbis-ddsm", "inbreast", "vindr-mammo", "cmmd")
 
 Preset = Annotated[str, typer.Option(help=f"{', '.join(PRESET_NAMES[:-1])} or {PRESET_NAMES[-1]}")]
+OwnPreset = Annotated[
+    str, typer.Option("--preset", help="see `mammoloop config --help`; by default the run's own settings")
+]
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="YAML file that changes the preset")]
 Changes = Annotated[
     list[str] | None, typer.Option("--set", help="one setting, e.g. stage1.batch_size=12; may be repeated")

@@ -4,9 +4,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Out, OwnPreset, Quiet, start
 
-Preset = Annotated[str, typer.Option(help="see `mammoloop config --help`; by default that of the run in --out")]
 Start = Annotated[
     str,
     typer.Option(
@@ -19,7 +18,7 @@ Rounds = Annotated[str, typer.Option(help="how many rounds in all; +1: one more 
 def selftrain(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
     archive: ArchiveUri,
     out: Out,
-    preset: Preset = "",
+    preset: OwnPreset = "",
     rounds: Rounds = "",
     system: Start = "",
     config_file: ConfigFile = None,

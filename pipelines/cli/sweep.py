@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, Preset, Quiet, start
+from pipelines.cli.options import ArchiveUri, Changes, ConfigFile, Json, OwnPreset, Quiet, start
 
 
 def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -19,7 +19,7 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     trials: Annotated[
         int, typer.Option(min=0, help="trials of a space that is searched; 0 = the space's own number")
     ] = 0,
-    preset: Preset = "workstation",
+    preset: OwnPreset = "",
     config_file: ConfigFile = None,
     changes: Changes = None,
     json_file: Json = None,
@@ -27,11 +27,15 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
 ) -> None:
     """Retrain on a frozen pool once per setting of a tune space, and rank the settings on validation.
 
-    Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --preset demo --out sweep`
+    What the space does not vary is as in the run, or as a preset says.
+
+    Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --out sweep`
     """
+    from system.run.folder import RunFolder
     from tune_spaces import find, trials_of
 
-    config = start(preset, config_file, changes, quiet=quiet).of_run()
+    own = None if preset else RunFolder(run).config()
+    config = start(preset or "workstation", config_file, changes, quiet=quiet, base=own).of_run()
     trials_of(find(config.method, space), asked=trials)  # before Ray is even imported
 
     from pipelines.cluster import session

@@ -59,7 +59,7 @@ def what_next(out: Path, config: DemoConfig) -> list[str]:
     lines = {
         f"mammoloop compare {run}:stage1 {run}": "what the rounds changed, with intervals",
         f"mammoloop doctor --preset demo --archive {archive}": "are these data enough?",
-        f"mammoloop sweep --run {run} --archive {archive} --preset demo --space loss --out sweep": "other loss weights",
+        f"mammoloop sweep --run {run} --archive {archive} --space loss --out sweep": "other loss weights",
         f"mammoloop selftrain --archive {archive} --out {run} --rounds +1": "one round more",
     }
     if config.rounds.num_rounds:

@@ -158,7 +158,7 @@ def test_a_network_that_timm_does_not_have_is_refused_by_config(mammoloop: Mammo
 
 
 def test_a_number_of_trials_of_a_grid_is_refused_before_anything_starts(mammoloop: Mammoloop, tmp_path: Path) -> None:
-    words = ["sweep", "--run", str(tmp_path), "--archive", "a", "--out", str(tmp_path / "s")]
+    words = ["sweep", "--run", str(tmp_path), "--archive", "a", "--out", str(tmp_path / "s"), "--preset", "workstation"]
     code, _, err = mammoloop(*words, "--space", "paper_grid", "--trials", "2")
     assert code == 2
     assert err == (
