@@ -85,7 +85,7 @@ class Watched:
     def said(self, why: str) -> Said:
         """Return the plan as the one who changes the registry now."""
         at = datetime.fromtimestamp(self.now_s(), UTC).isoformat(timespec="seconds")
-        return Said(at, f"plan {self.plan.digest}", why)
+        return Said(at, f"{registry.BY_PLAN}{self.plan.digest}", why)
 
     def note(
         self, kind: Kind, reason: str, *, model: str = "", number: int = 0, situation: Situation | None = None
@@ -251,7 +251,7 @@ def adopt(watched: Watched) -> Registry:
     """
     archive, run = Archive.open(watched.archive_uri), watched.run
     book = registry.read(archive)
-    if book.promoted and _is_of(book.models[book.promoted].lineage, run):
+    if book.promoted and book.models[book.promoted].lineage.run_id == run.identity:
         return book
     if not run.chosen.finished:
         raise NotFinished(f"run {run.name} has no result to begin with: end it with `mammoloop selftrain` first")
@@ -287,7 +287,7 @@ def judge_candidate(watched: Watched, book: Registry) -> Registry:
         gate=watched.plan.gate,
         config=watched.run.config().froc,
     )
-    found = judge(compared, plan=watched.plan, looks=looks(book, watched.run))
+    found = judge(compared, plan=watched.plan, looks=book.looks(watched.run.identity))
     plan, fppi = watched.plan, watched.run.config().froc.fppi
     record = DecisionRecord(name, lineage, promoted.name, promoted.lineage, plan.digest, plan, found, fppi)
     write_decision(watched.folder / name, record)
@@ -314,8 +314,7 @@ def look(watched: Watched, archive: Archive, book: Registry, seen: CaughtUp) -> 
     before = archive.pinned(watched.run.last_chapter.archive_pin.result().versions)
     now = archive.pinned(archive.versions())
     last = decisions.last(lines, "retrain")
-    models = [model for model in book.models.values() if _is_of(model.lineage, watched.run)]
-    held = [model.name for model in models if model.status == "held"]
+    run_id = watched.run.identity
     return Situation(
         now_s=watched.now_s(),
         arrived=arrived(before, now),
@@ -324,27 +323,10 @@ def look(watched: Watched, archive: Archive, book: Registry, seen: CaughtUp) -> 
         label_drift=label_drift(before, now),
         map_drift=seen.map_drift,
         last_retrain_s=last.at_s if last else None,
-        refused_in_a_row=refused_in_a_row(book, watched.run),
-        held=held[-1] if held else "",
-        looks=looks(book, watched.run),
+        refused_in_a_row=book.refused_in_a_row(run_id),
+        held=book.held(run_id),
+        looks=book.looks(run_id),
     )
-
-
-def looks(book: Registry, run: RunFolder) -> int:
-    """Return how many candidates of a run were judged on its fixed patients."""
-    return sum(_is_judgement(book, entry) for entry in book.entries if _is_of(book.models[entry.model].lineage, run))
-
-
-def refused_in_a_row(book: Registry, run: RunFolder) -> int:
-    """Return how many of the last judged candidates of a run were refused, since the last that was not."""
-    count = 0
-    for entry in reversed(book.entries):
-        if not _is_of(book.models[entry.model].lineage, run) or entry.event == "registered":
-            continue
-        if entry.event != "refused":
-            break
-        count += 1
-    return count
 
 
 def recipe_digest(run: RunFolder) -> str:
@@ -357,15 +339,6 @@ def _other_rows(archive: Archive, seen: CaughtUp) -> bool:
     """Return whether anything that catching up reads has changed since."""
     now, then = archive.versions(), seen.archive_versions
     return any(now.get(table) != then.get(table) for table in ("images", "reports", "labels", "verdicts"))
-
-
-def _is_judgement(book: Registry, entry: registry.Entry) -> bool:
-    by_plan = entry.said.by.startswith("plan ")
-    return by_plan and bool(book.models[entry.model].lineage.parent) and entry.event in ("promoted", "held", "refused")
-
-
-def _is_of(lineage: Lineage, run: RunFolder) -> bool:
-    return lineage.run_id == run.identity
 
 
 def _lineage(watched: Watched, system: System, parent: str) -> Lineage:

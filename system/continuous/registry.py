@@ -7,6 +7,7 @@ write.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -23,6 +24,7 @@ Event = Literal["registered", "promoted", "held", "refused", "approved", "rolled
 Status = Literal["candidate", "promoted", "held", "refused", "retired"]
 
 TABLE = "models"
+BY_PLAN = "plan "  # how `by` begins where a plan decided; its digest follows
 MODEL_HEX_DIGITS = 16  # of the digest of the weights that a model is named by
 _STATUS: dict[Event, Status] = {
     "registered": "candidate",
@@ -112,6 +114,28 @@ class Registry:
         if not others:
             raise UserError("no model was promoted before this one: there is nothing to roll back to")
         return self.models[others[-1]]
+
+    def looks(self, run_id: str) -> int:
+        """Return how many candidates of a run a plan has judged on the run's fixed patients."""
+        return sum(self._judged(entry) for entry in self._of(run_id))
+
+    def refused_in_a_row(self, run_id: str) -> int:
+        """Return how many of a run's last judged candidates were refused, since the last that was not."""
+        concluded = [entry for entry in self._of(run_id) if entry.event != "registered"]
+        return sum(1 for _ in takewhile(lambda entry: entry.event == "refused", reversed(concluded)))
+
+    def held(self, run_id: str) -> str:
+        """Return the last model of a run that waits for approval; "" = none does."""
+        models = [model for model in self.models.values() if model.lineage.run_id == run_id]
+        return next((model.name for model in reversed(models) if model.status == "held"), "")
+
+    def _of(self, run_id: str) -> list[Entry]:
+        return [entry for entry in self.entries if self.models[entry.model].lineage.run_id == run_id]
+
+    def _judged(self, entry: Entry) -> bool:
+        """Return whether a plan has judged here; the first model is adopted, and a person's decision is none of it."""
+        by_plan = entry.said.by.startswith(BY_PLAN) and bool(self.models[entry.model].lineage.parent)
+        return by_plan and entry.event in ("promoted", "held", "refused")
 
     def with_entry(self, entry: Entry) -> "Registry":
         """Return the registry after one more entry. Raises ValueError for one that cannot follow."""

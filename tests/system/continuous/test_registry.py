@@ -114,6 +114,22 @@ def test_a_model_is_found_by_the_beginning_of_its_name() -> None:
         found.find("x")
 
 
+def test_looks_refusals_in_a_row_and_what_is_held_are_counted_by_run() -> None:
+    first = [registered(A), conclude(A, "promoted", said=SAID)]
+    person = replace(SAID, by="R1")
+    refused = [
+        step for name in ("c1", "c2") for step in (registered(name, parent=A), conclude(name, "refused", said=SAID))
+    ]
+    found = after(*first, *refused)
+    assert (found.looks("id"), found.refused_in_a_row("id"), found.held("id")) == (2, 2, "")
+    assert (found.looks("other"), found.refused_in_a_row("other")) == (0, 0)
+    held = after(*first, *refused, registered("c3", parent=A), conclude("c3", "held", said=SAID))
+    assert (held.looks("id"), held.refused_in_a_row("id"), held.held("id")) == (3, 0, "c3")
+    assert held.held("other") == ""
+    by_hand = after(*first, *refused, conclude("c1", "promoted", said=person))
+    assert (by_hand.looks("id"), by_hand.refused_in_a_row("id")) == (2, 0)
+
+
 @pytest.mark.parametrize("missing", ["by", "why"])
 def test_an_entry_says_who_and_why(missing: str) -> None:
     with pytest.raises(UserError, match="give a"):
