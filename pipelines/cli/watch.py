@@ -45,8 +45,9 @@ def watch(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     folder.check_recipe(resolve(folder.config(), settings=changes or []))
 
     from pipelines.continuous.commands import OwnCommands, words_of
-    from pipelines.continuous.watch import Watched, preview
+    from pipelines.continuous.watch import preview
     from pipelines.continuous.watch import run as watch_run
+    from pipelines.continuous.watched import Watched
 
     words = words_of(changes or [])
     commands = OwnCommands(archive, folder, wanted, tuple(source or ()), layout, words)

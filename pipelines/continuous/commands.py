@@ -13,7 +13,7 @@ from time import monotonic, sleep, time
 from pydantic import TypeAdapter
 
 from pipelines.continuous.sources import Seen, fetch, signature
-from pipelines.continuous.watch import Failed
+from pipelines.continuous.watched import Failed
 from system.archive import Archive
 from system.config import as_yaml
 from system.continuous.plan import Plan

@@ -10,105 +10,25 @@ tick:  adopt the run's result as the first model -> end a begun retraining -> ju
 ```
 """
 
-import json
-import logging
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from hashlib import sha256
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import replace
 
+from pipelines.continuous.judging import adopt, judge_candidate
+from pipelines.continuous.watched import Failed, Watched, lease
 from system.archive import Archive
 from system.continuous import caught_up, decisions, registry
 from system.continuous.arrived import arrived, label_drift
 from system.continuous.caught_up import CaughtUp
-from system.continuous.decision_page import DecisionRecord, write_decision
-from system.continuous.decisions import Kind, Line
-from system.continuous.evidence import evidence
-from system.continuous.gate import judge
-from system.continuous.plan import Plan
+from system.continuous.decisions import Line
 from system.continuous.policy import Alert, Decision, RefitLabels, Retrain, Wait, decide, notices
-from system.continuous.registry import Lineage, Model, Registry, Said
+from system.continuous.registry import Model, Registry
 from system.continuous.situation import Situation
-from system.errors import MachineFault, NotFinished, UserError
-from system.faults import storage
+from system.errors import MachineFault
 from system.place import PLACE
 from system.run import watching
-from system.run.code import code_digest
-from system.run.folder import RunFolder
-from system.run.lock import taken
-from system.run.systems import Round, System
 from system.run.watching import Watching
-
-log = logging.getLogger(__name__)
-
-
-class Failed(MachineFault):
-    """A command ended with an error or ran out of its time; the text says which and how. The next look tries again."""
-
-
-class Commands(Protocol):
-    """The product's commands, each of which goes on where it was. Raises Failed."""
-
-    def ingest(self) -> dict[str, float]:
-        """Take in what is new in the sources, and return when something last came, by source: seconds since 1970."""
-        ...
-
-    def catch_up(self, system: str) -> None:
-        """Label, infer and sort what has come, with a system's model."""
-        ...
-
-    def retrain(self, system: str) -> None:
-        """Train and measure one more round, from a system; or end the one that was begun."""
-        ...
-
-
-@dataclass(frozen=True)
-class Watched:
-    """A run that is watched, and by what."""
-
-    archive_uri: str
-    run: RunFolder
-    plan: Plan
-    commands: Commands
-    now_s: Callable[[], float] = time.time
-
-    @property
-    def folder(self) -> Path:
-        """Where the log of decisions and their pages lie."""
-        return self.run.path / watching.FOLDER
-
-    def said(self, why: str) -> Said:
-        """Return the plan as the one who changes the registry now."""
-        at = datetime.fromtimestamp(self.now_s(), UTC).isoformat(timespec="seconds")
-        return Said(at, f"{registry.BY_PLAN}{self.plan.digest}", why)
-
-    def note(
-        self, kind: Kind, reason: str, *, model: str = "", number: int = 0, situation: Situation | None = None
-    ) -> None:
-        """Log a decision, unless it is the one before. number: of the round that it begins."""
-        lines = decisions.read(self.folder)
-        line = Line(len(lines) + 1, self.now_s(), self.plan.digest, kind, reason, model, number, situation)
-        if not lines or kind in ("retrain", "failed") or lines[-1].said != line.said:
-            decisions.append(self.folder, line)
-            log.log(logging.WARNING if kind in ("alert", "failed") else logging.INFO, "%s: %s", kind, reason)
-
-
-@contextmanager
-def lease(run: RunFolder) -> Iterator[None]:
-    """Hold a run for this watcher; the lease ends with the process. Raises UserError where another watches it."""
-    lock = run.path / watching.LOCK
-    with storage(lock.parent):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        opened = lock.open("w")
-    with opened as held:
-        if not taken(held):
-            raise UserError(f"another watcher holds run {run.name}: stop that one first")
-        yield
 
 
 def run(watched: Watched, *, once: bool = False, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -244,57 +164,6 @@ def begin_plan(watched: Watched) -> None:
         watched.note("plan", watched.plan.model_dump_json())
 
 
-def adopt(watched: Watched) -> Registry:
-    """Return the registry; where it has promoted nothing yet, the run's result enters as the first promoted model.
-
-    Raises NotFinished for a run that has no result yet, UserError where the promoted model is another run's.
-    """
-    archive, run = Archive.open(watched.archive_uri), watched.run
-    book = registry.read(archive)
-    if book.promoted and book.models[book.promoted].lineage.run_id == run.identity:
-        return book
-    if not run.chosen.finished:
-        raise NotFinished(f"run {run.name} has no result to begin with: end it with `mammoloop selftrain` first")
-    system = run.result()
-    name, why = system.model_name, f"the result of run {run.name} when watching began: {run.chosen.result().reason}"
-    book = registry.add(archive, registry.register(name, _lineage(watched, system, ""), said=watched.said(why)))
-    if book.promoted:
-        other = book.models[book.promoted].lineage.run
-        raise UserError(
-            f"the promoted model {book.promoted} is of run {other}, so no candidate of {run.path} can go on from it: "
-            f"watch that one, or promote a model of this run, e.g. `mammoloop models promote {name}`"
-        )
-    return registry.add(archive, registry.conclude(name, "promoted", said=watched.said(why)))
-
-
-def judge_candidate(watched: Watched, book: Registry) -> Registry:
-    """Judge the last round's model where the registry has not decided on it yet, and return the registry."""
-    rounds = [this for this in watched.run.trained_rounds() if watched.run.chapter_of(this.number).start]
-    if not rounds or not watched.run.ended:  # rounds that nobody told what to go on from are not the watcher's
-        return book
-    candidate, archive = rounds[-1], Archive.open(watched.archive_uri)
-    name = candidate.model_name
-    if name in book.models and book.models[name].status != "candidate":
-        return book
-    parent = watched.run.before(candidate.number)
-    lineage = _lineage(watched, candidate, parent.model_name)
-    why = f"round {candidate.number} of run {watched.run.name}"
-    book = registry.add(archive, registry.register(name, lineage, said=watched.said(why)))
-    promoted = book.models[book.promoted]
-    compared = evidence(
-        watched.run.trained(promoted.lineage.system),
-        candidate,
-        gate=watched.plan.gate,
-        config=watched.run.config().froc,
-    )
-    found = judge(compared, plan=watched.plan, looks=book.looks(watched.run.identity))
-    plan, fppi = watched.plan, watched.run.config().froc.fppi
-    record = DecisionRecord(name, lineage, promoted.name, promoted.lineage, plan.digest, plan, found, fppi)
-    write_decision(watched.folder / name, record)
-    watched.note("judged", f"{found.verdict}: {found.reason}", model=name)
-    return registry.add(archive, registry.conclude(name, found.verdict, said=watched.said(found.reason)))
-
-
 def catch_up(watched: Watched, archive: Archive, book: Registry) -> CaughtUp:
     """Label, infer and sort what came since it was last done with the promoted model; nothing where nothing did."""
     model = book.models[book.promoted]
@@ -329,31 +198,7 @@ def look(watched: Watched, archive: Archive, book: Registry, seen: CaughtUp) -> 
     )
 
 
-def recipe_digest(run: RunFolder) -> str:
-    """Return 16 hex digits that stand for a run's settings, resources left out."""
-    recipe = run.config().model_dump(mode="json", exclude={"resources", "ingest"})
-    return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _other_rows(archive: Archive, seen: CaughtUp) -> bool:
     """Return whether anything that catching up reads has changed since."""
     now, then = archive.versions(), seen.archive_versions
     return any(now.get(table) != then.get(table) for table in ("images", "reports", "labels", "verdicts"))
-
-
-def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
-    run = watched.run
-    chapter = run.chapter_of(system.number) if isinstance(system, Round) else run.last_chapter
-    return Lineage(
-        run=str(run.path.resolve()),
-        run_id=run.identity,
-        system=system.name,
-        checkpoint=str(system.model.resolve()),
-        parent=parent,
-        recipe=recipe_digest(run),
-        plan=watched.plan.digest,
-        approver=watched.plan.approver,
-        archive_versions=chapter.archive_pin.result().versions,
-        code_digest=code_digest(),
-        mean=system.froc().result().sweep.mean,
-    )

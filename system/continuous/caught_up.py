@@ -87,7 +87,7 @@ def sort(
 def trained_on(pool: Path, *, disputed_train: bool) -> NDArray[np.int64]:
     """Return the image_key of those that a pool's file gave to train. disputed_train: as of `sort`."""
     rows = read_pool(pool)
-    keys, disputed = rows["image_key"].to_numpy(), rows["disputed"].to_numpy(zero_copy_only=False)
+    keys, disputed = rows["image_key"].to_numpy(), np.asarray(rows["disputed"], dtype=bool)
     return keys if disputed_train else keys[~disputed]
 
 

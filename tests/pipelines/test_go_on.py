@@ -11,7 +11,8 @@ import pytest
 
 from pipelines import ingest, selftrain
 from pipelines.continuous import catch_up
-from pipelines.continuous.watch import Watched, adopt, judge_candidate
+from pipelines.continuous.judging import adopt, judge_candidate
+from pipelines.continuous.watched import Watched
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.config import RunConfig, resolve

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.continuous.watch import Failed
+from pipelines.continuous.watched import Failed
 from system.archive import Archive
 from system.config import as_yaml
 from system.continuous import caught_up, registry

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.continuous import commands
 from pipelines.continuous.commands import OwnCommands, end
-from pipelines.continuous.watch import Failed
+from pipelines.continuous.watched import Failed
 from system.continuous.plan import Intake, Limits, Plan
 from tests.pipelines.continuous.scripted import PLACES, begun
 

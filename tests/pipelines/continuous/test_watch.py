@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from pipelines.continuous import watch
-from pipelines.continuous.watch import Failed, Watched, adopt, lease, preview, tick
+from pipelines.continuous.judging import adopt
+from pipelines.continuous.watch import preview, tick
+from pipelines.continuous.watched import Failed, Watched, lease
 from pipelines.tools.status import lines
 from system.archive import Archive
 from system.continuous import decisions, registry
