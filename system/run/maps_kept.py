@@ -31,6 +31,8 @@ def kept_rows(pairs: pa.Table, files: Sequence[Path]) -> tuple[list[Kept], pa.Ta
     pairs: schemas.PAIRS
     files: of schemas.PREDICTIONS, by one model with one set of settings
     """
+    if not files:
+        return [], pairs
     wanted = {key: (pixels, pair) for key, pixels, pair in _images(pairs)}
     held: dict[int, Path] = {}  # image_key -> its file
     sizes: dict[Path, int] = {}
