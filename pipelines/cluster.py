@@ -15,7 +15,7 @@ from ray._private import worker as ray_worker
 from ray._private.authentication import authentication_token_setup
 from ray.util.debug import log_once
 
-from pipelines import connecting, ray_temporary
+from pipelines import connecting, last_node, ray_temporary
 from pipelines.own_process import OWN, kept_from_children
 from system.config import RunConfig
 from system.errors import UserError
@@ -57,11 +57,16 @@ def session(config: ClusterResources) -> Iterator[None]:
             raise
     try:
         _tune_data()
-        yield
+        with last_node.expected(_any_node_alive):
+            yield
     except BaseException:
         _leave_after_error()
         raise
     ray.shutdown()
+
+
+def _any_node_alive() -> bool:
+    return any(node["Alive"] for node in ray.nodes())
 
 
 def _leave_after_error() -> None:

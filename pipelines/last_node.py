@@ -1,0 +1,65 @@
+"""Notice that no node of the cluster is left: Ray's own calls would wait for ever for one to come."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+
+from system.errors import MachineFault
+from system.faults import KILLED, machine_fault
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 10.0
+PATIENCE_S = 30.0  # beyond the minute in which Ray takes a silent node for dead
+_WITH = signal.SIGUSR1  # to this process's main thread alone, which may wait in Ray
+
+
+@contextmanager
+def expected(
+    any_alive: Callable[[], bool], *, every_s: float = EVERY_S, patience_s: float = PATIENCE_S
+) -> Iterator[None]:
+    """Raise MachineFault in the main thread once no node has been alive for a while. Does nothing in another thread.
+
+    any_alive: whether any node of the cluster is; an error counts as no
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over, main = threading.Event(), threading.get_ident()
+    before = signal.signal(_WITH, _raise)
+    looking = threading.Thread(
+        target=_look, args=(any_alive, over, main, every_s, patience_s), name="last node", daemon=True
+    )
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.signal(_WITH, before)
+
+
+def _look(any_alive: Callable[[], bool], over: threading.Event, main: int, every_s: float, patience_s: float) -> None:
+    seen_s = monotonic()
+    while not over.wait(every_s):
+        if _holds(any_alive):
+            seen_s = monotonic()
+        elif monotonic() - seen_s > patience_s:
+            signal.pthread_kill(main, _WITH)
+            return
+
+
+def _holds(any_alive: Callable[[], bool]) -> bool:
+    try:
+        return any_alive()
+    except Exception as error:
+        log.debug("the cluster's nodes cannot be listed: %s", type(error).__name__)
+        return False
+
+
+def _raise(_: int, __: FrameType | None) -> None:
+    lost = machine_fault(KILLED, detail="no node of the cluster is left")
+    raise MachineFault(str(lost))  # no WorkerLost: another try finds no node either

@@ -1,0 +1,62 @@
+"""No node of the cluster is left: noticed within the patience, in the midst of whatever the main thread waits for."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pipelines.last_node import expected
+from system.errors import MachineFault
+
+
+def answering(*answers: bool | Exception) -> Callable[[], bool]:
+    """Return what gives these answers one after another, the last for ever."""
+    left = list(answers)
+
+    def any_alive() -> bool:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return any_alive
+
+
+@pytest.mark.parametrize("gone", [False, RuntimeError("the service is gone")])
+def test_a_wait_ends_with_the_machines_fault(gone: bool | Exception) -> None:
+    began_s = time.monotonic()
+    with (
+        pytest.raises(MachineFault, match="a process was killed or lost, no node of the cluster is left: look for"),
+        expected(answering(True, gone), every_s=0.02, patience_s=0.1),
+    ):
+        threading.Event().wait(60)
+    assert time.monotonic() - began_s < 30
+
+
+def test_a_node_that_comes_back_in_time_ends_nothing() -> None:
+    before = signal.getsignal(signal.SIGUSR1)
+    with expected(answering(True, False, False, True), every_s=0.05, patience_s=2.0):
+        time.sleep(0.5)
+    assert signal.getsignal(signal.SIGUSR1) == before
+
+
+def test_after_the_block_nothing_is_raised_any_more() -> None:
+    with expected(answering(False), every_s=0.05, patience_s=0.2):
+        pass
+    time.sleep(0.5)
+
+
+def test_in_another_thread_it_does_nothing() -> None:
+    found: list[object] = []
+
+    def work() -> None:
+        with expected(answering(False), every_s=0.01, patience_s=0.01):
+            time.sleep(0.2)
+            found.append("ended")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == ["ended"]
