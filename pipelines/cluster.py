@@ -56,7 +56,7 @@ def session(config: ClusterResources) -> Iterator[None]:
             _leave_after_error()
             raise
     try:
-        _tune_data()
+        tune_data()
         with last_node.expected(_any_node_alive):
             yield
     except BaseException:
@@ -175,7 +175,7 @@ def side_by_side(config: RunConfig, *, resources: Mapping[str, float]) -> int:
     return max(1, min(int(resources.get(name, 0.0) / amount) for name, amount in needed.items() if amount > 0))
 
 
-def _tune_data() -> None:
+def tune_data() -> None:
     """Keep Ray Data's own lines and bars, in its words and cut at the terminal's edge, from the user."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False

@@ -25,6 +25,7 @@ from pipelines import room
 from pipelines.workers.decode import decode_watched
 from pipelines.workers.follow import follow
 from pipelines.workers.infer_summary import InferProgress, in_words, summarise
+from pipelines.workers.restarts import by_actors
 from pipelines.workers.watched import WatchedPredictor
 from system.archive import Archive
 from system.errors import UserError
@@ -247,28 +248,21 @@ def _stream(
     context = DataContext.get_current().copy()
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
     with DataContext.current(context):
-        facts = (
-            ray.data.from_arrow([*shards])
-            .map_batches(
-                partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type] - Ray's type is of all batch formats
-                batch_size=None,
-                batch_format="pyarrow",
-                num_cpus=decoding_cpus(resources),
-            )
-            .map_batches(
-                WatchedPredictor,
-                fn_constructor_args=(
-                    str(job.checkpoint.resolve()),
-                    settings.model_dump(mode="json"),
-                    str(folder),
-                    limit,
-                ),
-                batch_size=None,
-                batch_format="numpy",
-                compute=_predictors(resources),
-                num_cpus=resources.predictor_cpus,
-                num_gpus=resources.predictor_gpus or None,
-            )
+        pixels = ray.data.from_arrow([*shards]).map_batches(
+            partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type] - Ray's type is of all batch formats
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=decoding_cpus(resources),
+        )
+        facts = by_actors(
+            pixels,
+            WatchedPredictor,
+            fn_constructor_args=(str(job.checkpoint.resolve()), settings.model_dump(mode="json"), str(folder), limit),
+            batch_size=None,
+            batch_format="numpy",
+            compute=_predictors(resources),
+            num_cpus=resources.predictor_cpus,
+            num_gpus=resources.predictor_gpus or None,
         )
         for row in facts.iter_rows():
             yield ShardFacts(**row)

@@ -15,6 +15,7 @@ from actors.labeler import Labeler
 from pipelines import room
 from pipelines.workers import fine_tune
 from pipelines.workers.fine_tune import FineTuneResult, device_name
+from pipelines.workers.restarts import by_actors
 from system.archive import Archive
 from system.archive.tables import SCHEMAS
 from system.errors import UserError
@@ -262,7 +263,8 @@ def to_rows(reports: Reports, rows: np.ndarray, folds: np.ndarray) -> pa.Table:
 def read_by_labelers(rows: pa.Table, labeling: Labeling) -> Iterator[pa.Table]:
     """Give the answers of Labeler actors to rows as of `to_rows`: study_id, version, p_left, p_right."""
     config, resources = labeling.config, labeling.resources
-    answered = ray.data.from_arrow(rows).map_batches(
+    answered = by_actors(
+        ray.data.from_arrow(rows),
         Labeler,
         fn_constructor_kwargs={"models": str(labeling.models), "device": device_name(resources.labeler_gpus)},
         batch_size=config.label_batch_size,

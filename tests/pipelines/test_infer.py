@@ -14,10 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ray.exceptions import ActorDiedError
 
 from actors.predictor import Predictor, PredictorConfig
 from actors.shard_predictor import ShardFacts
 from pipelines import infer
+from pipelines.workers import restarts
 from pipelines.workers.decode import decode_pairs
 from system.archive import Archive
 from system.errors import UserError
@@ -264,6 +266,27 @@ def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_
     assert manifest is not None
     assert manifest.settings["refine"] == CONFIG.refine.model_dump(mode="json")
     assert manifest.settings["mask_threshold"] == threshold
+
+
+class KilledAtOnce:
+    """In place of a predictor: killed from outside before it is there, as for want of memory."""
+
+    def __init__(self, *_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Return the batch."""
+        return batch
+
+
+@pytest.mark.ray
+def test_predictors_that_are_killed_each_time_as_they_start_end_the_inference(
+    ray_cluster: Path, archive: Archive, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(infer, "WatchedPredictor", KilledAtOnce)
+    monkeypatch.setattr(restarts, "RESTARTS", 1)
+    with pytest.raises(ActorDiedError):
+        infer_into(predictions_of(tmp_path), table([pair(archive, 1)]), archive=archive, checkpoint=checkpoint)
 
 
 @pytest.mark.parametrize(("decode", "predictor"), [(0.5, 1.0), (1.0, 1.0), (2.0, 2.0)])

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from pipelines.cli import main as command_line
+from pipelines.cluster import tune_data
+from pipelines.workers import restarts
+from pipelines.workers.restarts import by_actors
 from system.errors import NotFinished, UserError
 from tests.pipelines.cli.calling import Mammoloop
 from tests.pipelines.cli.test_ending import MISTAKE, ONE_LINE, ONE_LINE_OF_THE_MACHINE
@@ -256,11 +259,13 @@ def test_a_worker_of_ray_data_that_is_killed_as_it_starts_ends_with_75_and_no_st
     handler = logging.Handler()
     handler.emit = told.append  # type: ignore[method-assign]
     logger = logging.getLogger("ray.data.exceptions")
+    monkeypatch.setattr(restarts, "RESTARTS", 1)
+    tune_data()
     one = ray.data.ActorPoolStrategy(size=1)
     monkeypatch.setattr(
         command_line,
         "app",
-        lambda: ray.data.range(1).map_batches(KilledAtOnce, compute=one, num_cpus=0.1).materialize(),
+        lambda: by_actors(ray.data.range(1), KilledAtOnce, compute=one, num_cpus=0.1).materialize(),
     )
     logger.addHandler(handler)
     try:
