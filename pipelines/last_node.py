@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from time import monotonic
 from types import FrameType
 
+from pipelines.own_process import OWN
 from system.errors import MachineFault
 from system.faults import KILLED, machine_fault
 
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 10.0
 PATIENCE_S = 30.0  # beyond the minute in which Ray takes a silent node for dead
+CLEARING_UP_S = 10.0  # Ray's own may wait for a node too
 _WITH = signal.SIGUSR1  # to this process's main thread alone, which may wait in Ray
 
 
@@ -62,4 +64,9 @@ def _holds(any_alive: Callable[[], bool]) -> bool:
 
 def _raise(_: int, __: FrameType | None) -> None:
     lost = machine_fault(KILLED, detail="no node of the cluster is left")
-    raise MachineFault(str(lost))  # no WorkerLost: another try finds no node either
+    fault = MachineFault(str(lost))  # no WorkerLost: another try finds no node either
+    if OWN.give_up:
+        giving_up = threading.Timer(CLEARING_UP_S, OWN.give_up, [fault])
+        giving_up.daemon = True
+        giving_up.start()
+    raise fault

@@ -4,7 +4,7 @@ And which signals are this process's alone, not those of the processes that it s
 """
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,6 +14,8 @@ class OwnProcess:
     """What is known of this process."""
 
     ends_with_command: bool = False
+    # Says the error and ends the process at once, where an exception would wait in clearing up; None: not at once.
+    give_up: Callable[[Exception], None] | None = None
 
 
 OWN = OwnProcess()

@@ -75,6 +75,13 @@ def end_process(code: int) -> NoReturn:
     os._exit(code)
 
 
+def give_up(error: Exception) -> None:
+    """Say an error that is the user's or the machine's, and end this process at once."""
+    if ending := ending_of(error):
+        announce(ending)
+        end_process(ending.code)
+
+
 class Stopped(BaseException):
     """A signal asked the command to end."""
 

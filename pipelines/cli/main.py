@@ -32,7 +32,7 @@ from pipelines.cli import (
     watch,
     weights,
 )
-from pipelines.cli.ending import Stop, announce, end_process, ending_of
+from pipelines.cli.ending import Stop, announce, end_process, ending_of, give_up
 from pipelines.cli.words import InOrderOfUse, print_version
 from pipelines.own_process import OWN
 
@@ -76,7 +76,7 @@ app.command()(reproduce.reproduce)
 
 def process() -> None:
     """Run the command, and end the process with it."""
-    OWN.ends_with_command = True
+    OWN.ends_with_command, OWN.give_up = True, give_up
     try:
         main()
     except SystemExit as end:

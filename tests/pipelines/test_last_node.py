@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from pipelines import last_node
 from pipelines.last_node import expected
+from pipelines.own_process import OWN
 from system.errors import MachineFault
 
 
@@ -33,6 +35,18 @@ def test_a_wait_ends_with_the_machines_fault(gone: bool | Exception) -> None:
     ):
         threading.Event().wait(60)
     assert time.monotonic() - began_s < 30
+
+
+def test_a_process_that_hangs_in_clearing_up_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[Exception] = []
+    monkeypatch.setattr(last_node, "CLEARING_UP_S", 0.1)
+    monkeypatch.setattr(OWN, "give_up", given_up.append)
+    with pytest.raises(MachineFault) as fault, expected(answering(False), every_s=0.02, patience_s=0.05):
+        try:
+            threading.Event().wait(60)
+        finally:
+            time.sleep(1)  # stands for Ray's clearing up
+    assert given_up == [fault.value]
 
 
 def test_a_node_that_comes_back_in_time_ends_nothing() -> None:
