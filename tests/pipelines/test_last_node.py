@@ -41,11 +41,15 @@ def test_a_process_that_hangs_in_clearing_up_is_given_up(monkeypatch: pytest.Mon
     given_up: list[Exception] = []
     monkeypatch.setattr(last_node, "CLEARING_UP_S", 0.1)
     monkeypatch.setattr(OWN, "give_up", given_up.append)
-    with pytest.raises(MachineFault) as fault, expected(answering(False), every_s=0.02, patience_s=0.05):
+
+    def wait_and_clear_up() -> None:
         try:
             threading.Event().wait(60)
         finally:
             time.sleep(1)  # stands for Ray's clearing up
+
+    with pytest.raises(MachineFault) as fault, expected(answering(False), every_s=0.02, patience_s=0.05):
+        wait_and_clear_up()
     assert given_up == [fault.value]
 
 
