@@ -86,7 +86,7 @@ def test_json_without_a_file_is_standard_output(words: str, completed: str) -> N
     assert json_alone_completed(typer.main.get_command(app), words.split()) == completed.split()
 
 
-def test_every_command_has_it_but_those_whose_results_are_files_already() -> None:
+def test_every_command_has_it_but_those_whose_results_are_files_or_a_word() -> None:
     without = set()
     program = typer.main.get_command(app)
     assert isinstance(program, TyperGroup)
@@ -97,7 +97,8 @@ def test_every_command_has_it_but_those_whose_results_are_files_already() -> Non
             for part, each in inner.items()
             if not any(option.opts == ["--json"] for option in each.params)
         }
-    assert without == {"config", "demo", "phantom", "reproduce", "selftrain", "weights convert"}
+    files = {"config", "demo", "phantom", "reproduce", "selftrain", "watch", "weights convert"}
+    assert without == files | {"models approve", "models promote", "models rollback"}
 
 
 def test_without_lesions_there_is_no_table_and_a_sentence(
