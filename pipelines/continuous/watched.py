@@ -66,10 +66,10 @@ class Watched:
     def note(
         self, kind: Kind, reason: str, *, model: str = "", number: int = 0, situation: Situation | None = None
     ) -> None:
-        """Log a decision, unless it is the one before. number: of the round that it begins."""
+        """Log a decision, unless it goes on as it was. number: of the round that it begins."""
         lines = decisions.read(self.folder)
         line = Line(len(lines) + 1, self.now_s(), self.plan.digest, kind, reason, model, number, situation)
-        if not lines or kind in ("retrain", "failed") or lines[-1].said != line.said:
+        if decisions.is_news(line, lines):
             decisions.append(self.folder, line)
             log.log(logging.WARNING if kind in ("alert", "failed") else logging.INFO, "%s: %s", kind, reason)
 

@@ -4,6 +4,7 @@ A line is on disk before anything follows from it. A line that a crash cut short
 """
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from system.files.json_out import as_json
 
 Kind = Literal["plan", "wait", "retrain", "refit labels", "alert", "notice", "judged", "failed"]
 FILE = "decisions.jsonl"
+_DONE: tuple[Kind, ...] = ("plan", "retrain", "judged", "failed")
+_NUMBERS = re.compile(r"[+-]?\d[\d.,]*%?")
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ class Line:
     situation: Situation | None = None  # that a decision was taken on
 
     @property
-    def said(self) -> tuple[str, str]:
-        """What makes it another decision than the one before: a wait counts on, and is one decision."""
-        return self.kind, "" if self.kind == "wait" else self.reason
+    def key(self) -> tuple[str, str]:
+        """What makes it another decision: a reason whose numbers alone have moved on is the same one."""
+        return self.kind, _NUMBERS.sub("#", self.reason)
 
 
 _LINE = TypeAdapter(Line)
@@ -80,6 +83,16 @@ def append(folder: Path, line: Line) -> None:
 def as_json_line(line: Line) -> bytes:
     """Return a line as it is written."""
     return " ".join(part.strip() for part in as_json(line).splitlines()).encode() + b"\n"
+
+
+def is_news(line: Line, lines: Sequence[Line]) -> bool:
+    """Return whether a line is to be logged after these: not if it was, since anything was last done or failed."""
+    if line.kind == "judged":  # once, also where a crash came between this line and the registry
+        return not any((each.kind, each.model) == (line.kind, line.model) for each in lines)
+    if line.kind in _DONE:
+        return True
+    since = next((place + 1 for place in reversed(range(len(lines))) if lines[place].kind in _DONE), 0)
+    return line.key not in {each.key for each in lines[since:]}
 
 
 def failures_in_a_row(lines: Sequence[Line]) -> int:

@@ -111,14 +111,14 @@ class Scripted:
     now_s: Callable[[], float]
     faults: list[str] = field(default_factory=list)  # the next calls that are struck: "kill before", "fail after", ""
     calls: list[str] = field(default_factory=list)
-    new_samples: int = 0
+    last_arrival_s: float | None = None  # of the source; None = now, at every look
 
     def ingest(self) -> dict[str, float]:
         with _Struck(self, "ingest"):
             for day in [day for day in self.arrivals if day * DAY_S <= self.now_s()]:
                 fill(self.archive, reports=self.arrivals[day])
                 del self.arrivals[day]
-        return {"hospital": self.now_s()}
+        return {"hospital": self.now_s() if self.last_arrival_s is None else self.last_arrival_s}
 
     def catch_up(self, system: str) -> None:
         with _Struck(self, f"catch up with {system}"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from system.continuous.decisions import FILE, Line, append, failures_in_a_row, last, read
+from system.continuous.decisions import FILE, Line, append, failures_in_a_row, is_news, last, read
 from system.continuous.situation import Arrived, Situation
 from system.errors import UserError
 
@@ -39,6 +39,23 @@ def test_a_damaged_log_is_named_with_its_line(tmp_path: Path, damage) -> None:
     (tmp_path / FILE).write_bytes(damage((tmp_path / FILE).read_bytes()))
     with pytest.raises(UserError, match=r"line \d of decisions.jsonl is not what was written"):
         read(tmp_path)
+
+
+def test_a_line_is_news_unless_it_was_said_since_anything_was_done() -> None:
+    waits, quiet = replace(FIRST, reason="nothing is due: 3 of 200"), replace(FIRST, kind="notice", reason="8.1 days")
+    later = replace(waits, reason="nothing is due: 4 of 200")
+    held = replace(waits, reason="abcd waits for approval")
+    assert is_news(waits, [])
+    assert not is_news(later, [waits])
+    assert not is_news(later, [waits, quiet])
+    assert not is_news(replace(quiet, reason="8.2 days"), [waits, quiet, held])
+    assert is_news(held, [waits])
+    for done in ("plan", "retrain", "failed"):
+        assert is_news(later, [waits, replace(FIRST, kind=done)])
+        assert is_news(replace(FIRST, kind=done), [replace(FIRST, kind=done)])
+    judged = replace(FIRST, kind="judged", model="abcd")
+    assert not is_news(judged, [judged, waits])
+    assert is_news(replace(judged, model="efgh"), [judged])
 
 
 def test_failures_are_counted_since_the_last_step_that_went_well() -> None:
