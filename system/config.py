@@ -1,5 +1,7 @@
 """The whole configuration of a run: every part's settings in one tree, from a preset, a file and the command line."""
 
+import hashlib
+import json
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
@@ -84,6 +86,12 @@ NOT_IN_RECIPE: Mapping[str, bool | Mapping[str, bool]] = {
     "rounds": {"num_rounds": True},
 }
 """Settings that may differ when a run is started again; how many rounds there are to be may grow."""
+
+
+def recipe_digest(config: RunConfig) -> str:
+    """Return 16 hex digits that stand for a run's recipe: two runs of one recipe have the same."""
+    recipe = config.of_run().model_dump(mode="json", exclude=NOT_IN_RECIPE)
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def differences(kept: RunConfig, asked: RunConfig) -> list[str]:

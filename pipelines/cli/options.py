@@ -78,7 +78,7 @@ def resolved(
         raise UserError(f"--preset {preset!r} is no preset; choose one of {', '.join(PRESETS)}")
     if config_file and not config_file.is_file():
         raise UserError(f"--config: the file {config_file} does not exist")
-    text = config_file.read_text(encoding="utf8") if config_file else ""
+    text = yaml_text(config_file) if config_file else ""
     base = base or PRESETS[preset]()
     config = resolve(base, text=text, settings=changes or [])
     if config.net.backbone != base.net.backbone:
@@ -86,6 +86,16 @@ def resolved(
 
         check_name(config.net.backbone)
     return config
+
+
+def yaml_text(file: Path) -> str:
+    """Return the text of a file of settings. Raises UserError where it is none."""
+    from system.errors import UserError
+
+    try:
+        return file.read_text(encoding="utf8")
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is no text in UTF-8: save it so") from None
 
 
 def set_up_logging(*, quiet: bool) -> None:

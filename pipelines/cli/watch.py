@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ArchiveUri, Changes, LayoutName, Quiet, Run, set_up_logging
+from pipelines.cli.options import ArchiveUri, Changes, LayoutName, Quiet, Run, set_up_logging, yaml_text
 
 
 def watch(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
@@ -40,7 +40,7 @@ def watch(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
     set_up_logging(quiet=quiet)
     if not plan.exists():
         raise UserError(f"there is no plan {plan}: `mammoloop config --plan` prints one to begin with")
-    wanted = resolve(Plan(), text=plan.read_text(encoding="utf8"))
+    wanted = resolve(Plan(), text=yaml_text(plan))
     folder = RunFolder(run.resolve())
     folder.check_recipe(resolve(folder.config(), settings=changes or []))
 

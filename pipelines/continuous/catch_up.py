@@ -32,7 +32,7 @@ def run(archive_uri: str, out: Path, *, system: str, config: RunConfig) -> Caugh
     system: folder of the promoted system in the run
     config: the run's own, perhaps with other resources
 
-    Raises UserError for a system that is not measured, and where patients' splits have changed.
+    Raises UserError for a system that is not measured.
     """
     folder = RunFolder(out.resolve())
     with folder.claimed(config):

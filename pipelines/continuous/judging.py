@@ -1,10 +1,8 @@
 """How models come into the registry: the first is adopted, each candidate is judged against the promoted one."""
 
-import json
-from hashlib import sha256
-
 from pipelines.continuous.watched import Watched
 from system.archive import Archive
+from system.config import recipe_digest
 from system.continuous import registry
 from system.continuous.decision_page import DecisionRecord, write_decision
 from system.continuous.evidence import evidence
@@ -12,8 +10,7 @@ from system.continuous.gate import judge
 from system.continuous.registry import Lineage, Registry
 from system.errors import NotFinished, UserError
 from system.run.code import code_digest
-from system.run.folder import RunFolder
-from system.run.systems import Round, System
+from system.run.systems import System
 
 
 def adopt(watched: Watched) -> Registry:
@@ -67,25 +64,18 @@ def judge_candidate(watched: Watched, book: Registry) -> Registry:
     return registry.add(archive, registry.conclude(name, found.verdict, said=watched.said(found.reason)))
 
 
-def recipe_digest(run: RunFolder) -> str:
-    """Return 16 hex digits that stand for a run's settings, resources left out."""
-    recipe = run.config().model_dump(mode="json", exclude={"resources", "ingest"})
-    return sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
     run = watched.run
-    chapter = run.chapter_of(system.number) if isinstance(system, Round) else run.last_chapter
     return Lineage(
         run=str(run.path.resolve()),
         run_id=run.identity,
         system=system.name,
         checkpoint=str(system.model.resolve()),
         parent=parent,
-        recipe=recipe_digest(run),
+        recipe=recipe_digest(run.config()),
         plan=watched.plan.digest,
         approver=watched.plan.approver,
-        archive_versions=chapter.archive_pin.result().versions,
+        archive_versions=run.read_by(system).archive_pin.result().versions,
         code_digest=code_digest(),
         mean=system.froc().result().sweep.mean,
     )

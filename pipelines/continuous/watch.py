@@ -187,7 +187,6 @@ def look(watched: Watched, archive: Archive, book: Registry, seen: CaughtUp) -> 
     return Situation(
         now_s=watched.now_s(),
         arrived=arrived(before, now),
-        num_backlog=0,  # what came was caught up with; what comes meanwhile is the next look's
         num_new_samples=seen.num_new_samples,
         label_drift=label_drift(before, now),
         map_drift=seen.map_drift,

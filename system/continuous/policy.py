@@ -50,8 +50,6 @@ def decide(now: Situation, *, plan: Plan) -> Decision:
         return Alert("; ".join(odd))
     if now.held:
         return Wait(f"{now.held} waits for approval by {plan.approver or 'a person'}")
-    if now.num_backlog:
-        return Wait(f"{now.num_backlog} arrivals are not labelled, inferred and mined yet")
     due = "; ".join(_due(now, plan=plan))
     if not due:
         return Wait(f"nothing is due: {_how_near(now, plan=plan)}")

@@ -31,7 +31,6 @@ class Situation:
 
     now_s: float
     arrived: Arrived
-    num_backlog: int  # pairs and reports taken in and not yet labelled, inferred or mined
     num_new_samples: int  # weak images in a pool that trains, which trained neither the promoted model nor a candidate
     label_drift: Measured = float("nan")  # population stability index; NaN = too little came
     map_drift: Measured = float("nan")

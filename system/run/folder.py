@@ -110,6 +110,11 @@ class RunFolder:
         """Return the chapter that a round, from 1, belongs to."""
         return [chapter for chapter in chapters(self.path) if chapter.first <= number][-1]
 
+    def read_by(self, system: System) -> Chapter:
+        """Return the chapter whose archive a system was trained on: a control's is that of the round beside it."""
+        number = system.name.partition("_")[2]
+        return self.chapter_of(int(number)) if number.isdecimal() else Chapter(self.path, 1)
+
     @property
     def stage1(self) -> System:
         """The system trained on the fully annotated data alone (Tang et al. 2021, Stage 1)."""

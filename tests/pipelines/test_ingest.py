@@ -78,17 +78,19 @@ def test_ingesting_twice_changes_nothing(ingested: tuple[str, IngestSummary], so
     assert second.quarantined == first.quarantined
 
 
-def test_only_a_changed_a_forced_or_a_retried_file_is_read_again(
+def test_only_a_settled_changed_forced_or_retried_file_is_read_again(
     ingested: tuple[str, IngestSummary], source: Path
 ) -> None:
     uri, _ = ingested
     cut = source / "dicom" / "bad" / "cut.dcm"
     cut.write_bytes(cut.read_bytes()[:-100])
 
+    being_written = run(source, uri, layout="phantom", config=CONFIG.changed(settle_s=600))
     changed = run(source, uri, layout="phantom", config=CONFIG)
     retried = run(source, uri, layout="phantom", config=CONFIG, again=frozenset({"not_dicom"}))
     forced = run(source, uri, layout="phantom", config=CONFIG.changed(force=True))
 
+    assert being_written.num_read == 0  # all files are younger than ten minutes
     assert (changed.num_read, retried.num_read, forced.num_read) == (1, 2, 35)
     assert changed.quarantined == retried.quarantined == forced.quarantined
 

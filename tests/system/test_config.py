@@ -2,7 +2,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from system.config import ConfigError, RunConfig, as_yaml, differences, resolve
+from system.config import ConfigError, RunConfig, as_yaml, differences, recipe_digest, resolve
 from system.presets import PRESETS
 
 BASE = RunConfig()
@@ -16,6 +16,13 @@ def mistakes(*, text: str = "", settings: tuple[str, ...] = ()) -> list[str]:
 
 def test_nothing_changed_is_the_preset() -> None:
     assert resolve(BASE) == BASE
+
+
+def test_the_recipe_has_a_name_that_resources_and_more_rounds_leave_alone() -> None:
+    config = resolve(RunConfig(), settings=["rounds.num_rounds=2"])
+    same = resolve(config, settings=["rounds.num_rounds=9", "resources.train.num_workers=4"])
+    assert recipe_digest(config) == recipe_digest(same)
+    assert recipe_digest(config) != recipe_digest(resolve(config, settings=["loss.alpha=0.3"]))
 
 
 def test_a_file_changes_what_it_names_and_nothing_else() -> None:

@@ -82,6 +82,9 @@ def test_a_plan_that_is_not_there_or_wrong_is_said_before_anything_is_done(
     done = mammoloop(*words)
     assert done.code == 2
     assert "gate.margn: no such setting; did you mean gate.margin?" in done.err
+    (tmp_path / "plan.yaml").write_bytes(b"\xff\xfe")
+    done = mammoloop(*words)
+    assert (done.code, "plan.yaml is no text in UTF-8: save it so" in done.err) == (2, True)
 
 
 def test_the_printed_plan_is_the_default(mammoloop: Mammoloop) -> None:

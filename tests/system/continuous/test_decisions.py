@@ -9,7 +9,7 @@ from system.continuous.decisions import FILE, Line, append, failures_in_a_row, i
 from system.continuous.situation import Arrived, Situation
 from system.errors import UserError
 
-FIRST = Line(1, 100.0, "p", "wait", "nothing is due", situation=Situation(100.0, Arrived(3), 0, 7))
+FIRST = Line(1, 100.0, "p", "wait", "nothing is due", situation=Situation(100.0, Arrived(3), 7))
 
 
 def test_lines_come_back_in_order_with_the_numbers_they_were_taken_on(tmp_path: Path) -> None:

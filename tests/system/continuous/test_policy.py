@@ -9,7 +9,7 @@ from system.continuous.policy import DAY_S, Alert, RefitLabels, Retrain, Wait, d
 from system.continuous.situation import Arrived, Situation
 
 NOW_S = 1000 * DAY_S
-QUIET = Situation(NOW_S, Arrived(num_files=40, num_reports=10), num_backlog=0, num_new_samples=10)
+QUIET = Situation(NOW_S, Arrived(num_files=40, num_reports=10), num_new_samples=10)
 PLAN = Plan()
 
 
@@ -79,11 +79,10 @@ def test_refusals_in_a_row_call_a_person() -> None:
     assert isinstance(decide(replace(QUIET, refused_in_a_row=3), plan=Plan(alarms=Alarms(refused_in_a_row=0))), Wait)
 
 
-def test_a_held_candidate_and_a_backlog_are_waited_for() -> None:
+def test_a_held_candidate_is_waited_for() -> None:
     due = replace(QUIET, num_new_samples=500)
     held = decide(replace(due, held="0123"), plan=Plan(approval="R. Ansari"))
     assert held == Wait("0123 waits for approval by R. Ansari")
-    assert decide(replace(due, num_backlog=7), plan=PLAN) == Wait("7 arrivals are not labelled, inferred and mined yet")
 
 
 def test_what_the_plan_does_not_allow_to_change_is_not_trained() -> None:

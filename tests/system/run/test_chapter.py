@@ -61,6 +61,13 @@ def test_the_chapter_after_it_may_go_on_from_anything(run: RunFolder) -> None:
     assert run.before(3).name == "round_01"
 
 
+def test_a_system_was_trained_on_the_archive_of_its_chapter(run: RunFolder) -> None:
+    second = begin(run, start="round_01", first=3)
+    first = Chapter(run.path, 1)
+    assert [run.read_by(each) for each in (run.stage1, run.control(1), run.round(2))] == [first] * 3
+    assert [run.read_by(each) for each in (run.control(3), run.round(3))] == [second] * 2
+
+
 def test_a_system_that_is_not_there_is_refused_with_those_that_are(run: RunFolder) -> None:
     with pytest.raises(UserError, match="no measured system 'round_07': it has stage1, round_01, round_02"):
         check_start(run, "round_07", num_rounds=3, more=True)
