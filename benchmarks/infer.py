@@ -124,15 +124,8 @@ def mammoloop(job: Job, pairs: pa.Table, run: Path) -> InferResult:
     from pipelines import infer
     from system.run.stage import Stage
 
-    return infer.for_mining(
-        pairs,
-        archive_uri=job.archive.uri,
-        checkpoint=job.checkpoint,
-        config=job.config,
-        resources=job.resources,
-        mask_threshold=MASK_THRESHOLD,
-        stage=Stage(run, "predictions", InferResult),
-    )
+    wanted = infer.InferJob(job.archive.uri, job.checkpoint, job.config, job.resources, MASK_THRESHOLD)
+    return infer.for_mining(pairs, wanted, stage=Stage(run, "predictions", InferResult))
 
 
 @torch.inference_mode()

@@ -33,6 +33,7 @@ from system.files.atomic import write_text
 from system.nets import read_card, weights_digest
 from system.refine import InferConfig
 from system.resources import InferResources
+from system.run.ahead import Ahead
 from system.run.code import code_digest
 from system.run.maps_kept import Kept, kept_rows, take_over
 from system.run.results import InferResult
@@ -46,49 +47,49 @@ _COLUMNS = ["pair_key", "study_id", "view", "left_id", "left_key", "left_sha", "
 NOTES = "stood_still.txt"  # in an attempt: a line for each process that was ended because it stood still
 _SHARD_SIZE = "shard_size.txt"  # in an attempt: another start with other resources cuts the same shards
 _NUM_THREADS = {"num_threads": 0}  # of the resources: changes no row
-_LEAST_CPUS = 1e-4  # that Ray tells apart
+_LEAST_CPUS = 1e-4  # Ray takes requests that differ by less for equal
 _EVEN_ODDS = 0.5  # where no mask is read: the mask threshold has no effect
 
 
-def for_mining(  # noqa: PLR0913 - what is inferred, from where, by what, where to
-    pairs: pa.Table,
-    *,
-    archive_uri: str,
-    checkpoint: Path,
-    config: InferConfig,
-    resources: InferResources,
-    mask_threshold: float,
-    stage: Stage[InferResult],
-    earlier: Sequence[Stage[InferResult]] = (),
-) -> InferResult:
-    """Write the predictions of weak images: masks refined by the CRF, 8-bit maps where there is a mask.
+@dataclass(frozen=True)
+class InferJob:
+    """What an inference is done with."""
 
-    Needs a running Ray.
+    archive_uri: str
+    checkpoint: Path  # folder of nets.write_model
+    config: InferConfig
+    resources: InferResources
+    mask_threshold: float  # probability that counts as even odds before the CRF, 0 to 1
+    keep_maps: Literal["masked", "all"] = "masked"  # of the images with a mask, 8 bits; of all, 16 bits
+
+
+def for_mining(
+    pairs: pa.Table, job: InferJob, *, stage: Stage[InferResult], earlier: Sequence[Stage[InferResult]] = ()
+) -> InferResult:
+    """Write the predictions of weak images: masks refined by the CRF, maps where there is a mask. Needs a running Ray.
 
     pairs: schemas.PAIRS
-    checkpoint: folder of nets.write_model
-    mask_threshold: probability that counts as even odds before the CRF, 0 to 1
     stage: files part_000000.parquet and so on, of schemas.PREDICTIONS
     earlier: finished, by this checkpoint; what these have looked at with the same settings is taken over
     Raises UserError when no node has the GPUs, or the checkpoint was trained on another size of view.
     """
-    job = _Job(archive_uri, checkpoint, config, resources, mask_threshold, keep_maps="masked")
     return _infer(pairs, job, stage=stage, earlier=earlier)
 
 
-def left_to_infer(  # noqa: PLR0913 - as of `for_mining`
-    pairs: pa.Table,
-    *,
-    archive_uri: str,
-    checkpoint: Path,
-    config: InferConfig,
-    resources: InferResources,
-    mask_threshold: float,
-    earlier: Sequence[Stage[InferResult]],
-) -> tuple[list[Kept], pa.Table]:
-    """Return what of earlier inferences `for_mining` would take over, and the pairs that it would infer."""
-    job = _Job(archive_uri, checkpoint, config, resources, mask_threshold, keep_maps="masked")
-    settings = _predictor_config(Archive.open(archive_uri), job)
+def look_ahead(pairs: pa.Table, job: InferJob, *, ahead: Ahead) -> tuple[list[Kept], int]:
+    """Write the predictions of those weak images that the model has not looked at, as `for_mining` does.
+
+    Returns the rows that stand for all of the pairs, and how many images were looked at now.
+    """
+    _, left = _known(pairs, job, ahead.parts())
+    num_images = for_mining(left, job, stage=ahead.next()).num_images if len(left) else 0
+    kept, _ = _known(pairs, job, ahead.parts())
+    return kept, num_images
+
+
+def _known(pairs: pa.Table, job: InferJob, earlier: Sequence[Stage[InferResult]]) -> tuple[list[Kept], pa.Table]:
+    """Return what of earlier inferences by the job's checkpoint stands for pairs, and the pairs that are left."""
+    settings = _predictor_config(Archive.open(job.archive_uri), job)
     return kept_rows(pairs, [path for stage in earlier for path in _files_by(stage, settings)])
 
 
@@ -103,30 +104,18 @@ def whole_maps(
 ) -> InferResult:
     """Write the predictions of images that are evaluated or shown: 16-bit maps of all, no CRF; else as `for_mining`."""
     without_crf = config.changed(refine=config.refine.changed(backend="none"))
-    job = _Job(archive_uri, checkpoint, without_crf, resources, _EVEN_ODDS, keep_maps="all")
+    job = InferJob(archive_uri, checkpoint, without_crf, resources, _EVEN_ODDS, keep_maps="all")
     return _infer(pairs, job, stage=stage)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What an inference is done with."""
-
-    archive_uri: str
-    checkpoint: Path
-    config: InferConfig
-    resources: InferResources
-    mask_threshold: float
-    keep_maps: Literal["masked", "all"]
-
-
 def _infer(
-    pairs: pa.Table, job: _Job, *, stage: Stage[InferResult], earlier: Sequence[Stage[InferResult]] = ()
+    pairs: pa.Table, job: InferJob, *, stage: Stage[InferResult], earlier: Sequence[Stage[InferResult]] = ()
 ) -> InferResult:
     if stage.finished:
         return stage.result()
     archive = Archive.open(job.archive_uri)
     settings = _predictor_config(archive, job)
-    kept, pairs = kept_rows(pairs, [path for stage in earlier for path in _files_by(stage, settings)])
+    kept, pairs = _known(pairs, job, earlier)
     ordered = pad_pairs(pairs, batch_pairs=settings.batch_pairs)
 
     def infer(attempt: Path) -> Written[InferResult]:
@@ -168,7 +157,7 @@ def _files_by(stage: Stage[InferResult], settings: PredictorConfig) -> list[Path
     return stage.paths() if manifest.settings | _NUM_THREADS == settings.model_dump(mode="json") | _NUM_THREADS else []
 
 
-def _predictor_config(archive: Archive, job: _Job) -> PredictorConfig:
+def _predictor_config(archive: Archive, job: InferJob) -> PredictorConfig:
     """Return the predictors' settings. Raises UserError when the checkpoint was trained on another size of view."""
     card, imaging = read_card(job.checkpoint), archive.imaging
     if (card.height_px, card.width_px) != (imaging.height_px, imaging.width_px):
@@ -238,7 +227,7 @@ def _num_pairs(shard: pa.Table) -> int:
 
 
 def _stream(
-    shards: list[pa.Table], folder: Path, *, archive: Archive, job: _Job, settings: PredictorConfig
+    shards: list[pa.Table], folder: Path, *, archive: Archive, job: InferJob, settings: PredictorConfig
 ) -> Iterator[ShardFacts]:
     """Send shards through pixels (tasks) and predictions (actors), and give what each came to as its file is there."""
     resources = job.resources
@@ -249,7 +238,8 @@ def _stream(
     context.target_max_block_size = None  # a shard is one block from end to end: its file is written in one go
     with DataContext.current(context):
         pixels = ray.data.from_arrow([*shards]).map_batches(
-            partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type] - Ray's type is of all batch formats
+            # Ray's type of the function is of all batch formats
+            partial(decode_watched, archive=archive, limit=limit),  # type: ignore[arg-type]
             batch_size=None,
             batch_format="pyarrow",
             num_cpus=decoding_cpus(resources),

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from pipelines import evaluate, go_on, infer, label, mine, retrain, tensorboard, train
 from pipelines.hardware import hardware
+from pipelines.infer import InferJob
 from pipelines.page.live import live_page
 from system.archive import Archive, check_no_leak, pair_table, share_of_patients
 from system.config import RunConfig
@@ -210,16 +211,12 @@ class Loop:
         """Run the latest model over the weak images (docs/method.md, One round, step 1)."""
         latest, images = self.folder.before(this.number), self._read_by(this.number).table("images")
         weak = share_of_patients(_members(images, Split.WEAK), share=self.config.weak_share)
-        return infer.for_mining(
-            pair_table(weak),
-            archive_uri=self.archive.uri,
-            checkpoint=latest.model,
-            config=self.config.infer,
-            resources=self.config.resources.infer,
-            mask_threshold=latest.thresholds.result().mask_threshold,
-            stage=this.predictions,
-            earlier=Ahead(self.folder.path, latest.model_name).parts(),
+        threshold = latest.thresholds.result().mask_threshold
+        job = InferJob(
+            self.archive.uri, latest.model, self.config.infer, self.config.resources.infer, mask_threshold=threshold
         )
+        looked = Ahead(self.folder.path, latest.model_name).parts()
+        return infer.for_mining(pair_table(weak), job, stage=this.predictions, earlier=looked)
 
     def retrain(self, this: Round) -> TrainResult:
         """Train on the strong data and the round's pools, from the latest model (Tang et al. 2021, section 3.3)."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import infer, label
+from pipelines.infer import InferJob
 from system.archive import Archive, pair_table, share_of_patients
 from system.config import RunConfig
 from system.continuous import caught_up
@@ -75,32 +76,14 @@ def _infer(
     """Look at the weak images that the model has not seen; return the rows that stand for all, and how many are new."""
     weak = images.filter(pc.field("split") == str(Split.WEAK))
     pairs = pair_table(share_of_patients(weak, share=config.weak_share))
-    threshold = promoted.thresholds.result().mask_threshold
-
-    def split() -> tuple[list[Kept], pa.Table]:
-        return infer.left_to_infer(
-            pairs,
-            archive_uri=archive_uri,
-            checkpoint=promoted.model,
-            config=config.infer,
-            resources=config.resources.infer,
-            mask_threshold=threshold,
-            earlier=ahead.parts(),
-        )
-
-    kept, left = split()
-    if not len(left):
-        return kept, 0
-    found = infer.for_mining(
-        left,
-        archive_uri=archive_uri,
-        checkpoint=promoted.model,
-        config=config.infer,
-        resources=config.resources.infer,
-        mask_threshold=threshold,
-        stage=ahead.next(),
+    job = InferJob(
+        archive_uri,
+        promoted.model,
+        config.infer,
+        config.resources.infer,
+        promoted.thresholds.result().mask_threshold,
     )
-    return split()[0], found.num_images
+    return infer.look_ahead(pairs, job, ahead=ahead)
 
 
 def _sorted(

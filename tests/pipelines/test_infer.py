@@ -232,6 +232,10 @@ def test_no_pairs_give_a_finished_stage_without_rows(archive: Archive, checkpoin
     assert all_rows(stage).schema == PREDICTIONS
 
 
+def mining(archive: Archive, checkpoint: Path, mask_threshold: float) -> infer.InferJob:
+    return infer.InferJob(archive.uri, checkpoint, CONFIG, RESOURCES, mask_threshold)
+
+
 @pytest.mark.ray
 def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_the_config(
     calm: Stage[InferResult], archive: Archive, checkpoint: Path, many: Path, tmp_path: Path
@@ -240,15 +244,7 @@ def test_mining_keeps_8_bit_maps_only_where_there_is_a_mask_and_runs_the_crf_of_
     whole = {row["image_key"]: row for row in all_rows(calm).to_pylist() if row["image_id"] in images_of(pairs)}
     threshold = float(np.median([row["peak"] for row in whole.values()]))  # so that half of the images can have a mask
     stage = predictions_of(tmp_path)
-    result = infer.for_mining(
-        pairs,
-        archive_uri=archive.uri,
-        checkpoint=checkpoint,
-        config=CONFIG,
-        resources=RESOURCES,
-        mask_threshold=threshold,
-        stage=stage,
-    )
+    result = infer.for_mining(pairs, mining(archive, checkpoint, threshold), stage=stage)
     rows = {row["image_key"]: row for row in all_rows(stage).to_pylist()}
     assert rows.keys() == whole.keys()
     masked = {key for key, row in rows.items() if row["mask_area_px"]}
@@ -306,16 +302,7 @@ def test_what_the_same_model_has_looked_at_with_the_same_settings_is_taken_over(
 
     def mine(name: str, part: pa.Table, *earlier: Stage[InferResult], threshold: float = 0.5) -> Stage[InferResult]:
         stage = predictions_of(tmp_path, name)
-        infer.for_mining(
-            part,
-            archive_uri=archive.uri,
-            checkpoint=checkpoint,
-            config=CONFIG,
-            resources=RESOURCES,
-            mask_threshold=threshold,
-            stage=stage,
-            earlier=earlier,
-        )
+        infer.for_mining(part, mining(archive, checkpoint, threshold), stage=stage, earlier=earlier)
         return stage
 
     first, second = mine("first", pairs.slice(0, 8)), mine("second", pairs.slice(8, 4))
@@ -333,7 +320,7 @@ def test_what_the_same_model_has_looked_at_with_the_same_settings_is_taken_over(
 def test_the_predictors_average_flips_as_the_config_says(archive: Archive, checkpoint: Path) -> None:
     for flips in ("none", "vertical"):
         config = CONFIG.changed(flip_average=flips)
-        job = infer._Job(archive.uri, checkpoint, config, RESOURCES, 0.5, keep_maps="all")
+        job = infer.InferJob(archive.uri, checkpoint, config, RESOURCES, 0.5, keep_maps="all")
         assert infer._predictor_config(archive, job).flip_average == flips
 
 
