@@ -1,15 +1,12 @@
 """A decision of the gate as a page that one can hand to an auditor, and the same as JSON."""
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, StrictUndefined
 
 from system.continuous.gate import Judgement
 from system.continuous.plan import Plan
 from system.continuous.registry import Lineage
-from system.figures import format as text
+from system.figures.html import render
 from system.files.atomic import write_text
 from system.files.json_out import as_json, write_json
 
@@ -34,13 +31,5 @@ def write_decision(folder: Path, record: DecisionRecord) -> Path:
     """Write decision.html and decision.json into a folder, and return the page's path. They name no patient."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / RECORD, record)
-    write_text(folder / PAGE, render(record))
+    write_text(folder / PAGE, render("decision.html", record=record, plan_text=as_json(record.plan)))
     return folder / PAGE
-
-
-def render(record: DecisionRecord) -> str:
-    """Return the page as HTML; it loads nothing."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"share": text.share, "signed": text.signed, "signed_interval": text.signed_interval}
-    template = resources.files("system.figures").joinpath("templates/decision.html").read_text(encoding="utf8")
-    return environment.from_string(template).render(record=record, plan_text=as_json(record.plan))

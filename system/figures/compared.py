@@ -3,13 +3,11 @@
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-
-from jinja2 import Environment, StrictUndefined
 
 from system.figures import format as text
 from system.figures.curves import froc_figure
+from system.figures.html import render
 from system.figures.rows import FrocSeries
 from system.figures.table import Table
 from system.files.atomic import PRIVATE, write_text
@@ -175,9 +173,8 @@ def write_comparison(found: Comparison, curves: Sequence[FrocSeries], out: Path)
     """Write the page, which loads nothing from elsewhere, and return its path; only its owner may read it."""
     fppi = [float(x) for x in found.runs[0].sensitivity]
     svg = froc_figure(curves, fppi=fppi)
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = resources.files("system.figures").joinpath("templates/comparison.html").read_text(encoding="utf8")
-    html = environment.from_string(template).render(
+    html = render(
+        "comparison.html",
         names=[run.name for run in found.runs],
         tables=list(tables_of(found)),
         sentences=list(sentences(found)),

@@ -1,17 +1,13 @@
-"""Mammograms on pages with a dark ground: pictures as `data:` URIs, boxes in their pixels, and the templates."""
+"""Mammograms on pages with a dark ground: pictures as `data:` URIs, boxes in their pixels."""
 
 import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image
-
-from system.figures import format as text
 
 JPEG_QUALITY = 92
 GAP_PX = 8
@@ -29,14 +25,6 @@ class MarkedBox:
     x1: float
     y1: float
     score: float  # 0 to 1
-
-
-def render(template: str, **values: object) -> str:
-    """Return a template of templates/, filled in; texts are escaped."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["share"] = text.share
-    content = resources.files("system.figures").joinpath(f"templates/{template}").read_text(encoding="utf8")
-    return environment.from_string(content).render(**values)
 
 
 def jpeg_address(pixels: Gray) -> str:

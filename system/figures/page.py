@@ -2,15 +2,12 @@
 
 import base64
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
-
-from system.durations import duration_in_words
 from system.figures import format as text
 from system.figures.curves import froc_figure, loss_figure, pool_figure, reliability_figure
 from system.figures.han import embedded_font, han_in
+from system.figures.html import render
 from system.figures.overlays import colour_bar, outcome_picture, png_of, with_contours, with_map
 from system.figures.rows import FrocSeries, Gallery, GalleryItem, MinedItem, PageData, Reliability
 from system.files.atomic import PRIVATE, write_text
@@ -44,22 +41,7 @@ def write_page(page: PageData, out: Path) -> Path:
 
 def render_page(page: PageData) -> str:
     """Return the page as HTML."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {
-        "share": text.share,
-        "signed": text.signed,
-        "interval": text.interval,
-        "signed_interval": text.signed_interval,
-        "number": text.number,
-        "count": text.count,
-        "duration": duration_in_words,
-        "p0": p0_text,
-    }
-    return environment.from_string(_template("page.html")).render(page=page, **_texts(page), **_pictures(page))
-
-
-def _template(name: str) -> str:
-    return resources.files("system.figures").joinpath(f"templates/{name}").read_text(encoding="utf8")
+    return render("page.html", page=page, **_texts(page), **_pictures(page))
 
 
 def _texts(page: PageData) -> dict[str, object]:
@@ -67,7 +49,6 @@ def _texts(page: PageData) -> dict[str, object]:
     quoted = han_in([item.sentence for gallery in page.mined for item in gallery.items])
     font = embedded_font(quoted)
     return {
-        "css": _template("page.css"),
         "font": font,
         "font_lacks": quoted and not font,
         "refresh_s": REFRESH_S,

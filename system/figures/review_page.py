@@ -6,7 +6,8 @@ They have no script and load nothing from elsewhere.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from system.figures.films import Gray, MarkedBox, jpeg_address, render
+from system.figures.films import Gray, MarkedBox, jpeg_address
+from system.figures.html import render
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from system.figures.films import Gray, MarkedBox, at_height, jpeg_address, render
+from system.figures.films import Gray, MarkedBox, at_height, jpeg_address
+from system.figures.html import render
 
 THUMBNAIL_PX = 240
 
