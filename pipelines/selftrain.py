@@ -209,6 +209,8 @@ class Loop:
 
     def infer(self, this: Round) -> InferResult:
         """Run the latest model over the weak images (docs/method.md, One round, step 1)."""
+        if this.predictions.finished:  # its model need not even be there any more
+            return this.predictions.result()
         latest, images = self.folder.before(this.number), self._read_by(this.number).table("images")
         weak = share_of_patients(_members(images, Split.WEAK), share=self.config.weak_share)
         threshold = latest.thresholds.result().mask_threshold
