@@ -31,27 +31,27 @@ def expected(
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    over, main = threading.Event(), threading.get_ident()
+    over, lock, main = threading.Event(), threading.Lock(), threading.get_ident()
     before = signal.signal(_WITH, _raise)
-    looking = threading.Thread(
-        target=_look, args=(any_alive, over, main, every_s, patience_s), name="last node", daemon=True
-    )
-    looking.start()
+
+    def look() -> None:
+        seen_s = monotonic()
+        while not over.wait(every_s):
+            if _holds(any_alive):
+                seen_s = monotonic()
+            elif monotonic() - seen_s > patience_s:
+                with lock:  # after the block the signal would end this process
+                    if not over.is_set():
+                        signal.pthread_kill(main, _WITH)
+                return
+
+    threading.Thread(target=look, name="last node", daemon=True).start()
     try:
         yield
     finally:
-        over.set()
+        with lock:
+            over.set()
         signal.signal(_WITH, before)
-
-
-def _look(any_alive: Callable[[], bool], over: threading.Event, main: int, every_s: float, patience_s: float) -> None:
-    seen_s = monotonic()
-    while not over.wait(every_s):
-        if _holds(any_alive):
-            seen_s = monotonic()
-        elif monotonic() - seen_s > patience_s:
-            signal.pthread_kill(main, _WITH)
-            return
 
 
 def _holds(any_alive: Callable[[], bool]) -> bool:

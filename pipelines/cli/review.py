@@ -15,34 +15,41 @@ app = typer.Typer(
 )
 
 
+RoundNumber = Annotated[int, typer.Option("--round", min=1, help="round whose inference is done")]
+RandomShare = Annotated[
+    float, typer.Option(min=0, max=1, help="of them drawn at random: they show how pure the pools are")
+]
+Source = Annotated[
+    Path | None, typer.Option(help="folder that was ingested: pictures in its resolution", exists=True, file_okay=False)
+]
+Longest = Annotated[
+    int,
+    typer.Option(
+        "--longest", min=64, max=16384, help="pictures are made smaller to so many pixels, of the longer side"
+    ),
+]
+Window = Annotated[
+    tuple[float, float], typer.Option(help="percentiles of the breast's pixels that are black and white")
+]
+Tool = Annotated[
+    Literal["coco", "label-studio", "cvat"],
+    typer.Option("--for", help="annotation tool whose own files are written, beside COCO"),
+]
+
+
 @app.command("export")
 def export_queue(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it has options
     run: Run,
-    number: Annotated[int, typer.Option("--round", min=1, help="round whose inference is done")],
+    number: RoundNumber,
     out: Annotated[Path, typer.Option(help="folder of the queue")],
     size: Annotated[int, typer.Option(min=1, help="images")] = 100,
-    random_share: Annotated[
-        float, typer.Option(min=0, max=1, help="of them drawn at random: they show how pure the pools are")
-    ] = 0.2,
+    random_share: RandomShare = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="of the draw")] = 0,
-    source: Annotated[
-        Path | None,
-        typer.Option(help="folder that was ingested: pictures in its resolution", exists=True, file_okay=False),
-    ] = None,
+    source: Source = None,
     layout: Annotated[str, typer.Option(help="of --source, where the archive has several")] = "",
-    longest_px: Annotated[
-        int,
-        typer.Option(
-            "--longest", min=64, max=16384, help="pictures are made smaller to so many pixels, of the longer side"
-        ),
-    ] = 2048,
-    window: Annotated[
-        tuple[float, float], typer.Option(help="percentiles of the breast's pixels that are black and white")
-    ] = (0.5, 99.8),
-    tool: Annotated[
-        Literal["coco", "label-studio", "cvat"],
-        typer.Option("--for", help="annotation tool whose own files are written, beside COCO"),
-    ] = "coco",
+    longest_px: Longest = 2048,
+    window: Window = (0.5, 99.8),
+    tool: Tool = "coco",
     archive: Moved = "",
     json_file: Json = None,
     quiet: Quiet = False,

@@ -14,7 +14,7 @@ ever. So it ends with 75, and one on a node that is taken away now and then goes
 """
 
 
-def by_actors(data: ray.data.Dataset, actor: type[Any], **options: Any) -> ray.data.Dataset:
+def by_actors(data: ray.data.Dataset, actor: type[object], **options: Any) -> ray.data.Dataset:
     """Return `data.map_batches(actor, **options)` with RESTARTS."""
     with warnings.catch_warnings():
         # Ray 2.60 has no other way to say it, and takes this one away in 2.64.

@@ -61,9 +61,18 @@ def test_a_node_that_comes_back_in_time_ends_nothing() -> None:
 
 
 def test_after_the_block_nothing_is_raised_any_more() -> None:
-    with expected(answering(False), every_s=0.05, patience_s=0.2):
-        pass
-    time.sleep(0.5)
+    before, asked, released = signal.getsignal(signal.SIGUSR1), threading.Event(), threading.Event()
+
+    def any_alive() -> bool:
+        asked.set()
+        released.wait(30)
+        return False
+
+    with expected(any_alive, every_s=0.01, patience_s=0.0):
+        assert asked.wait(30)
+    released.set()
+    time.sleep(0.5)  # the signal would end this process
+    assert signal.getsignal(signal.SIGUSR1) == before
 
 
 def test_in_another_thread_it_does_nothing() -> None:
