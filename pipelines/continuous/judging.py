@@ -9,7 +9,6 @@ from system.continuous.evidence import evidence
 from system.continuous.gate import judge
 from system.continuous.registry import Lineage, Registry
 from system.errors import NotFinished, UserError
-from system.run.code import code_digest
 from system.run.systems import System
 
 
@@ -65,7 +64,7 @@ def judge_candidate(watched: Watched, book: Registry) -> Registry:
 
 
 def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
-    run = watched.run
+    run, training = watched.run, system.checkpoint.manifest()
     return Lineage(
         run=str(run.path.resolve()),
         run_id=run.identity,
@@ -76,6 +75,6 @@ def _lineage(watched: Watched, system: System, parent: str) -> Lineage:
         plan=watched.plan.digest,
         approver=watched.plan.approver,
         archive_versions=run.read_by(system).archive_pin.result().versions,
-        code_digest=code_digest(),
+        code_digest=training.code_digest if training else "",
         mean=system.froc().result().sweep.mean,
     )

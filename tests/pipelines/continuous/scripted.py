@@ -20,11 +20,12 @@ from system.metrics import FrocConfig
 from system.mining import QuadrantCounts
 from system.presets import PRESETS
 from system.rounds import Chosen, Gain, Promotion
+from system.run.code import code_digest
 from system.run.folder import RunFolder
 from system.run.kept_config import CONFIG, HEADER
 from system.run.pin import pin_of
 from system.run.results import FrocResult, Thresholds
-from system.run.stage import Stage, Written
+from system.run.stage import MANIFEST, Stage, Written
 from system.run.systems import System
 from system.schemas import CANDIDATES, IMAGES, LESIONS
 from tests.pipelines.tools.by_hand import fill, froc_result, mine_by_hand, train_result
@@ -32,6 +33,7 @@ from tests.system.run.test_folder import NO_LABELS
 
 NUM_PATIENTS = 240  # of the plan: one image and one lesion each, every fourth breast dense
 DAY_S = 86_400.0
+OLD_CODE = "0123456789abcdef"  # digest of the code that trained
 ANOTHER_CONTRAST = "bright"  # how studies are called whose images drift
 Found = NDArray[np.bool_]
 PLACES = np.arange(NUM_PATIENTS)
@@ -77,6 +79,8 @@ def trained(system: System, found: Found) -> None:
         return Written(train_result(), files=sorted(attempt.iterdir()))
 
     system.checkpoint.once(write)  # type: ignore[arg-type]
+    manifest = system.checkpoint.folder / MANIFEST
+    manifest.write_text(manifest.read_text().replace(code_digest(), OLD_CODE))
     system.thresholds.once(lambda _: Written(Thresholds(0.3, "chosen", 0.1, "chosen")))
     measured(system.froc(), found)
 

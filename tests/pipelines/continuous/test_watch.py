@@ -112,7 +112,13 @@ def test_a_month_refuses_what_is_worse_promotes_what_is_better_and_refuses_what_
     assert judged[1].startswith("promoted: not worse in any of")
     assert judged[2].startswith("refused: density d (60)")
     assert judged[3].startswith("promoted: ")
-    assert (calm.run.path / "watch" / models["round_02"] / "decision.html").exists()
+    page = (calm.run.path / "watch" / models["round_02"] / "decision.html").read_text(encoding="utf8")
+    assert f"Model {models['round_02']}: promoted" in page
+    assert "reports 1" in page
+    assert "{'" not in page
+    trained_by = calm.run.round(2).checkpoint.manifest()
+    assert trained_by is not None
+    assert registry.read(calm.archive).models[models["round_02"]].lineage.code_digest == trained_by.code_digest
 
 
 def without_failures(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
