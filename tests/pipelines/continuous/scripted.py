@@ -17,8 +17,10 @@ from system.continuous.caught_up import CaughtUp
 from system.files.atomic import write_text
 from system.imaging import ImagingConfig
 from system.metrics import FrocConfig
-from system.mining import QuadrantCounts
+from system.mining import QuadrantCounts, read_pool
 from system.presets import PRESETS
+from system.records import Quadrant, image_key
+from system.reports.annotated import WITHDRAWN
 from system.rounds import Chosen, Gain, Promotion
 from system.run.code import code_digest
 from system.run.folder import RunFolder
@@ -128,7 +130,27 @@ class Scripted:
         with _Struck(self, f"catch up with {system}"):
             self._sort(self.run.trained(system))
 
+    def _label(self) -> None:
+        """Label each study by its last report; a withdrawn one has no label."""
+        last = {row["study_id"]: row for row in self.archive.table("reports").sort_by("version").to_pylist()}
+        rows = [
+            {"study_id": study, "side": "L", "model": "m/mean", "report_version": row["version"]}
+            | {"p_mass": None if row["status"] == WITHDRAWN else 0.9 / row["version"]}
+            for study, row in last.items()
+        ]
+        fill(self.archive, labels=rows)
+
+    def _pool(self) -> list[dict[str, object]]:
+        """Return every labelled study as one image of the pool."""
+        labels = [row for row in self.archive.table("labels").to_pylist() if row["p_mass"] is not None]
+        return [
+            {"image_key": image_key(row["study_id"]), "image_id": row["study_id"], "quadrant": int(Quadrant.TP)}
+            | {"p_mass": row["p_mass"], "score": 0.5, "disputed": False}
+            for row in labels
+        ]
+
     def _sort(self, system: System) -> None:
+        self._label()
         before = self.archive.pinned(self.run.last_chapter.archive_pin.result().versions)
         seen, now = (set(each.table("reports")["study_id"].to_pylist()) for each in (before, self.archive))
         record = CaughtUp(
@@ -155,7 +177,7 @@ class Scripted:
                 pin = replace(pin_of(self.archive), first_round=number, start=system)
                 run.last_chapter.next.archive_pin.once(lambda _: Written(pin))
             this = run.round(number)
-            mine_by_hand(this.pools, {0.85: []})
+            mine_by_hand(this.pools, {0.85: self._pool()})
             trained(this, self.candidates[number])
             gain = Gain(0.5, 0.4, 0.1, (0.0, 0.2))
             this.promotion.once(lambda _: Written(Promotion(True, system, gain, "by validation")))
@@ -190,6 +212,8 @@ class MonthEnd:
     """What a month leaves."""
 
     reports: list[dict[str, object]]
+    labels: list[dict[str, object]]
+    pools: list[list[dict[str, object]]]  # of each round
     models: dict[str, str]  # name -> status
     events: list[tuple[str, str]]  # event, model
     promoted: str
@@ -202,6 +226,8 @@ def state(archive: Archive, run: RunFolder) -> MonthEnd:
     book = registry.read(archive)
     return MonthEnd(
         archive.table("reports").sort_by([("study_id", "ascending"), ("version", "ascending")]).to_pylist(),
+        archive.table("labels").sort_by("study_id").to_pylist(),
+        [read_pool(this.pools.path("pool_step_1.arrow")).sort_by("image_id").to_pylist() for this in run.rounds()],
         {name: model.status for name, model in book.models.items()},
         [(entry.event, entry.model) for entry in book.entries],
         book.promoted,

@@ -97,6 +97,9 @@ def test_a_month_refuses_what_is_worse_promotes_what_is_better_and_refuses_what_
     calm.play(range(31))
     found = state(calm.archive, calm.run)
     models = found.systems
+    assert len(found.labels) == 1 + 33  # the first, three bursts, three of another contrast
+    assert [row["study_id"] for row in found.labels if row["p_mass"] is None] == ["a2"]
+    assert [len(pool) for pool in found.pools] == [11, 21, 30, 33]
     assert [found.models[models[name]] for name in models] == [
         "retired",
         "refused",
