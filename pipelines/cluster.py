@@ -57,7 +57,7 @@ def session(config: ClusterResources) -> Iterator[None]:
             raise
     try:
         tune_data()
-        with last_node.expected(_any_node_alive):
+        with last_node.expected(_any_node_alive), last_node.raylet_expected(_raylet_pid() if here else 0):
             yield
     except BaseException:
         _leave_after_error()
@@ -67,6 +67,13 @@ def session(config: ClusterResources) -> Iterator[None]:
 
 def _any_node_alive() -> bool:
     return any(node["Alive"] for node in ray.nodes())
+
+
+def _raylet_pid() -> int:
+    """Return the process of the raylet that this process has started; 0 where it has none."""
+    node = ray_worker._global_node
+    found = node.all_processes.get(ray_constants.PROCESS_TYPE_RAYLET, []) if node else []
+    return found[0].process.pid if found else 0
 
 
 def _leave_after_error() -> None:

@@ -1,10 +1,16 @@
-"""Notice that no node of the cluster is left: Ray's own calls would wait for ever for one to come."""
+"""Notice that no node of the cluster is left: Ray's own calls would wait for ever for one to come.
+
+The raylet of this machine alone is watched more closely: the first call that finds its object store gone ends the
+process in Ray's C++ with exit code 1 and without a word, and whoever only waits is told after a minute and a half.
+"""
 
 import logging
+import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from types import FrameType
 
@@ -52,6 +58,43 @@ def expected(
         with lock:
             over.set()
         signal.signal(_WITH, before)
+
+
+@contextmanager
+def raylet_expected(pid: int) -> Iterator[None]:
+    """End the command with MachineFault as soon as the raylet has ended that this process has started.
+
+    pid: of the raylet, 0 = there is none. A process that does more than one command is left to `expected`.
+    """
+    give_up = OWN.give_up
+    if give_up is None or not pid:
+        yield
+        return
+    try:
+        process = os.pidfd_open(pid)
+    except OSError:  # it has ended already, or the system has no such calls
+        yield
+        return
+    reading, writing = os.pipe()
+
+    def wait() -> None:
+        poll = select.poll()
+        poll.register(process, select.POLLIN)
+        poll.register(reading, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if reading not in ready:
+            give_up(machine_fault(KILLED, detail="Ray's raylet on this machine"), of_raylet=True)
+
+    watch = threading.Thread(target=wait, name="raylet", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.write(writing, b".")
+        watch.join()
+        for descriptor in (process, reading, writing):
+            os.close(descriptor)
 
 
 def _holds(any_alive: Callable[[], bool]) -> bool:

@@ -15,7 +15,8 @@ class OwnProcess:
 
     ends_with_command: bool = False
     # Says the error and ends the process at once, where an exception would wait in clearing up; None: not at once.
-    give_up: Callable[[Exception], None] | None = None
+    give_up: Callable[..., None] | None = None
+    said: bool = False  # how it ends: another thread need not say it too
 
 
 OWN = OwnProcess()

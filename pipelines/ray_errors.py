@@ -49,6 +49,8 @@ def plain_cause(error: BaseException) -> BaseException:
     code raised because of a user's mistake: only Ray's wrappers are looked into. An error that a worker raised counts
     before the death of another, which often follows from it.
     """
+    if isinstance(error, SystemError) and error.__cause__:  # raised by a signal's handler in the midst of a C call
+        error = error.__cause__
     found = list(_inside(error))
     if owned := next(filter(None, map(_owned, found)), None):
         return owned

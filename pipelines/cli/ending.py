@@ -54,6 +54,7 @@ def ending_of(error: BaseException) -> Ending | None:
 
 def announce(ending: Ending) -> None:
     """Print how the command ends, on standard error; where that is gone, nowhere."""
+    OWN.said = True
     with suppress(OSError, ValueError):
         clear = _CLEAR_LINE if sys.stderr.isatty() else ""
         sys.stderr.write(f"{clear}mammoloop: {ending.text}\n")
@@ -75,10 +76,15 @@ def end_process(code: int) -> NoReturn:
     os._exit(code)
 
 
-def give_up(error: Exception) -> None:
-    """Say an error that is the user's or the machine's, and end this process at once."""
-    if ending := ending_of(error):
+def give_up(error: Exception, *, of_raylet: bool = False) -> None:
+    """Say an error that is the user's or the machine's, and end this process at once; not where it ends already.
+
+    of_raylet: Ray's raylet is gone: what it had started ends by itself, and Ray is about to end this process with 1
+    """
+    if not OWN.said and (ending := ending_of(error)):
         announce(ending)
+        if of_raylet:
+            os._exit(ending.code)
         end_process(ending.code)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from system.archive import Archive
+from system.archive.codes import CODES
 from system.archive.delta import one_of
 from system.archive.intake import folder_of, source_of
 from system.archive.layouts import LAYOUTS
@@ -57,7 +58,8 @@ def run(archive_uri: str, *, code: str = "") -> Quarantined:
     Raises UserError for a code under which nothing is held.
     """
     rows = Archive.open(archive_uri).table("quarantine").to_pylist()
-    _check_codes([code] if code else [], {row["code"] for row in rows})
+    codes = {row["code"] for row in rows}
+    _check_codes([code] if code else [], codes, held=codes)
     shown: Counter[tuple[str, str]] = (
         Counter((row["code"], row["detail"]) for row in rows if row["code"] == code)
         if code
@@ -88,7 +90,8 @@ def held_in(archive_uri: str, source: Path, *, layout: str, code: str = "") -> l
     """
     archive = Archive.open(archive_uri)
     rows = {row["source"]: row for row in archive.table("quarantine").to_pylist()}
-    _check_codes([code] if code else [], {row["code"] for row in rows.values()})
+    codes = {row["code"] for row in rows.values()}
+    _check_codes([code] if code else [], codes, held=codes)
     names = _names(archive, source, layout=layout)
     found = [(name, rows[key]) for key, name in names.items() if key in rows]
     return [Held(name, row["code"], row["detail"]) for name, row in found if code in {"", row["code"]}]
@@ -105,14 +108,16 @@ def held_table(held: Sequence[Held]) -> Table:
 
 
 def retry_of(archive_uri: str, source: Path, *, layout: str, codes: Collection[str]) -> Retry:
-    """Return which files a retry is about.
+    """Return which files a retry is about; none, where an earlier start has healed all and was stopped after that.
 
-    Raises UserError for a code under which nothing is held, and for a folder that none of the files came from.
+    Raises UserError for an unknown code, and for a folder that none of the files came from.
     """
     archive = Archive.open(archive_uri)
     rows = archive.table("quarantine").to_pylist()
-    _check_codes(codes, {row["code"] for row in rows})
+    _check_codes(codes, CODES | {row["code"] for row in rows}, held={row["code"] for row in rows})
     held = {row["source"] for row in rows if row["code"] in codes}
+    if not held:
+        return Retry(frozenset(), frozenset(), frozenset())
     present = set(_names(archive, source, layout=layout))
     own = one_of("folder", [folder_of(archive, source)])
     of_folder = set(archive.table("files", columns=["source"], where=own)["source"].to_pylist())
@@ -145,7 +150,9 @@ def _names(archive: Archive, source: Path, *, layout: str) -> dict[str, str]:
     return {source_of(archive, source, item): item.name for item in LAYOUTS[layout].items(source)}
 
 
-def _check_codes(codes: Collection[str], known: set[str]) -> None:
+def _check_codes(codes: Collection[str], known: Collection[str], *, held: Collection[str]) -> None:
+    """Raise UserError for a code that is not known. held: those of the archive, for the message."""
     for code in codes:
         if code not in known:
-            raise UserError(f"nothing is quarantined under code {code!r}: the archive has {', '.join(sorted(known))}")
+            there = ", ".join(sorted(held)) or "none at all"
+            raise UserError(f"nothing is quarantined under code {code!r}: the archive has {there}")

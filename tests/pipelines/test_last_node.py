@@ -1,16 +1,19 @@
 """No node of the cluster is left: noticed within the patience, in the midst of whatever the main thread waits for."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from pipelines import last_node
-from pipelines.last_node import expected
+from pipelines.last_node import expected, raylet_expected
 from pipelines.own_process import OWN
-from system.errors import MachineFault
+from system.errors import MachineFault, WorkerLost
 
 
 def answering(*answers: bool | Exception) -> Callable[[], bool]:
@@ -87,3 +90,45 @@ def test_in_another_thread_it_does_nothing() -> None:
     thread.start()
     thread.join()
     assert found == ["ended"]
+
+
+def sleeping() -> subprocess.Popen[bytes]:
+    """Return a process that stands for a raylet."""
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+
+def test_the_end_of_the_own_raylet_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, ended = list[tuple[Exception, bool]](), threading.Event()
+
+    def give_up(error: Exception, *, of_raylet: bool) -> None:
+        said.append((error, of_raylet))
+        ended.set()
+
+    monkeypatch.setattr(OWN, "give_up", give_up)
+    with sleeping() as raylet, raylet_expected(raylet.pid):
+        raylet.kill()
+        assert ended.wait(30)
+    error, of_raylet = said[0]
+    assert (type(error), of_raylet) == (WorkerLost, True)
+    assert "Ray's raylet on this machine" in str(error)
+
+
+def test_a_raylet_that_lives_ends_nothing_and_is_no_longer_watched_after_the_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[Exception] = []
+    monkeypatch.setattr(OWN, "give_up", lambda error, **_: said.append(error))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    with sleeping() as raylet:
+        with raylet_expected(raylet.pid):
+            time.sleep(0.1)
+        raylet.kill()
+    assert not said
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+
+
+@pytest.mark.parametrize("pid", [0, 2**22 - 1])
+def test_without_a_raylet_of_its_own_a_command_goes_on(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OWN, "give_up", lambda error, **_: pytest.fail(str(error)))
+    with raylet_expected(pid):
+        time.sleep(0.1)

@@ -68,6 +68,11 @@ def hold(archive: Archive, source: Path, **codes: str) -> None:
     archive.upsert("files", pa.Table.from_pylist(rows, schema=SCHEMAS["files"]))
 
 
+def test_a_retry_of_what_an_earlier_start_has_healed_goes_on_with_no_file(archive: str, source: Path) -> None:
+    retry = retry_of(archive, source, layout="dicom", codes=["crash"])
+    assert (retry.tried, retried(archive, retry)) == (frozenset(), "0 files tried, 0 healed")
+
+
 def test_a_retry_counts_what_was_tried_healed_removed_and_is_still_out(archive: str, source: Path) -> None:
     opened = Archive.open(archive)
     hold(opened, source, a="timeout", c="uid_conflict", gone="uid_conflict")
