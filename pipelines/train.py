@@ -39,8 +39,12 @@ NOTES = "stood_still.txt"  # a line for each worker that was ended because it st
 _ROW = TypeAdapter(EpochRow)
 
 
-def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) -> TrainResult:
+def run(
+    job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult], stop: Path | None = None
+) -> TrainResult:
     """Train until the job's last epoch and keep the last model; if it was killed, go on after the last checkpoint.
+
+    stop: a file that ends the training after an epoch once it is there
 
     Needs a running Ray. The stage's files are model.safetensors, model.json and epochs.jsonl; the run's folder
     `tensorboard` gets the same numbers.
@@ -52,7 +56,7 @@ def run(job: TrainJob, *, resources: TrainResources, stage: Stage[TrainResult]) 
     room.check_training(resources)
     scratch = stage.folder.resolve() / SCRATCH
     with stage.begun(_amount(job, scratch)):
-        return _train(job, resources, scratch, stage=stage)
+        return _train(job, resources, scratch, stage=stage, stop=stop)
 
 
 def _amount(job: TrainJob, scratch: Path) -> str:
@@ -63,7 +67,9 @@ def _amount(job: TrainJob, scratch: Path) -> str:
     return f"{job.train.num_epochs} epochs"
 
 
-def _train(job: TrainJob, resources: TrainResources, scratch: Path, *, stage: Stage[TrainResult]) -> TrainResult:
+def _train(
+    job: TrainJob, resources: TrainResources, scratch: Path, *, stage: Stage[TrainResult], stop: Path | None
+) -> TrainResult:
     start_s = time.monotonic()
     with storage(scratch):
         scratch.mkdir(parents=True, exist_ok=True)
@@ -73,6 +79,7 @@ def _train(job: TrainJob, resources: TrainResources, scratch: Path, *, stage: St
         "resources": resources.model_dump(mode="json"),
         "progress": str(scratch / EPOCHS),
         "notes": str(scratch / NOTES),
+        "stop": str(stop.resolve()) if stop else "",
         "events": str(run_folder.tensorboard(stage.name)),
         "steps_before": run_folder.steps_before(stage.name),
     }
@@ -90,8 +97,8 @@ def _train(job: TrainJob, resources: TrainResources, scratch: Path, *, stage: St
         copies = {WEIGHTS: weights, CARD: Path(last) / CARD, EPOCHS: Path(last) / EPOCHS}
         files = [Path(shutil.copy(source, folder / name)) for name, source in copies.items()]
         rows = read_rows(folder / EPOCHS)
-        kept = best_epoch([row.validation for row in rows])
         patience = job.train.patience_epochs
+        kept = best_epoch([row.validation for row in rows]) if patience else len(rows)
         trained = stage.finish(
             folder,
             Written(

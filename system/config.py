@@ -106,7 +106,7 @@ def resolve(base: Config, *, text: str = "", settings: Sequence[str] = ()) -> Co
     text: YAML, read safely;  settings: each `dotted.key=value`, the value in YAML
     Raises ConfigError naming all mistakes, each with what was found and the nearest known key.
     """
-    changes = _read_yaml(text)
+    changes = read_yaml(text)
     mistakes = [mistake for setting in settings if (mistake := _apply(changes, setting))]
     try:
         config = type(base).model_validate(_merge(base.model_dump(), changes))
@@ -138,13 +138,17 @@ class _OneValueAKey(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _read_yaml(text: str) -> dict[str, object]:
+def read_yaml(text: str, *, what: str = "the config file", key: str = "stage1") -> dict[str, object]:
+    """Return the tree of a YAML file, read safely. Raises ConfigError for a key that stands twice, and for no tree.
+
+    what: the file, for the message;  key: one that may stand at its top
+    """
     try:
         found = yaml.load(text, Loader=_OneValueAKey) or {}  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
-        raise ConfigError(f"the config file is no plain YAML: {error}") from error
+        raise ConfigError(f"{what} is no plain YAML: {error}") from error
     if not isinstance(found, dict):
-        raise ConfigError(f"the config file holds a {type(found).__name__}, expected keys such as `stage1:` at its top")
+        raise ConfigError(f"{what} holds a {type(found).__name__}, expected keys such as `{key}:` at its top")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Lines of the log, broken between words on a terminal, where one at the foot is written over as a training goes on."""
+"""Lines of the log, broken between words on a terminal, where those at the foot are written over as work goes on."""
 
 import logging
 import shutil
@@ -10,7 +10,7 @@ from system.place import LIVE
 FORMAT, TIME = "%(asctime)s %(message)s", "%H:%M:%S"
 PLAIN_EVERY_S = 60.0  # where there is no terminal, a live line is one of the log so often
 _INDENT = " " * len("00:00:00 ")
-_CLEAR = "\r\x1b[2K"  # ECMA-48: erase the whole line
+_CLEAR, _UP = "\r\x1b[2K", "\x1b[1A"  # ECMA-48: erase the whole line; go to the one above
 
 
 class Wrapped(logging.Formatter):
@@ -28,13 +28,16 @@ class Wrapped(logging.Formatter):
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes records as lines; on a terminal a live one stands below the others until the next one comes."""
+    """Writes records as lines; on a terminal a live one stands below the others until the next one comes.
+
+    A live one may have several lines; elsewhere than on a terminal its first one is written now and then.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._terminal = stream.isatty()
         self._plain_s = time.monotonic()  # when the last line was written that stays
-        self._stands = False  # a live line, at the foot
+        self._standing = 0  # live lines, at the foot
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -44,20 +47,23 @@ class Lines(logging.StreamHandler[TextIO]):
             super().emit(record)
         elif self._terminal:
             self._clear()
-            self._write(record.getMessage()[: shutil.get_terminal_size().columns - 1])
-            self._stands = bool(record.getMessage())
+            width, height = shutil.get_terminal_size()
+            lines = record.getMessage().split("\n")[: height - 1]
+            self._write("\n".join(line[: width - 1] for line in lines))
+            self._standing = len(lines) if record.getMessage() else 0
         elif record.getMessage() and time.monotonic() - self._plain_s >= PLAIN_EVERY_S:
             self._plain_s = time.monotonic()
-            super().emit(record)
+            first = logging.makeLogRecord(record.__dict__ | {"msg": record.getMessage().partition("\n")[0], "args": ()})
+            super().emit(first)
 
     def _clear(self) -> None:
-        if self._stands:
-            self._write(_CLEAR)
-            self._stands = False
+        if self._standing:
+            self._write(_CLEAR + (_UP + _CLEAR) * (self._standing - 1))
+            self._standing = 0
 
     def _write(self, text: str) -> None:
         try:
             self.stream.write(text)
             self.flush()
         except (OSError, ValueError):  # the terminal is gone, as logging's own handler takes it
-            self._stands = False
+            self._standing = 0

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import ray
 from ray.exceptions import RayError
 
@@ -25,6 +24,7 @@ from system.config import RunConfig, as_yaml, resolve
 from system.durations import duration_in_words
 from system.errors import MachineFault, UserError
 from system.evaluation.read_back import cut_counts, patient_counts
+from system.figures.bands import mean_curve
 from system.figures.console import console
 from system.figures.curves import froc_figure
 from system.figures.rows import FrocSeries, ReproducedRow
@@ -32,7 +32,6 @@ from system.figures.tables import label_comparison, reproduction_table
 from system.files.atomic import write_text
 from system.files.json_out import as_json
 from system.metrics import PatientCounts, gain_over_seeds, over_seeds, rules
-from system.metrics.bootstrap import resampled_sensitivity
 from system.place import PLACE
 from system.published import FPPI, NAN, TABLE_2, TABLES, Data, Row, SensitivityTable
 from system.records import Split
@@ -327,15 +326,9 @@ def _row(
 
 
 def _series(row: Row, seeds: list[PatientCounts], *, config: RunConfig) -> FrocSeries:
-    """Return the mean curve of the seeds on a fine grid of false positives per image."""
-    grid = np.linspace(0, 1.15 * max(config.froc.fppi), 116)
-    once = np.ones((1, len(seeds[0].patients)))
-    mean = np.mean([resampled_sensitivity(counts, weights=once, fppi=grid.tolist())[0] for counts in seeds], axis=0)
-    return FrocSeries(
-        ", ".join(f"{label} {what}" for label, what in zip(row.labels, ("annotated", "weak"), strict=True)),
-        grid.tolist(),
-        mean.tolist(),
-    )
+    """Return the mean curve of the seeds."""
+    title = ", ".join(f"{label} {what}" for label, what in zip(row.labels, ("annotated", "weak"), strict=True))
+    return mean_curve(title, seeds, config=config.froc)
 
 
 def _show_table_2(out: Path) -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 from pipelines.page.about import about, facts, part_rows, split_rows, stage_title, timeline
@@ -18,6 +17,7 @@ from system.config import RunConfig, as_yaml
 from system.durations import duration_in_words
 from system.errors import NotFinished
 from system.evaluation.read_back import patient_counts, read_report
+from system.figures.bands import with_band
 from system.figures.cautions import data_cautions, label_cautions, pool_cautions, purity_cautions
 from system.figures.console import console
 from system.figures.page import write_page
@@ -39,7 +39,6 @@ from system.figures.rows import (
 from system.figures.tables import headline_table, label_table, pool_table
 from system.files.parquet import read_table
 from system.metrics import PatientCounts, compare_systems
-from system.metrics.bootstrap import draw_weights, percentile_interval, resampled_sensitivity
 from system.reports.measures import LabelMeasures, compare_sources
 from system.rounds import Stop
 from system.run.after_mining import training_of
@@ -48,8 +47,6 @@ from system.run.progress import Progress, progress_of
 from system.run.results import LabelResult
 from system.run.systems import SUPERVISED, System
 from system.run.under_way import rows_so_far
-
-NUM_BAND_POINTS = 116
 
 
 def present(run: RunFolder, *, archive_uri: str = "", config: RunConfig) -> Path:
@@ -271,16 +268,10 @@ def _curves(run: RunFolder, systems: list[System], config: RunConfig) -> Iterato
 
 
 def _with_band(system: System, *, config: RunConfig) -> FrocSeries:
-    """Return a system's curve, and its interval on a grid as far as the curve goes."""
+    """Return a system's curve and its interval."""
     curve = read_report(system.froc()).sweep_curve
     counts = patient_counts(system.froc(), config=config.froc)
-    rng = np.random.default_rng(config.froc.seed)
-    weights = draw_weights(len(counts.patients), num_resamples=config.froc.bootstrap, rng=rng)
-    end = min(1.15 * max(config.froc.fppi), max(curve.fppi, default=0.0))
-    grid = np.linspace(0, end, NUM_BAND_POINTS).tolist()
-    drawn = resampled_sensitivity(counts, weights=weights, fppi=grid)
-    band = [(x, *percentile_interval(column).pair()) for x, column in zip(grid, drawn.T, strict=True)]
-    return FrocSeries(system.title, curve.fppi, curve.sensitivity, band=band)
+    return with_band(system.title, curve.fppi, curve.sensitivity, counts, config=config.froc)
 
 
 def _pool_rows(run: RunFolder) -> Iterator[PoolRow]:

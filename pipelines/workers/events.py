@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event  # type: ignore[attr-defined]
-from tensorboardX.summary import image, scalar
+from tensorboardX.summary import hparams, image, scalar
 
 
 class EventFile:
@@ -35,6 +35,12 @@ class EventFile:
             summary = image(name, picture, dataformats="HWC")
             self._file.write_event(Event(wall_time=time.time(), step=step, summary=summary))
         self._file.flush()
+
+    def set(self, parameters: Mapping[str, object], measures: Mapping[str, float]) -> None:
+        """Give what a training was done with, and what it came to. Raises OSError where it cannot be written."""
+        for summary in hparams(dict(parameters), dict(measures)):
+            self._file.write_event(Event(wall_time=time.time(), summary=summary))
+        self.write(measures, step=0)
 
     def close(self) -> None:
         """End the file. Raises OSError where it cannot be written."""

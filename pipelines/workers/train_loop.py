@@ -16,6 +16,7 @@ import ray.train
 import torch
 from pydantic import TypeAdapter
 from ray.train import Checkpoint
+from ray.train.collective import broadcast_from_rank_zero
 from ray.train.torch import get_device, prepare_model
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -56,7 +57,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     settings: `job`, a TrainJob as JSON; `resources`, TrainResources as JSON; `progress`, the file that gets a line
     per epoch; `events`, the folder of TensorBoard's file; `steps_before`, of the trainings that this one follows on its
     axis; `notes`, the file that gets a line if this worker
-    stands still
+    stands still; `stop`, a file that ends the training after an epoch once it is there, "" for none
     """
     resources = TrainResources.model_validate(settings["resources"])
     limit = StallLimit(resources.stall_s, settings["notes"])
@@ -81,12 +82,14 @@ def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog)
         )
     images, masks = archive.table("images"), archive.table("masks")
     validation = None
-    if job.train.patience_epochs:
+    if job.train.patience_epochs or job.measured:
         validation = validation_of(archive, froc=job.froc, rank=rank, num_workers=num_workers)
     position, rows = worker.resume()
     with _observed(rank, settings) as publish:
         for epoch in range(position.epoch, job.train.num_epochs):
             if has_stopped_rising([row.validation for row in rows], patience_epochs=job.train.patience_epochs):
+                break
+            if settings["stop"] and rows and worker.is_told_to_stop(settings["stop"]):
                 break
             began = time.monotonic()
             index = epoch_index(job, epoch, images=images, masks=masks)
@@ -108,7 +111,7 @@ def _train(settings: dict[str, Any], resources: TrainResources, watch: Watchdog)
                 seconds=time.monotonic() - began,
             )
             rows.append(worker.row(result, index, facts))
-            if validation and best_epoch([row.validation for row in rows]) == len(rows):
+            if job.train.patience_epochs and best_epoch([row.validation for row in rows]) == len(rows):
                 worker.take_as_best()
             position = before.after_epoch(num_steps=result.num_steps, bad_steps=result.bad_steps)
             worker.keep(position, rows)
@@ -146,6 +149,11 @@ class Worker:
         """Return the weights that are used later: the moving average where there is one."""
         average = self.learner.average
         return bare(self.learner.model).state_dict() if average is None else average.module.state_dict()
+
+    def is_told_to_stop(self, file: str) -> bool:
+        """Return whether the file is there. Every worker must call it: all do as the first one sees it."""
+        there = not self.rank and Path(file).exists()
+        return broadcast_from_rank_zero(there) if self.num_workers > 1 else there
 
     def take_as_best(self) -> None:
         """Keep the weights as the best so far."""

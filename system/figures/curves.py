@@ -26,7 +26,7 @@ TERMS = {  # of the loss, as people name them
     "mask_weak": "map, images with a report",
     "class_weak": "whole image, images with a report",
 }
-_STYLE: dict[RcKeyType, str | float | bool] = {
+STYLE: dict[RcKeyType, str | float | bool] = {
     "font.family": "sans-serif",
     "font.size": 10,
     "axes.spines.top": False,
@@ -41,7 +41,7 @@ _STYLE: dict[RcKeyType, str | float | bool] = {
 
 def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
     """Return the curves as SVG, steps from (0, 0) on; thin lines and markers show the operating points."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 4.6), layout="constrained")
         axes = figure.add_subplot()
         right = 1.15 * max(fppi)
@@ -54,7 +54,7 @@ def froc_figure(series: Sequence[FrocSeries], *, fppi: Sequence[float]) -> str:
         axes.set_xticks([0, *fppi], ["0", *(f"{x:g}" for x in fppi)])
         axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
         figure.legend(loc="outside lower center", ncols=2, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def loss_figure(trainings: Sequence[TrainingCurve]) -> str:
@@ -64,7 +64,7 @@ def loss_figure(trainings: Sequence[TrainingCurve]) -> str:
         return ""
     terms = list(dict.fromkeys(term for training in drawn for row in training.rows for term in row.losses))
     num_rows = (len(drawn) + 1) // 2
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 2.6 * num_rows), layout="constrained")
         grid = figure.subplots(num_rows, min(2, len(drawn)), squeeze=False)
         for axes in grid.flat:
@@ -75,12 +75,12 @@ def loss_figure(trainings: Sequence[TrainingCurve]) -> str:
             axes.set_title(training.title, loc="left", fontsize=10)
         lines = {str(line.get_label()): line for axes in grid.flat for line in axes.get_lines()}
         figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-        return _svg(figure)
+        return svg(figure)
 
 
 def pool_figure(pools: Sequence[EpochPool]) -> str:
     """Return the pool of each epoch as SVG, round after round: bars of TP, FP and FN, and p0 as steps above them."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.6), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1, 2.4))
         places, bottom = np.arange(len(pools)), np.zeros(len(pools))
@@ -103,12 +103,12 @@ def pool_figure(pools: Sequence[EpochPool]) -> str:
         for place in [0, *begins]:
             upper.text(place - 0.4, 0.53, f"round {pools[place].round}", fontsize=9, color="#444444")
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def reliability_figure(curves: Sequence[Reliability]) -> str:
     """Return the report models' probabilities against the share of breasts with a mass, as SVG, one panel per side."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.3), layout="constrained")
         for axes, one in zip(figure.subplots(1, len(curves), squeeze=False).flat, curves, strict=True):
             axes.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.8)
@@ -123,7 +123,7 @@ def reliability_figure(curves: Sequence[Reliability]) -> str:
             axes.grid(color="#eeeeee", linewidth=0.8)
         handles, labels = figure.axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _places(titles: Sequence[str]) -> dict[str, tuple[str, str]]:
@@ -167,7 +167,7 @@ def _draw_losses(axes: Axes, rows: Sequence[EpochRow], *, terms: Sequence[str]) 
     axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
     """Return the figure as SVG; letters become outlines, so it looks the same everywhere."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)  # so that a dark page shows through

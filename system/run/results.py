@@ -192,7 +192,9 @@ class FrocReport:
 class TrialResult:
     """The result of one trial of a sweep, on validation."""
 
-    settings: dict[str, float]  # dotted key of the configuration -> value
-    mean: Measured  # sensitivity, mean over the operating points, 0 to 1
-    interval: tuple[Measured, Measured]  # 95 %
-    sensitivity: dict[str, Measured]  # by false positives per image
+    settings: dict[str, float | int | bool | str | None]  # dotted key of the configuration -> value
+    mean: Measured  # sensitivity, mean over the operating points, 0 to 1; of one stopped early, after its last epoch
+    interval: tuple[Measured, Measured]  # 95 %; NaN for one that was stopped early
+    sensitivity: dict[str, Measured]  # by false positives per image; empty for one that was stopped early
+    seconds: float = 0.0  # what its training and measuring took
+    stopped_after: int = 0  # epochs, or rounds, after which early stopping ended it; 0 = it was not ended

@@ -32,6 +32,8 @@ class TrainJob(Settings):
     froc: FrocConfig = (
         FrocConfig()
     )  # how the network is measured on validation, where train.patience_epochs asks for it
+    # The network is measured on validation after each epoch, also where train.patience_epochs does not ask for it.
+    measured: bool = False
     start: str = ""  # folder of the checkpoint to start from; empty = start from `net`
     pools: dict[int, EpochPool] = Field(default={})  # epoch, from 0 -> its pool; empty = strong data alone
     strong_in_batch: StrongInBatch = StrongInBatch()
