@@ -54,7 +54,7 @@ _MASKS = {
     "infer.refine.params.smoothness_sigma_px": Range(0.3, 5.0, log=True),
     "infer.refine.params.smoothness_weight": Range(0.0, 6.0),
     "infer.refine.params.position_sigma_px": Range(1.0, 20.0, log=True),
-    "infer.refine.params.intensity_sigma": Range(5.0, 80.0, log=True),
+    "infer.refine.params.intensity_sigma": Range(12.0, 80.0, log=True),
     "infer.refine.params.appearance_weight": Range(0.0, 6.0),
 }
 """The mask threshold, and the two kernels of the dense CRF."""

@@ -11,13 +11,12 @@ import ray
 
 from pipelines.ray_errors import plain_cause
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.measured import counts_of
+from pipelines.sweep.measured import counts_of, gain_of
 from pipelines.sweep.perform import Task
 from pipelines.sweep.places import TrialPlace, place_of
 from pipelines.sweep.tuning import performing
 from system.errors import UserError
 from system.figures.sweep_rows import Confirmed, SweepTrial
-from system.metrics import gain_over_seeds
 from system.place import PLACE
 
 log = logging.getLogger(__name__)
@@ -48,14 +47,11 @@ def confirm(
         for seed, place in enumerate(found, start=1)
     ]
     _perform_all(inputs, [task for task in tasks if not task.place.result.finished], at_once=at_once)
-    counts = {
-        number: [counts_of(inputs, place, wanted[number].setting) for place in found]
-        for number, found in places.items()
-    }
+    counts = {number: [counts_of(inputs, place) for place in found] for number, found in places.items()}
     rows = []
     for number, trial in wanted.items():
         each = [place.result.result().mean for place in places[number]]
-        gain, interval = gain_over_seeds(counts[start.number], counts[number], config=inputs.config.froc)
+        gain, interval = gain_of(inputs, counts[start.number], counts[number])
         rows.append(
             Confirmed(
                 number=number,

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 from pipelines import selftrain
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.measured import judged, masks_of
+from pipelines.sweep.measured import gain_of, judged, masks_of, measure_of, value_of
 from pipelines.sweep.perform import pairs_of
 from pipelines.sweep.places import TrialPlace
 from system.errors import UserError
 from system.evaluation.read_back import patient_counts
 from system.figures.sweep_rows import FinalResult, SweepTrial
-from system.metrics import PatientCounts, gain_over_seeds, over_seeds
+from system.metrics import PatientCounts
 from system.records import Split
 from system.run.stage import Stage, Written
 from system.run.systems import System
@@ -54,8 +54,8 @@ def final(
             trial.number: [_on_test(inputs, place, trial) for place in places[trial.number]]
             for trial in (winner, start)
         }
-        ours, theirs = (over_seeds(counts[trial.number], config=inputs.config.froc) for trial in (winner, start))
-        gain, interval = gain_over_seeds(counts[start.number], counts[winner.number], config=inputs.config.froc)
+        ours, own_interval = value_of(inputs, counts[winner.number])
+        gain, interval = gain_of(inputs, counts[start.number], counts[winner.number])
         first = counts[winner.number][0]
         found = FinalResult(
             number=winner.number,
@@ -63,13 +63,15 @@ def final(
             num_models=len(counts[winner.number]),
             num_patients=len(first.patients),
             num_lesions=int(first.lesions.sum()),
-            mean=ours.mean,
-            interval=ours.interval.pair(),
-            start_mean=theirs.mean,
+            mean=ours,
+            interval=own_interval.pair(),
+            start_mean=value_of(inputs, counts[start.number])[0],
             gain=gain,
             gain_interval=interval.pair(),
         )
-        return Written(found, archive_versions=inputs.archive.versions(), summary=f"mean sensitivity {ours.mean:.3f}")
+        return Written(
+            found, archive_versions=inputs.archive.versions(), summary=f"{measure_of(inputs.kind)} {ours:.3f}"
+        )
 
     return stage.once(measure)
 
@@ -77,7 +79,7 @@ def final(
 def _on_test(inputs: SweepInputs, place: TrialPlace, trial: SweepTrial) -> PatientCounts:
     """Return what a trial's model finds in each test patient; its thresholds are those of validation."""
     if inputs.kind == "refine":
-        return masks_of(inputs, trial.setting, split=Split.TEST).counts
+        return masks_of(inputs, trial.setting, split=Split.TEST)
     config, trained = applied(inputs.config, trial.setting), judged(inputs, place)
     system = System(inputs.out, f"final/{place.folder}/{trained.name.rpartition('/')[2]}", trained.title)
     system.checkpoint.adopt(trained.checkpoint)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from system.archive import Archive
 from system.evaluation.maps_of_run import HeldOutImage, held_out_images
 from system.imaging import to_network
-from system.metrics import Curve, FrocConfig, PatientCounts, froc_curve, match
-from system.metrics.bootstrap import count_by_patient
+from system.metrics import FrocConfig, PatientCounts, match
 from system.metrics.examination import examine
+from system.metrics.lesion_f1 import counts_of_all
 from system.metrics.matching import gather
 from system.records import Split
 from system.refine import RefineConfig, refine_masks
@@ -28,18 +28,12 @@ _BYTES_PER_PX = 4 + 2 + 1  # map, image, truth
 _IMAGES_AT_ONCE = 64  # refined together
 
 
-@dataclass(frozen=True)
-class MaskFroc:
-    """What masks find."""
-
-    curve: Curve
-    counts: PatientCounts
-
-
-def froc_of_masks(
+def counts_of_masks(
     source: Path, archive: Archive, *, round_number: int, split: Split, refine: RefineConfig, froc: FrocConfig
-) -> MaskFroc:
-    """Return the FROC of the masks that settings make of the maps of the model that a round was mined with.
+) -> PatientCounts:
+    """Return what the masks find that settings make of the maps of the model that a round was mined with.
+
+    All components count, as candidates at one operating point.
 
     source: folder of the run;  archive: pinned to its versions
     refine: its mask_threshold a number;  froc: regions "mask"
@@ -63,8 +57,7 @@ def froc_of_masks(
             examined.append((found.scores, found.iou))
     detections = gather(examined)
     matched = match(detections, iou=froc.iou)
-    counts = count_by_patient(detections, matched, image_patient=patients, config=froc)
-    return MaskFroc(froc_curve(detections, matched, config=froc), counts)
+    return counts_of_all(detections, matched, image_patient=patients, config=froc)
 
 
 _Item = TypeVar("_Item")

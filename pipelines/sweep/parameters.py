@@ -19,6 +19,8 @@ from system.run.folder import RunFolder
 
 log = logging.getLogger(__name__)
 MLFLOW_URI = "MLFLOW_TRACKING_URI"
+# Its own are 7 tries of 120 s each, four minutes for a server that is not there.
+_MLFLOW_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
 
 
 class ForTensorBoard(Watching):
@@ -48,6 +50,8 @@ class ForMlflow(Watching):
 
         Raises UserError where mlflow is not installed, or the server does not answer.
         """
+        for setting, value in _MLFLOW_PATIENCE.items():
+            os.environ.setdefault(setting, value)
         try:
             from mlflow import MlflowClient
             from mlflow.exceptions import MlflowException
@@ -64,7 +68,8 @@ class ForMlflow(Watching):
             self._experiment = found.experiment_id if found else self._client.create_experiment(name)
         except self._errors as error:
             raise UserError(
-                f"{MLFLOW_URI}: MLflow's server does not answer ({type(error).__name__}): start it, or unset it"
+                f"{MLFLOW_URI}: MLflow does not answer, or not take it ({type(error).__name__}): start its server, or "
+                "unset it"
             ) from error
 
     def begun(self, trial: Given) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,11 +11,14 @@ import torch
 
 from pipelines import retrain, selftrain, train
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.maps import froc_of_masks
+from pipelines.sweep.maps import counts_of_masks
 from pipelines.sweep.places import TrialPlace, loop_values
 from system.archive import Archive, pair_table
 from system.config import RunConfig
-from system.metrics.summary import FrocSummary, summarise
+from system.evaluation.counts_file import COUNTS, write_counts
+from system.metrics import PatientCounts
+from system.metrics.lesion_f1 import lesion_f1
+from system.metrics.summary import FrocSummary
 from system.records import Split
 from system.rounds import GoOn, RoundResult, decide
 from system.run.results import FrocResult, TrialResult
@@ -51,7 +55,14 @@ def perform(inputs: SweepInputs, task: Task) -> TrialResult:
         seconds=round(time.monotonic() - began, 1),
         stopped_after=found.stopped_after,
     )
-    return task.place.result.once(lambda _: Written(result))
+
+    def write(attempt: Path) -> Written[TrialResult]:
+        if found.counts is None:
+            return Written(result)
+        write_counts(found.counts, attempt / COUNTS)
+        return Written(result, files=[attempt / COUNTS])
+
+    return task.place.result.once(write)
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class _Found:
     interval: tuple[float, float] = (float("nan"), float("nan"))
     sensitivity: dict[str, float] = field(default_factory=dict[str, float])
     stopped_after: int = 0
+    counts: PatientCounts | None = None  # where no evaluation is on disk that has them
 
 
 def _of(summary: FrocSummary) -> _Found:
@@ -140,8 +152,8 @@ def _loop(inputs: SweepInputs, config: RunConfig, place: TrialPlace) -> _Found:
 
 
 def _refine(inputs: SweepInputs, config: RunConfig, _place: TrialPlace) -> _Found:
-    torch.set_num_threads(max(1, int(config.resources.infer.predictor_cpus)))
-    found = froc_of_masks(
+    torch.set_num_threads(1)  # many small steps: side by side they are faster than shared out
+    counts = counts_of_masks(
         inputs.source,
         inputs.archive,
         round_number=inputs.round_number,
@@ -149,7 +161,8 @@ def _refine(inputs: SweepInputs, config: RunConfig, _place: TrialPlace) -> _Foun
         refine=config.infer.refine,
         froc=config.froc,
     )
-    return _of(summarise(found.curve, found.counts, config=config.froc))
+    value, interval = lesion_f1(counts, config=config.froc)
+    return _Found(value, interval.pair(), counts=counts)
 
 
 _PERFORM: dict[str, Callable[[SweepInputs, RunConfig, TrialPlace], _Found]] = {

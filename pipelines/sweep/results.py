@@ -9,7 +9,7 @@ from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.trial import FrozenTrial, TrialState
 
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.measured import counts_of, curve_of
+from pipelines.sweep.measured import counts_of, curve_of, gain_of, measure_of
 from pipelines.sweep.places import TrialPlace
 from pipelines.sweep.study import REASON, begun, place_of_trial
 from system.config import as_yaml
@@ -20,8 +20,7 @@ from system.figures.sweep_words import sentences, short_names, tables_of, text_o
 from system.files.atomic import write_text
 from system.files.csv_out import write_csv
 from system.files.json_out import as_json
-from system.metrics import gain_over_seeds
-from tune_spaces import Range, Space, applied, own_setting
+from tune_spaces import KINDS, Range, Space, applied, own_setting
 
 PAGE = "page.html"
 _FEWEST_FOR_IMPORTANCE = 8
@@ -65,6 +64,8 @@ def gather(study: optuna.Study, inputs: SweepInputs, space: Space, *, wanted: in
         wanted=wanted,
         start=_start(trials, space, inputs),
         behind=_behind(inputs, best),
+        measure=measure_of(inputs.kind),
+        by_seeds=KINDS[inputs.kind].trains,
         front=sorted(pareto(trials)) if len(study.directions) > 1 else (),
     )
 
@@ -79,11 +80,11 @@ def _start(trials: Sequence[SweepTrial], space: Space, inputs: SweepInputs) -> i
 def _behind(inputs: SweepInputs, best: Sequence[SweepTrial]) -> dict[int, Behind]:
     if not best:
         return {}
-    counts = {trial.number: [counts_of(inputs, _place(inputs, trial), trial.setting)] for trial in best}
+    counts = {trial.number: [counts_of(inputs, _place(inputs, trial))] for trial in best}
     first = best[0].number
     found = {first: Behind(0.0, (0.0, 0.0))}
     for trial in best[1:]:
-        gain, interval = gain_over_seeds(counts[first], counts[trial.number], config=inputs.config.froc)
+        gain, interval = gain_of(inputs, counts[first], counts[trial.number])
         found[trial.number] = Behind(gain, interval.pair())
     return found
 
@@ -131,12 +132,13 @@ def write_page(found: SweepResults, study: optuna.Study, inputs: SweepInputs, sp
     names = short_names(list(space.domains))
     page = SweepPage(
         name=inputs.out.name,
+        measure=found.measure,
         sentences=list(sentences(found)),
         trials=found.trials,
         names=names,
         log_keys=[key for key, domain in space.domains.items() if isinstance(domain, Range) and domain.log],
         importance={names[key]: share for key, share in importance_of(study).items()},
-        curves=list(_curves(found, inputs)),
+        curves=list(_curves(found, inputs)) if KINDS[inputs.kind].trains else [],
         fppi=inputs.config.froc.fppi,
         tables=list(tables_of(found)),
     )
@@ -169,6 +171,6 @@ def _curves(found: SweepResults, inputs: SweepInputs) -> Iterator[FrocSeries]:
     if not found.ranked or found.start is None or math.isnan(found.ranked[0].mean):
         return
     start, best = found.trial(found.start), found.winner
-    yield curve_of(inputs, _place(inputs, start), start.setting, title=f"start, trial {start.number}")
+    yield curve_of(inputs, _place(inputs, start), title=f"start, trial {start.number}")
     if best.number != start.number:
-        yield curve_of(inputs, _place(inputs, best), best.setting, title=f"best, trial {best.number}")
+        yield curve_of(inputs, _place(inputs, best), title=f"best, trial {best.number}")

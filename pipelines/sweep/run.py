@@ -85,7 +85,12 @@ def run(inputs: SweepInputs, space: Space, plan: SweepPlan, *, json_file: Path |
     Raises UserError for a plan or a study that does not fit, TrialsFailed, and the fault of the machine that ended it.
     """
     check_plan(plan, kind=inputs.kind)
-    config, at_once = shared_out(inputs.config, concurrent=plan.concurrent, resources=ray.cluster_resources())
+    config, at_once = shared_out(
+        inputs.config,
+        trains=KINDS[inputs.kind].trains,
+        concurrent=plan.concurrent,
+        resources=ray.cluster_resources(),
+    )
     inputs = replace(inputs, config=config)
     study = open_study(inputs.out, url=plan.storage, name=plan.study_name, objectives=plan.objectives)
     if not study.get_trials(deepcopy=False):
@@ -144,6 +149,7 @@ def _search(
         seed=inputs.config.seed,
         pruner=pruner(stops_early=plan.stop_early, grace=plan.grace),
         hours=plan.hours,
+        never_stopped=own_setting(space, inputs.config),
     )
     writer = _Writer(lambda: _write(study, inputs, space, plan))
     told = Told(study, plan.wanted, at_once, lambda setting: num_steps(inputs, setting))

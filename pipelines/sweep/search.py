@@ -29,7 +29,7 @@ from pipelines.sweep.study import (
     sampler,
 )
 from system.errors import MachineFault
-from tune_spaces import Space, ask
+from tune_spaces import Setting, Space, ask
 
 log = logging.getLogger(__name__)
 STEP, STOPPED, FAULT, SETTING, NUMBER = "step", "stopped_after", "fault", "setting", "number"
@@ -51,12 +51,14 @@ class StudySearch(OptunaSearch):
         seed: int,
         pruner: BasePruner,
         hours: float = 0.0,
+        never_stopped: Setting | None = None,
     ) -> None:
         """Look up what earlier drivers left behind.
 
         study: with the settings enqueued that are tried first
         driver: this one's name;  wanted: trials of the study in all
         hours: after which no trial is begun any more; 0 = no limit
+        never_stopped: a setting that is tried to its end, as the others are held against it
         """
         objectives = (SENSITIVITY, SECONDS)[: len(study.directions)]
         modes = ["max" if each.name == "MAXIMIZE" else "min" for each in study.directions]
@@ -71,6 +73,7 @@ class StudySearch(OptunaSearch):
         assert self._ot_study is not None
         self._ot_study.pruner = pruner
         self.space, self.out, self.driver, self.wanted, self.seed = space, out, driver, wanted, seed
+        self.never_stopped = never_stopped
         self.fault: MachineFault | None = None  # for which the sweep ends
         self._until_s = time.monotonic() + 3600 * hours if hours else math.inf
         self._left = left_behind(self._ot_study, out)
@@ -128,7 +131,7 @@ class StudySearch(OptunaSearch):
         told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         if result[STEP] not in told:
             trial.report(float(result[SENSITIVITY]), result[STEP])
-        if trial.should_prune():
+        if trial.should_prune() and trial.params != self.never_stopped:
             self._places[trial_id].stop.touch()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

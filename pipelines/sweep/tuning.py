@@ -52,6 +52,8 @@ def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callba
             failure_config=tune.FailureConfig(max_failures=_PROCESSES_LOST),
         ),
     )
+    # It warns of the files that are not written, once for each trial.
+    logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
         tuner.fit()
     finally:
@@ -102,9 +104,9 @@ def _outcome(under_way: Any) -> dict[str, Any]:
 
 
 def ends_the_sweep(error: BaseException) -> bool:
-    """Return whether every other trial would meet an error too: a full disk, but not a lack of memory, or a lost worker.
+    """Return whether every other trial would meet an error too: a full disk, for one.
 
-    Those may come of the setting; a training has been tried again before it gives up.
+    A lack of memory and a lost worker may come of the setting; a training has been tried again before it gives up.
     """
     return isinstance(error, MachineFault) and not isinstance(error, WorkerLost) and MEMORY.what not in str(error)
 
@@ -117,15 +119,20 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:500]
 
 
-def shared_out(config: RunConfig, *, concurrent: int, resources: dict[str, float]) -> tuple[RunConfig, int]:
+def shared_out(
+    config: RunConfig, *, trains: bool, concurrent: int, resources: dict[str, float]
+) -> tuple[RunConfig, int]:
     """Return the configuration and how many trials run side by side.
 
+    trains: whether trials train; others take the CPUs of a predictor
     concurrent: how many are wanted; 0 = as many as the cluster holds
     resources: what Ray has in all, e.g. {"CPU": 8.0, "GPU": 1.0}
 
     Where more are wanted than fit, trainings share CPUs and, by halves or quarters, GPUs. Raises UserError where that
     is not enough.
     """
+    if not trains:
+        return config, concurrent or max(1, int(resources.get("CPU", 1.0) / config.resources.infer.predictor_cpus))
     fit = side_by_side(config, resources=resources)
     if not concurrent or concurrent <= fit:
         return config, concurrent or fit

@@ -17,7 +17,7 @@ _MAP = "cividis"
 _SLICES_IN_A_ROW = 3
 
 
-def history_figure(trials: Sequence[SweepTrial]) -> str:
+def history_figure(trials: Sequence[SweepTrial], *, measure: str) -> str:
     """Return each trial's value in the order of their beginning, and the best so far as steps; "" without a value."""
     shown = [(trial, value) for trial in trials if not math.isnan(value := value_of(trial))]
     if not shown:
@@ -36,7 +36,7 @@ def history_figure(trials: Sequence[SweepTrial]) -> str:
         if done:
             numbers, values = zip(*done, strict=True)
             axes.step(numbers, np.maximum.accumulate(values), where="post", color=_BEST, linewidth=1.6, label="best")
-        axes.set(xlabel="trial", ylabel="mean sensitivity")
+        axes.set(xlabel="trial", ylabel=measure)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color="#eeeeee", linewidth=0.8)
         figure.legend(loc="outside lower center", ncols=3, frameon=False)
@@ -58,7 +58,9 @@ def importance_figure(importance: Mapping[str, float]) -> str:
         return svg(figure)
 
 
-def slice_figure(trials: Sequence[SweepTrial], names: Mapping[str, str], *, log_keys: Sequence[str]) -> str:
+def slice_figure(
+    trials: Sequence[SweepTrial], names: Mapping[str, str], *, log_keys: Sequence[str], measure: str
+) -> str:
     """Return each finished trial's value over each key alone, one panel a key; "" without one.
 
     names: dotted key → as it is shown;  log_keys: drawn by their logarithm
@@ -79,7 +81,7 @@ def slice_figure(trials: Sequence[SweepTrial], names: Mapping[str, str], *, log_
             axes.set_xlabel(name, fontsize=9)
             axes.tick_params(labelsize=8)
         for row in grid:
-            row[0].set_ylabel("mean sensitivity", fontsize=9)
+            row[0].set_ylabel(measure, fontsize=9)
         return svg(figure)
 
 
@@ -99,7 +101,9 @@ def _draw_slice(axes: Axes, done: Sequence[SweepTrial], key: str, *, best: Sweep
     axes.set_axisbelow(True)
 
 
-def parallel_figure(trials: Sequence[SweepTrial], names: Mapping[str, str], *, log_keys: Sequence[str]) -> str:
+def parallel_figure(
+    trials: Sequence[SweepTrial], names: Mapping[str, str], *, log_keys: Sequence[str], measure: str
+) -> str:
     """Return every finished trial as a line over all keys and its value, the best one thick; "" without two keys."""
     done = [
         trial
@@ -115,7 +119,7 @@ def parallel_figure(trials: Sequence[SweepTrial], names: Mapping[str, str], *, l
         ends = (labels[0], labels[-1]) if labels else (f"{min(places):.3g}", f"{max(places):.3g}")
         columns.append((name, [math.log(x) for x in places] if key in log_keys and not labels else places, ends))
     means = [trial.mean for trial in done]
-    columns.append(("mean sensitivity", means, (f"{min(means):.3f}", f"{max(means):.3f}")))
+    columns.append((measure, means, (f"{min(means):.3f}", f"{max(means):.3f}")))
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(max(5.0, 1.25 * len(columns)), 3.8), layout="constrained")
         axes = figure.add_subplot()

@@ -19,6 +19,7 @@ class SweepPage:
     """All that the page shows."""
 
     name: str
+    measure: str  # by which trials are judged
     sentences: Sequence[str]
     trials: Sequence[SweepTrial]  # by number
     names: Mapping[str, str]  # dotted key -> as it is shown
@@ -49,8 +50,8 @@ def _figures(page: SweepPage) -> Iterator[_Drawn]:
     drawn = [
         (
             "History",
-            "Each trial's mean sensitivity on validation, in the order in which they were begun, and the best so far.",
-            history_figure(page.trials),
+            "Each trial's measure on validation, in the order in which they were begun, and the best so far.",
+            history_figure(page.trials, measure=page.measure),
         ),
         (
             "What matters",
@@ -60,12 +61,12 @@ def _figures(page: SweepPage) -> Iterator[_Drawn]:
         (
             "Each setting alone",
             "One point per finished trial, later ones lighter; the best is circled.",
-            slice_figure(page.trials, page.names, log_keys=page.log_keys),
+            slice_figure(page.trials, page.names, log_keys=page.log_keys, measure=page.measure),
         ),
         (
             "All settings together",
             "One line per finished trial, better ones lighter; the best is drawn thick.",
-            parallel_figure(page.trials, page.names, log_keys=page.log_keys),
+            parallel_figure(page.trials, page.names, log_keys=page.log_keys, measure=page.measure),
         ),
         (
             "The best against the start",

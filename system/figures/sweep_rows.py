@@ -19,7 +19,7 @@ class SweepTrial:
     number: int  # in the order in which they were begun, from 0
     setting: Mapping[str, Value]  # dotted key of the configuration -> value
     state: State  # stopped = ended early, after what `values` holds
-    mean: Measured  # sensitivity on validation over the operating points, 0 to 1; NaN unless it is done
+    mean: Measured  # its measure on validation, 0 to 1; NaN unless it is done
     interval: Ends  # 95 %
     sensitivity: Mapping[str, Measured]  # by false positives per image
     seconds: Measured  # what it took; NaN unless it is done or stopped
@@ -102,7 +102,9 @@ class SweepResults:
     wanted: int  # trials in all
     start: int | None  # number of the trial that others are held against: the configuration's own setting, or the first
     behind: Mapping[int, Behind]  # of the best SHOWN, by number
+    measure: str  # by which trials are judged: mean sensitivity, lesion F1 of the masks
     front: Sequence[int]  # numbers of those than which none is both better and faster; empty for one objective
+    by_seeds: bool = True  # whether trials train, so that other seeds may say otherwise
     confirmed: Sequence[Confirmed] = ()
     final: FinalResult | None = None
 

@@ -54,28 +54,32 @@ def sentences(found: SweepResults) -> Iterator[str]:
         return
     best = order[0]
     reached = f"{text.share(best.mean)} ({text.interval(best.interval)})"
-    yield f"Best on validation: trial {best.number}, {reached}, with {setting_in_words(best.setting)}."
+    yield f"Best {found.measure} on validation: trial {best.number}, {reached}, with {setting_in_words(best.setting)}."
     tied = [number for number, each in found.behind.items() if number != best.number and each.is_noise]
     if tied:
         among = "" if len(order) <= SHOWN else f" of the best {SHOWN}"
-        yield f"Within noise of it on these patients{among}: {', '.join(f'trial {number}' for number in tied)}."
+        yield f"Within noise of it on these patients{among}: {_trials(tied)}."
     if found.front:
-        yield f"None is both better and faster than {', '.join(f'trial {number}' for number in found.front)}."
+        yield f"None is both better and faster than {_trials(found.front)}."
     if found.confirmed:
         yield from _confirmed(found)
-    else:
+    elif found.by_seeds:
         yield (
             "The best of many on the same validation patients is flattered by the choice: --confirm 3 trains it anew "
             "with fresh seeds."
         )
     if found.final:
         final = found.final
+        reached = f"{text.share(final.mean)} ({text.interval(final.interval)})"
+        gain = f"{text.signed(final.gain)} ({text.signed_interval(final.gain_interval)})"
         yield (
-            f"On test, once: trial {final.number} {text.share(final.mean)} ({text.interval(final.interval)}), the start "
-            f"{text.share(final.start_mean)}; difference {text.signed(final.gain)} "
-            f"({text.signed_interval(final.gain_interval)}); {final.num_patients} patients, {final.num_lesions} lesions, "
-            f"models of each: {final.num_models}."
+            f"On test, once: trial {final.number} {reached}, the start {text.share(final.start_mean)}; difference "
+            f"{gain}; {final.num_patients} patients, {final.num_lesions} lesions, models of each: {final.num_models}."
         )
+
+
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"
 
 
 def _confirmed(found: SweepResults) -> Iterator[str]:
@@ -120,7 +124,7 @@ def ranking(found: SweepResults) -> PlainTable:
         "noise",
         "seconds",
     ]
-    return PlainTable(f"Trials by mean sensitivity on validation{more}", headings, rows, num_names=2)
+    return PlainTable(f"Trials by {found.measure} on validation{more}", headings, rows, num_names=2)
 
 
 def _number(trial: SweepTrial, found: SweepResults) -> str:
@@ -168,4 +172,6 @@ def confirmation(found: SweepResults) -> PlainTable:
         for row in found.confirmed
     ]
     headings = ["trial", "mean", "sd", "seed by seed", "over the start", "95 %, paired"]
-    return PlainTable(f"Trained anew with {len(found.confirmed[0].each)} fresh seeds, on validation", headings, rows)
+    return PlainTable(
+        f"Trained anew with {len(found.confirmed[0].each)} fresh seeds, {found.measure} on validation", headings, rows
+    )

@@ -1,7 +1,10 @@
-"""Where in a map a dense CRF can change anything: near pixels whose probability is not negligible.
+"""Where in a map a dense CRF can change what is above even odds: around pixels whose probability is not negligible.
 
 Far from every such pixel all neighbours favour "no mass", so the message only lowers the probability further; there a
 pixel's neighbourhood is like the pixel itself, and the update needs no kernel.
+
+The same holds where no pixel of a window is above even odds: every message is against a mass from the first to the
+last, and no pixel can rise above them.
 """
 
 import math
@@ -75,6 +78,8 @@ def settle_inactive(log_odds: Tensor, *, total_weight: float) -> Tensor:
 def active_crops(log_odds: Tensor, *, margin_px: int) -> Iterator[Crops]:
     """Yield batches of windows that cover all pixels within margin_px of one that is not negligible.
 
+    Windows without a pixel above even odds are left out.
+
     log_odds: [B, H, W] float
     """
     crops = sorted(_windows(log_odds, margin_px=margin_px), key=lambda crop: crop.shape)
@@ -102,6 +107,8 @@ def _windows(log_odds: Tensor, *, margin_px: int) -> list[Crop]:
         owns = owned.repeat(TILE_PX, axis=0).repeat(TILE_PX, axis=1)
         rows = slice(y.start * TILE_PX, min(y.stop * TILE_PX, height))
         cols = slice(x.start * TILE_PX, min(x.stop * TILE_PX, width))
+        if not (log_odds[image.start, rows, cols] > 0).any():
+            continue
         crops.append(Crop(image.start, rows, cols, owns[: rows.stop - rows.start, : cols.stop - cols.start]))
     return crops
 

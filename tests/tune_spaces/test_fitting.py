@@ -88,7 +88,7 @@ def test_values_become_what_the_configuration_has() -> None:
 
 def test_a_known_start_outside_the_space_is_refused() -> None:
     space = Space({"loss.alpha": Range(0.1, 0.9)}, first=({"loss.alpha": 0.95},))
-    with pytest.raises(UserError, match="first: {'loss.alpha': 0.95} is no setting of the space"):
+    with pytest.raises(UserError, match=r"first: {'loss.alpha': 0.95} is no setting of the space"):
         fitted(space, kind="retrain", config=PAPER, own=True)
 
 

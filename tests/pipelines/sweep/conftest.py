@@ -96,7 +96,7 @@ def mined(tmp_path_factory: pytest.TempPathFactory, archive: Archive, config: Ru
 
 
 def _predicted(image_id: str) -> dict[str, object]:
-    """Return a prediction that is sure of the mass of a left view, and of a smaller place that is none in every view."""
+    """Return a prediction, sure of the mass of a left view, and less of a smaller place that is none in every view."""
     probability = np.full((16, 16), 0.01, np.float32)
     probability[12:14, 8:10] = 0.35
     if image_id.endswith("L"):

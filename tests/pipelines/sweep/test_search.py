@@ -153,6 +153,15 @@ def test_poor_trials_are_told_to_stop_and_good_ones_are_not(make: Make, tmp_path
     assert place.stop.exists()
 
 
+def test_the_setting_that_others_are_held_against_is_tried_to_its_end(make: Make, tmp_path: Path) -> None:
+    search = make(pruner=pruner(stops_early=True, grace=1), never_stopped=START)
+    enqueue(search.study, [{"loss.alpha": 0.5, "loss.mask_labels": "soft"}, START])
+    for name, value in (("a", 0.5), ("b", 0.2)):
+        suggested(search, name)
+        search.on_trial_result(name, {SENSITIVITY: value, STEP: 1})
+    assert not place_of(tmp_path, START).stop.exists()
+
+
 def test_a_trial_whose_validation_is_no_number_is_told_to_stop(make: Make, tmp_path: Path) -> None:
     search = make(pruner=pruner(stops_early=True, grace=1))
     place = place_of(tmp_path, suggested(search, "a")[SETTING])
@@ -238,7 +247,7 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(
 
 def test_a_study_file_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("not a database, but long enough to be taken for one " * 20)
-    with pytest.raises(MachineFault, match="study.db of the sweep cannot be opened"):
+    with pytest.raises(MachineFault, match=r"study\.db of the sweep cannot be opened"):
         open_study(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps on a tiny finished run, of each kind: tried, ranked, written, stopped, gone on with, confirmed, looked at once."""
+"""Sweeps on a tiny finished run, of each kind: tried, ranked, written, stopped, gone on with, confirmed."""
 
 import csv
 import json
@@ -153,6 +153,7 @@ def test_masks_of_stored_maps_are_judged_without_a_training(ray_cluster: Path, m
     by_threshold = {trial.setting["infer.refine.mask_threshold"]: trial.mean for trial in found.trials}
     assert all(mean == 1.0 for threshold, mean in by_threshold.items() if 0.4 < threshold < 0.75)
     assert all(mean == 0.0 for threshold, mean in by_threshold.items() if threshold > 0.85)
+    assert by_threshold[0.3] == pytest.approx(2 * 2 / (2 + 4 + 2))  # each of the four views has a false one
     assert found.final is not None
     best = resolve(demo(), text=(inputs.out / "best.yaml").read_text(encoding="utf8"))
     assert best.froc.regions == demo().froc.regions  # how trials were judged is no part of what is recommended

@@ -32,6 +32,7 @@ TRIALS = [
 def page_of(trials: list, **changes: object) -> SweepPage:  # type: ignore[type-arg]
     given = {
         "name": "my <sweep>",
+        "measure": "mean sensitivity",
         "sentences": ["Best on validation: trial 1."],
         "trials": trials,
         "names": NAMES,
@@ -39,7 +40,7 @@ def page_of(trials: list, **changes: object) -> SweepPage:  # type: ignore[type-
         "importance": {"alpha": 0.8, "mask_labels": 0.2},
         "curves": [FrocSeries("start", [0.1, 1.0], [0.2, 0.5]), FrocSeries("best", [0.1, 1.0], [0.4, 0.7])],
         "fppi": (0.1, 1.0),
-        "tables": list(tables_of(SweepResults(trials, len(trials), 0, {}, ()))),
+        "tables": list(tables_of(SweepResults(trials, len(trials), 0, {}, "mean sensitivity", ()))),
     } | changes
     return SweepPage(**given)  # type: ignore[arg-type]
 
@@ -63,10 +64,10 @@ def test_a_sweep_that_has_just_begun_has_a_page_without_figures(tmp_path: Path) 
 
 
 def test_the_history_shows_every_value_and_the_best_so_far() -> None:
-    drawn = history_figure(TRIALS)
+    drawn = history_figure(TRIALS, measure="m")
     assert drawn.startswith("<?xml")
-    assert drawn != history_figure(TRIALS[:2])
-    assert history_figure([trial(0, state="failed")]) == ""
+    assert drawn != history_figure(TRIALS[:2], measure="m")
+    assert history_figure([trial(0, state="failed")], measure="m") == ""
 
 
 def test_the_value_of_a_stopped_trial_is_its_last() -> None:
@@ -76,21 +77,25 @@ def test_the_value_of_a_stopped_trial_is_its_last() -> None:
 
 def test_what_cannot_be_drawn_is_left_out() -> None:
     assert importance_figure({}) == ""
-    assert slice_figure([trial(0, state="failed")], NAMES, log_keys=[]) == ""
-    assert parallel_figure(TRIALS[:1], NAMES, log_keys=[]) == ""
-    assert parallel_figure(TRIALS, {"loss.alpha": "alpha"}, log_keys=[]) == ""
+    assert slice_figure([trial(0, state="failed")], NAMES, log_keys=[], measure="m") == ""
+    assert parallel_figure(TRIALS[:1], NAMES, log_keys=[], measure="m") == ""
+    assert parallel_figure(TRIALS, {"loss.alpha": "alpha"}, log_keys=[], measure="m") == ""
 
 
 def test_trials_that_lack_a_key_are_drawn_where_they_have_it() -> None:
     some = [*TRIALS[:2], trial(4, 0.6, setting={"loss.alpha": 0.3})]
-    assert slice_figure(some, NAMES, log_keys=[]) != slice_figure(TRIALS[:2], NAMES, log_keys=[])
-    assert parallel_figure(some, NAMES, log_keys=[]) == parallel_figure(TRIALS[:2], NAMES, log_keys=[])
+    assert slice_figure(some, NAMES, log_keys=[], measure="m") != slice_figure(
+        TRIALS[:2], NAMES, log_keys=[], measure="m"
+    )
+    assert parallel_figure(some, NAMES, log_keys=[], measure="m") == parallel_figure(
+        TRIALS[:2], NAMES, log_keys=[], measure="m"
+    )
 
 
 def test_equal_values_and_single_ones_are_drawn_too() -> None:
     same = [trial(number, 0.5, setting={"loss.alpha": 0.25, "loss.mask_labels": "soft"}) for number in range(3)]
-    assert parallel_figure(same, NAMES, log_keys=["loss.alpha"])
-    assert slice_figure(same, NAMES, log_keys=["loss.alpha"])
+    assert parallel_figure(same, NAMES, log_keys=["loss.alpha"], measure="m")
+    assert slice_figure(same, NAMES, log_keys=["loss.alpha"], measure="m")
 
 
 @pytest.mark.parametrize(

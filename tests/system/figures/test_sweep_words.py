@@ -29,6 +29,7 @@ FOUND = SweepResults(
     wanted=8,
     start=0,
     behind={1: Behind(0.0, (0.0, 0.0)), 4: Behind(-0.02, (-0.05, 0.01)), 0: Behind(-0.2, (-0.3, -0.1))},
+    measure="mean sensitivity",
     front=(),
 )
 
@@ -50,15 +51,17 @@ def test_the_front_holds_those_than_which_none_is_both_better_and_faster() -> No
 def test_what_was_found_is_said_in_words() -> None:
     assert list(sentences(FOUND)) == [
         "5 of 8 trials ended: 3 finished, 1 stopped early, 1 failed.",
-        "Best on validation: trial 1, 0.700 (0.600 to 0.800), with alpha 0.2, mask_labels soft.",
+        "Best mean sensitivity on validation: trial 1, 0.700 (0.600 to 0.800), with alpha 0.2, mask_labels soft.",
         "Within noise of it on these patients: trial 4.",
-        "The best of many on the same validation patients is flattered by the choice: --confirm 3 trains it anew with "
-        "fresh seeds.",
+        (
+            "The best of many on the same validation patients is flattered by the choice: --confirm 3 trains it anew "
+            "with fresh seeds."
+        ),
     ]
 
 
 def test_a_sweep_without_a_finished_trial_says_how_far_it_is() -> None:
-    found = SweepResults([trial(0, state="running"), trial(1, state="failed")], 8, None, {}, ())
+    found = SweepResults([trial(0, state="running"), trial(1, state="failed")], 8, None, {}, "mean sensitivity", ())
     assert list(sentences(found)) == ["1 of 8 trials ended: 1 failed; 1 under way."]
     assert [table.title for table in tables_of(found)] == ["Stopped early, and failed"]
 
@@ -77,7 +80,7 @@ def test_fresh_seeds_have_the_last_word(interval: tuple[float, float], verdict: 
     assert found.winner.number == 4
     assert next(text for text in sentences(found) if "fresh seeds" in text).endswith(f"{verdict} on these patients.")
     table = confirmation(found)
-    assert table.title == "Trained anew with 2 fresh seeds, on validation"
+    assert table.title == "Trained anew with 2 fresh seeds, mean sensitivity on validation"
     assert [row[0] for row in table.rows] == ["4", "1", "0 (start)"]
 
 
@@ -109,7 +112,7 @@ def test_the_ranking_marks_the_start_the_noise_and_the_front() -> None:
 
 
 def test_a_trial_that_lacks_a_key_has_a_dash_there() -> None:
-    found = SweepResults([trial(0, 0.5, setting={"loss.alpha": 0.2}), trial(1, 0.4)], 2, 0, {}, ())
+    found = SweepResults([trial(0, 0.5, setting={"loss.alpha": 0.2}), trial(1, 0.4)], 2, 0, {}, "mean sensitivity", ())
     assert [row[2:4] for row in ranking(found).rows] == [["0.2", "–"], ["0.2", "soft"]]
 
 
@@ -141,4 +144,4 @@ def test_values_for_people(value: object, text: str) -> None:
 
 def test_without_a_finished_trial_there_is_no_winner() -> None:
     with pytest.raises(LookupError):
-        _ = SweepResults([trial(0, math.nan, state="failed")], 1, None, {}, ()).winner
+        _ = SweepResults([trial(0, math.nan, state="failed")], 1, None, {}, "mean sensitivity", ()).winner
