@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from system.figures.curves import COLOURS, STYLE, svg
 from system.figures.sweep_rows import SweepTrial, Value
@@ -97,6 +97,10 @@ def _draw_slice(axes: Axes, done: Sequence[SweepTrial], key: str, *, best: Sweep
         axes.set_xlim(-0.5, len(labels) - 0.5)
     elif log:
         axes.set_xscale("log")
+        low, high = min(places), max(places)
+        axes.set_xticks(np.geomspace(low, high, 3) if high > low else [low])
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:.2g}")
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color="#eeeeee", linewidth=0.8)
     axes.set_axisbelow(True)
 
@@ -121,7 +125,7 @@ def parallel_figure(
     means = [trial.mean for trial in done]
     columns.append((measure, means, (f"{min(means):.3f}", f"{max(means):.3f}")))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(5.0, 1.25 * len(columns)), 3.8), layout="constrained")
+        figure = Figure(figsize=(max(7.2, 1.25 * len(columns)), 3.8), layout="constrained")
         axes = figure.add_subplot()
         scaled = np.array([_between_0_and_1(values) for _, values, _ in columns])  # [key, trial]
         colours = mpl.colormaps[_MAP](_between_0_and_1(means))

@@ -106,24 +106,15 @@ def ranking(found: SweepResults) -> PlainTable:
     rows = [
         [
             *(str(rank), _number(trial, found)),
-            *(text_of(trial.setting[key]) if key in trial.setting else "–" for key in keys),
             *(text.share(trial.mean), text.interval(trial.interval)),
             *_behind_cells(found.behind.get(trial.number)),
+            *(text_of(trial.setting[key]) if key in trial.setting else "–" for key in keys),
             text.number(round(trial.seconds)) if not math.isnan(trial.seconds) else "–",
         ]
         for rank, trial in enumerate(shown, start=1)
     ]
-    headings = [
-        "rank",
-        "trial",
-        *(names[key] for key in keys),
-        "mean",
-        "95 %",
-        "behind",
-        "95 %, paired",
-        "noise",
-        "seconds",
-    ]
+    measures = ("mean", "95 %", "behind", "95 %, paired", "noise")
+    headings = ["rank", "trial", *measures, *(names[key] for key in keys), "seconds"]
     return PlainTable(f"Trials by {found.measure} on validation{more}", headings, rows, num_names=2)
 
 

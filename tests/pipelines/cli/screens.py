@@ -6,12 +6,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pipelines.experiments.trials import Trial, results_table
 from pipelines.ingest import IngestSummary, summary_table
 from pipelines.page.gather import show as show_run
 from pipelines.tools.evaluate_run import Gain, SystemMeasures
 from pipelines.tools.evaluate_run import show as show_measures
+from system.figures.compared import on_terminal
 from system.figures.rows import NAN, HeadlineRow, LabelRow, PageData, PoolRow
+from system.figures.sweep_rows import Behind, SweepResults, SweepTrial
+from system.figures.sweep_words import ranking, sentences
 from system.figures.tables import label_table
 from system.metrics import FrocConfig
 from system.metrics.bootstrap import Interval
@@ -91,17 +93,31 @@ def label(screen: Console) -> None:
 
 def sweep(screen: Console) -> None:
     keys = ("loss.alpha", "loss.gamma", "loss.class_strong", "loss.mask_weak", "loss.class_weak")
+    means = (0.5694, 0.5694, 0.5512, 0.5021, 0.4817)
     trials = [
-        Trial(
-            {key: 0.0271 * (place + 1) * (number + 1) for place, key in enumerate(keys)},
-            mean,
-            (mean - 0.0712, mean + 0.0689),
-            {fppi: mean + 0.1 * (place - 1.5) for place, fppi in enumerate(FPPI)},
-            f"trials/trial_{number}",
+        SweepTrial(
+            number=number,
+            setting={key: 0.0271 * (place + 1) * (number + 1) for place, key in enumerate(keys)},
+            state="done",
+            mean=mean,
+            interval=(mean - 0.0712, mean + 0.0689),
+            sensitivity={},
+            seconds=3217.0,
+            values=[],
+            folder=f"trials/trial_{number}",
+            reason="",
         )
-        for number, mean in enumerate((0.5694, 0.5694, 0.5512, 0.5021, 0.4817))
+        for number, mean in enumerate(means)
     ]
-    screen.print(results_table(trials, failed=1))
+    behind = {
+        number: Behind(mean - means[0], (mean - means[0] - 0.021, mean - means[0] + 0.019))
+        for number, mean in enumerate(means)
+    }
+    behind[0] = Behind(0.0, (0.0, 0.0))
+    found = SweepResults(trials, 5, start=1, behind=behind, measure="mean sensitivity", front=())
+    screen.print(on_terminal(ranking(found)))
+    for sentence in sentences(found):
+        screen.print(sentence)
 
 
 def evaluate(screen: Console) -> None:

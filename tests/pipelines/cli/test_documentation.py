@@ -16,7 +16,7 @@ from system.evaluation.read_back import read_back
 from system.imaging import encode_png
 from system.run.folder import RunFolder
 from tests.pipelines.cli.calling import Mammoloop
-from tune_spaces import SPACES, Grid
+from tune_spaces import SPACES, Choice, Space
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -133,7 +133,8 @@ def test_the_commands_of_the_page_on_use_run_one_after_another(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # A grid of one point, and a table without trainings: the others are run by the tests of sweep and reproduce.
-    monkeypatch.setitem(SPACES["btv"], "paper_grid", Grid(({"loss.alpha": 0.25, "loss.gamma": 2.0},)))
+    point = Space({"loss.alpha": Choice((0.25,)), "loss.gamma": Choice((2.0,))}, grid=True)
+    monkeypatch.setitem(SPACES["btv"], "paper_grid", point)
     instead = {"table3": "table2", "ablations": "table2", "320x256": "96x96"}
     for name, text in BOXES.items():
         Path(name).write_text(text)

@@ -101,10 +101,10 @@ def test_the_numbers_on_test_are_said_with_their_patients() -> None:
 def test_the_ranking_marks_the_start_the_noise_and_the_front() -> None:
     table = ranking(replace(FOUND, front=(1,)))
     assert table.headings == [
-        *("rank", "trial", "alpha", "mask_labels", "mean", "95 %", "behind", "95 %, paired", "noise", "seconds")
+        *("rank", "trial", "mean", "95 %", "behind", "95 %, paired", "noise", "alpha", "mask_labels", "seconds")
     ]
     assert [row[:2] for row in table.rows] == [["1", "1 (front)"], ["2", "4"], ["3", "0 (start)"]]
-    assert [row[6:9] for row in table.rows] == [
+    assert [row[4:7] for row in table.rows] == [
         ["best", "–", ""],
         ["−0.020", "−0.050 to +0.010", "yes"],
         ["−0.200", "−0.300 to −0.100", "no"],
@@ -113,7 +113,7 @@ def test_the_ranking_marks_the_start_the_noise_and_the_front() -> None:
 
 def test_a_trial_that_lacks_a_key_has_a_dash_there() -> None:
     found = SweepResults([trial(0, 0.5, setting={"loss.alpha": 0.2}), trial(1, 0.4)], 2, 0, {}, "mean sensitivity", ())
-    assert [row[2:4] for row in ranking(found).rows] == [["0.2", "–"], ["0.2", "soft"]]
+    assert [row[7:9] for row in ranking(found).rows] == [["0.2", "–"], ["0.2", "soft"]]
 
 
 def test_why_a_trial_ended_early_is_shown() -> None:
