@@ -12,7 +12,7 @@ from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.searcher import Searcher
 
@@ -25,6 +25,7 @@ from pipelines.sweep.study import (
     SENSITIVITY,
     TOOK,
     begun,
+    claiming,
     left_behind,
     sampler,
 )
@@ -53,7 +54,7 @@ class StudySearch(OptunaSearch):
         hours: float = 0.0,
         never_stopped: Setting | None = None,
     ) -> None:
-        """Look up what earlier drivers left behind.
+        """Begin nothing.
 
         study: with the settings enqueued that are tried first
         driver: this one's name;  wanted: trials of the study in all
@@ -76,7 +77,6 @@ class StudySearch(OptunaSearch):
         self.never_stopped = never_stopped
         self.fault: MachineFault | None = None  # for which the sweep ends
         self._until_s = time.monotonic() + 3600 * hours if hours else math.inf
-        self._left = left_behind(self._ot_study, out)
         self._places: dict[str, TrialPlace] = {}  # by Ray's name of the trial
 
     @property
@@ -89,24 +89,30 @@ class StudySearch(OptunaSearch):
         """Return the next trial: one that was left behind, one that waits, or one that is drawn; else the end."""
         if self.fault or time.monotonic() > self._until_s:
             return Searcher.FINISHED  # type: ignore[return-value]
-        if self._left:
-            self._ot_trials[trial_id] = Trial(self.study, self._left.pop(0)._trial_id)
-        else:
-            number = len(begun(self.study))
-            if number >= self.wanted:
-                return Searcher.FINISHED  # type: ignore[return-value]
-            self.study.sampler = sampler(self.space, seed=self.seed + number)
-        setting = super().suggest(trial_id)
-        assert setting is not None
-        trial, place = self._ot_trials[trial_id], place_of(self.out, setting)
-        trial.set_user_attr(DRIVER, self.driver)
-        if twin := self._twin_of(trial, place):
-            self._fail(trial_id, f"trial {twin} has the same setting, and runs")
-            return self.suggest(trial_id)
-        trial.set_user_attr(FOLDER, place.folder)
+        with claiming(self.out):
+            while True:
+                if left := self._left_behind():
+                    self._ot_trials[trial_id] = Trial(self.study, left[0]._trial_id)
+                else:
+                    number = len(begun(self.study))
+                    if number >= self.wanted:
+                        return Searcher.FINISHED  # type: ignore[return-value]
+                    self.study.sampler = sampler(self.space, seed=self.seed + number)
+                setting = super().suggest(trial_id)
+                assert setting is not None
+                trial, place = self._ot_trials[trial_id], place_of(self.out, setting)
+                trial.set_user_attr(DRIVER, self.driver)
+                if not (twin := self._twin_of(trial, place)):
+                    break
+                self._fail(trial_id, f"trial {twin} has the same setting, and runs")
+            trial.set_user_attr(FOLDER, place.folder)
         place.begin(setting)
         self._places[trial_id] = place
         return {SETTING: setting, NUMBER: trial.number}
+
+    def _left_behind(self) -> list[FrozenTrial]:
+        """Return what no living driver holds; what this one gave up because of a fault stays for the next start."""
+        return [] if self.fault else left_behind(self.study, self.out, but=self.driver)
 
     def _twin_of(self, trial: Trial, place: TrialPlace) -> str:
         """Return the number of another trial that works in the place; "" without one."""

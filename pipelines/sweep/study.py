@@ -4,6 +4,7 @@
 ended, and as attributes its folder, its seconds, why it failed, and which driver runs it.
 """
 
+import fcntl
 import uuid
 import warnings
 from collections.abc import Iterator, Sequence
@@ -115,15 +116,31 @@ def driver_of(out: Path) -> Iterator[str]:
             path.unlink(missing_ok=True)
 
 
+@contextmanager
+def claiming(out: Path) -> Iterator[None]:
+    """Hold the lock under which drivers take trials, so that no two take the same; waits for it."""
+    with storage(out):
+        out.mkdir(parents=True, exist_ok=True)
+        opened = (out / "claim.lock").open("w", encoding="utf8")
+    with opened as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def is_at_work(out: Path, driver: str) -> bool:
     """Return whether the driver of that name runs."""
     return bool(driver) and is_held(out / "drivers", lock=f"{driver}.lock")
 
 
-def left_behind(study: optuna.Study, out: Path) -> list[FrozenTrial]:
-    """Return the trials that a driver began and did not end, because it was killed or stopped, by number."""
+def left_behind(study: optuna.Study, out: Path, *, but: str = "") -> list[FrozenTrial]:
+    """Return the trials that a driver began and did not end, because it was killed or stopped, by number.
+
+    but: a driver at work, whatever its lock says. To take one, look and take under the lock of `claiming`.
+    """
     running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    return [trial for trial in running if not is_at_work(out, trial.user_attrs.get(DRIVER, ""))]
+    drivers = {trial.number: trial.user_attrs.get(DRIVER, "") for trial in running}
+    at_work = ({but} | {driver for driver in set(drivers.values()) if is_at_work(out, driver)}) - {""}
+    return [trial for trial in running if drivers[trial.number] not in at_work]
 
 
 def begun(study: optuna.Study) -> list[FrozenTrial]:

@@ -1,6 +1,7 @@
 """Counts per patient as a file, where no tables of candidates are kept beside them."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from scipy import sparse
@@ -34,5 +35,5 @@ def read_counts(path: Path) -> PatientCounts:
                 for name in ("found", "false")
             }
             return PatientCounts(tuple(arrays["patients"].tolist()), arrays["images"], arrays["lesions"], **matrices)
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, BadZipFile) as error:
         raise UserError(f"{path.name} is not what was written ({type(error).__name__}): {REMEDY}") from error

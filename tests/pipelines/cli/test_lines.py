@@ -42,6 +42,30 @@ def test_a_live_line_never_wraps() -> None:
     assert terminal.getvalue() == "x" * 79
 
 
+def test_several_live_lines_are_written_over_together_and_no_more_than_the_terminal_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LINES", "4")
+    terminal = Terminal()
+    handler = Lines(terminal)
+    for each in (
+        record("2 under way\n0  1/3\n1  2/3\n2  0/3"),
+        record("done", logging.INFO),
+        record("a\nb"),
+        record(""),
+    ):
+        handler.handle(each)
+    up = "\x1b[1A" + ERASE
+    assert terminal.getvalue() == f"2 under way\n0  1/3\n1  2/3{ERASE}{up}{up}done\na\nb{ERASE}{up}"
+
+
+def test_without_a_terminal_only_the_first_of_several_live_lines_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PLAIN_EVERY_S", 0.0)
+    file = io.StringIO()
+    Lines(file).handle(record("1 of 8 trials done\n0  1/3"))
+    assert file.getvalue() == "1 of 8 trials done\n"
+
+
 def test_without_a_terminal_a_live_line_is_plain_and_comes_when_nothing_else_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,8 +1,11 @@
 """What a sweep tries next, and what its study remembers; no Ray is running."""
 
 import math
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import optuna
@@ -115,6 +118,26 @@ def test_trials_of_a_driver_at_work_are_left_to_it(make: Make, tmp_path: Path) -
     assert list((tmp_path / "drivers").iterdir()) == []
 
 
+def test_two_drivers_at_once_never_take_the_same_trial(tmp_path: Path) -> None:
+    together = Barrier(3)
+
+    def drive(name: str) -> list[int]:
+        with driver_of(tmp_path) as driver:
+            together.wait()
+            study, none = open_study(tmp_path), pruner(stops_early=False, grace=1)
+            search = StudySearch(study, SPACE, tmp_path, driver=driver, wanted=12, seed=0, pruner=none)
+            numbers: list[int] = []
+            while isinstance(found := search.suggest(f"{name}{len(numbers)}"), dict):
+                numbers.append(found[NUMBER])
+                end(search, f"{name}{len(numbers) - 1}", 0.5)
+        return numbers
+
+    open_study(tmp_path)
+    with ThreadPoolExecutor(3) as pool:
+        taken = [number for found in pool.map(drive, "abc") for number in found]
+    assert sorted(taken) == list(range(12))
+
+
 def test_a_search_that_was_killed_draws_what_one_that_was_not_would_have(tmp_path: Path) -> None:
     def drawn(out: Path, *, restarts: bool) -> list[dict[str, Any]]:
         found, search = [], None
@@ -146,8 +169,9 @@ def test_poor_trials_are_told_to_stop_and_good_ones_are_not(make: Make, tmp_path
         search.on_trial_result(name, {SENSITIVITY: value, STEP: 1})
     assert {name: place.stop.exists() for name, place in places.items()} == {"a": False, "b": True, "c": False}
     # Its memory is the study: another driver judges by the same values.
+    for name, value in (("a", 0.5), ("b", 0.2), ("c", 0.7)):
+        end(search, name, value)
     other = make(driver="another", pruner=pruner(stops_early=True, grace=1))
-    other._left = []
     place = place_of(tmp_path, suggested(other, "d")[SETTING])
     other.on_trial_result("d", {SENSITIVITY: 0.1, STEP: 1})
     assert place.stop.exists()
@@ -192,6 +216,7 @@ def test_a_fault_of_the_machine_ends_the_search_and_leaves_the_trial_to_be_done_
 
 def test_no_trial_is_begun_after_its_hours(make: Make) -> None:
     search = make(hours=1e-9)
+    time.sleep(0.01)
     assert search.suggest("a") == Searcher.FINISHED
     assert begun(search.study) == []
 

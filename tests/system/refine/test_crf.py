@@ -6,6 +6,7 @@ import torch
 
 from system.errors import UserError
 from system.refine import CRF_BACKENDS, CrfParams, RefineConfig, dense_crf
+from system.refine.active import active_crops
 from system.refine.crf_grid import full_grid_crf
 
 README_OF_PYDENSECRF = CrfParams(position_sigma_px=80, intensity_sigma=13, appearance_weight=10)
@@ -115,6 +116,28 @@ def test_working_in_windows_gives_what_working_everywhere_gives() -> None:
     prob, image = (torch.nn.functional.pad(batch, (0, 150, 90, 0)) for batch in scene())
     everywhere = full_grid_crf(torch.logit(prob, eps=1e-5), image, CrfParams(), valid=torch.ones_like(prob))
     assert (dense_crf(prob, image, CrfParams(), backend="grid") - everywhere).abs().max() < 0.005
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_no_pixel_is_above_even_odds_none_rises_above_them(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    prob = torch.tensor(rng.uniform(0.3, 0.4999, (1, 32, 32)), dtype=torch.float32)
+    image = torch.tensor(rng.uniform(0, 255, (1, 32, 32)), dtype=torch.float32)
+    for params in (CrfParams(), CrfParams().scaled(0.3), README_OF_PYDENSECRF):
+        everywhere = full_grid_crf(torch.logit(prob, eps=1e-5), image, params, valid=torch.ones_like(prob))
+        assert dense_crf(prob, image, params, backend="exact").max() < 0.5
+        assert everywhere.max() < 0.5
+        assert dense_crf(prob, image, params, backend="grid").max() < 0.5
+
+
+def test_a_window_without_a_pixel_above_even_odds_costs_nothing_and_changes_no_mask() -> None:
+    prob, image = (torch.nn.functional.pad(batch, (0, 200, 0, 0)) for batch in scene())
+    faint = prob.roll(200, dims=-1) * 0.45 / prob.max()
+    both, pair = torch.maximum(prob, faint), image + image.roll(200, dims=-1)
+    crops = [crop for batch in active_crops(torch.logit(both, eps=1e-5), margin_px=30) for crop in batch.crops]
+    assert all(crop.x.start < 200 for crop in crops)
+    everywhere = full_grid_crf(torch.logit(both, eps=1e-5), pair, CrfParams(), valid=torch.ones_like(both))
+    assert torch.equal(dense_crf(both, pair, CrfParams(), backend="grid") > 0.5, everywhere > 0.5)
 
 
 def test_an_image_is_refined_alike_alone_and_in_a_batch() -> None:
