@@ -34,8 +34,9 @@ class Range:
 
     def holds(self, value: Value) -> bool:
         """Return whether a value lies in the range; its steps are not looked at."""
-        is_number = isinstance(value, float | int) and not isinstance(value, bool)
-        return is_number and self.low <= value <= self.high and (not self.whole or float(value).is_integer())
+        if isinstance(value, bool) or not isinstance(value, float | int):
+            return False
+        return self.low <= value <= self.high and (not self.whole or float(value).is_integer())
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """`--final`: the winner's numbers on test, beside the start setting's; taken once, and kept."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pipelines import selftrain
 from pipelines.sweep.inputs import SweepInputs
@@ -30,7 +30,7 @@ def final(
     winner: SweepTrial,
     start: SweepTrial,
     *,
-    places: dict[int, Sequence[TrialPlace]],
+    places: Mapping[int, Sequence[TrialPlace]],
 ) -> FinalResult:
     """Measure the winner and the start setting on test, or return what was measured.
 

@@ -108,7 +108,7 @@ class ForMlflow(Watching):
         status = "FAILED" if REASON in result else "KILLED" if result.get(STOPPED) else "FINISHED"
         self._client.set_terminated(run, status=status)
 
-    def _try(self, tell: Callable[[], None]) -> None:
+    def _try(self, tell: Callable[[], object]) -> None:
         """Tell the server, which must not end the sweep."""
         try:
             tell()

@@ -85,7 +85,7 @@ class StudySearch(OptunaSearch):
         assert self._ot_study is not None
         return self._ot_study
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | None:  # type: ignore[override]
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial: one that was left behind, one that waits, or one that is drawn; else the end."""
         if self.fault or time.monotonic() > self._until_s:
             return Searcher.FINISHED  # type: ignore[return-value]

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -17,6 +18,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from pipelines.sweep.places import TrialPlace, place_of
@@ -27,7 +29,8 @@ from tune_spaces import Choice, Domain, Setting, Space
 
 FILE = "study.db"
 SENSITIVITY, SECONDS = "sensitivity", "seconds"
-OBJECTIVES = {SENSITIVITY: "maximize", SECONDS: "minimize"}
+Direction = StudyDirection | Literal["maximize", "minimize"]  # as Optuna takes it
+OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {SENSITIVITY: "maximize", SECONDS: "minimize"}
 """What a sweep may look for: mean sensitivity on validation, 0 to 1, and the seconds that a trial takes."""
 FOLDER, DRIVER, REASON, TOOK = "folder", "driver", "reason", "seconds"  # attributes of a trial
 KNOWN = "known"  # attribute of what another sweep has measured
@@ -53,7 +56,7 @@ def open_study(out: Path, *, url: str = "", name: str = "", objectives: Sequence
     Raises UserError for a URL or a study that cannot be used, MachineFault for a database that does not answer.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    directions = [OBJECTIVES[each] for each in objectives]
+    directions: list[Direction] = [OBJECTIVES[each] for each in objectives]
     with storage(out):
         out.mkdir(parents=True, exist_ok=True)
     place = url or f"sqlite:///{(out / FILE).resolve()}"

@@ -4,7 +4,7 @@ import logging
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
@@ -120,7 +120,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def shared_out(
-    config: RunConfig, *, trains: bool, concurrent: int, resources: dict[str, float]
+    config: RunConfig, *, trains: bool, concurrent: int, resources: Mapping[str, float]
 ) -> tuple[RunConfig, int]:
     """Return the configuration and how many trials run side by side.
 

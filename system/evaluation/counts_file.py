@@ -27,7 +27,7 @@ def write_counts(counts: PatientCounts, path: Path) -> None:
 def read_counts(path: Path) -> PatientCounts:
     """Return what `write_counts` wrote; nothing is unpickled. Raises UserError for another file."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             matrices = {
                 name: sparse.csr_array(
                     tuple(arrays[f"{name}_{part}"] for part in _PARTS[:3]), shape=tuple(arrays[f"{name}_shape"])

@@ -64,9 +64,14 @@ def _drawn(counts: PatientCounts, *, config: FrocConfig) -> NDArray[np.float64]:
     return _f1(counts, draw_weights(len(counts.patients), num_resamples=config.bootstrap, rng=rng))
 
 
+def _dense(matrix: sparse.csr_array) -> NDArray[np.float64]:
+    """Return the only row of a matrix: [P]."""
+    return np.asarray(matrix.toarray(), np.float64)[0]  # pyright: ignore[reportUnknownMemberType]
+
+
 def _f1(counts: PatientCounts, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the F1 of each resample: [R]; NaN where it holds no lesion. weights: [R, P]."""
-    found, false = (weights @ matrix.toarray()[0] for matrix in (counts.found, counts.false))
+    found, false = weights @ _dense(counts.found), weights @ _dense(counts.false)
     lesions = weights @ counts.lesions
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(lesions > 0, 2 * found / (found + false + lesions), np.nan)

@@ -150,7 +150,7 @@ def test_masks_of_stored_maps_are_judged_without_a_training(ray_cluster: Path, m
     assert found.start == 0
     assert found.trial(0).setting["infer.refine.mask_threshold"] == 0.3  # what was chosen for the model
     assert not list(inputs.out.glob("**/checkpoint"))
-    by_threshold = {trial.setting["infer.refine.mask_threshold"]: trial.mean for trial in found.trials}
+    by_threshold = {float(str(trial.setting["infer.refine.mask_threshold"])): trial.mean for trial in found.trials}
     assert all(mean == 1.0 for threshold, mean in by_threshold.items() if 0.4 < threshold < 0.75)
     assert all(mean == 0.0 for threshold, mean in by_threshold.items() if threshold > 0.85)
     assert by_threshold[0.3] == pytest.approx(2 * 2 / (2 + 4 + 2))  # each of the four views has a false one

@@ -29,7 +29,7 @@ TRIALS = [
 ]
 
 
-def page_of(trials: list, **changes: object) -> SweepPage:  # type: ignore[type-arg]
+def page_of(trials: list, **changes: object) -> SweepPage:
     given = {
         "name": "my <sweep>",
         "measure": "mean sensitivity",
@@ -107,5 +107,5 @@ def test_equal_values_and_single_ones_are_drawn_too() -> None:
         ([0.1, None], [0, 1], ["0.1", "null"]),
     ],
 )
-def test_where_values_lie_on_an_axis(values: list, places: list, labels: list) -> None:  # type: ignore[type-arg]
+def test_where_values_lie_on_an_axis(values: list, places: list, labels: list) -> None:
     assert axis_of(values) == (places, labels)
