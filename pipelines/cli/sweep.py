@@ -63,8 +63,9 @@ def sweep(  # noqa: PLR0913, PLR0917 - a command has as many parameters as it ha
 
     What the space does not vary is as in the run, or as a preset says. The same command goes on where it was stopped.
 
-    Examples: `mammoloop sweep --run demo/run --space paper_grid --out sweep`;
-    `mammoloop sweep --run demo/run --space my_space.yaml --trials 40 --confirm 3 --out sweep`
+    Example: `mammoloop sweep --run demo/run --archive demo/archive --space paper_grid --out sweep`
+
+    With a space of one's own, and fresh seeds for the best: `--space my_space.yaml --trials 40 --confirm 3`
     """
     from system.run.folder import RunFolder
     from tune_spaces import fitted, trials_of

@@ -21,7 +21,7 @@ from tune_spaces import SPACES, Choice, Space
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 # Programs that these pages call and that no test can: a container engine, a cluster, a shell's own words.
-NOT_OURS = ("source", "docker", "kubectl", "kustomize", "(cd")
+NOT_OURS = ("source", "docker", "kubectl", "kustomize", "(cd", "pip", "optuna-dashboard")
 MAKE_TARGETS = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf8"), re.MULTILINE))
 
 
