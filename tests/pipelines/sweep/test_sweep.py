@@ -25,7 +25,7 @@ from system.config import resolve
 from system.presets import demo
 from system.run.folder import RunFolder
 from tests.chaos.victims import left_of
-from tests.pipelines.sweep.conftest import SETTINGS_OF_TEST, MakeInputs
+from tests.pipelines.sweep.conftest import MASK_THRESHOLD, SETTINGS_OF_TEST, MakeInputs
 from tune_spaces import Choice, Range, Space, fitted
 
 THREE = Space(
@@ -141,33 +141,24 @@ def test_whole_rounds_are_judged_by_what_they_mine(ray_cluster: Path, make_input
     assert not list(inputs.out.glob("trials/**/froc/manifest.json"))  # test was not looked at
 
 
-@pytest.mark.ray
-@pytest.mark.slow
-def test_masks_of_stored_maps_are_judged_without_a_training(ray_cluster: Path, make_inputs: MakeInputs) -> None:
-    space = Space({"infer.refine.mask_threshold": Range(0.05, 0.95)}, num_trials=6, kind="refine")
-    inputs = make_inputs(space)
-    found = sweep.run(inputs, space, SweepPlan(6, final=True))
-    assert found.start == 0
-    assert found.trial(0).setting["infer.refine.mask_threshold"] == 0.3  # what was chosen for the model
-    assert not list(inputs.out.glob("**/checkpoint"))
-    by_threshold = {float(str(trial.setting["infer.refine.mask_threshold"])): trial.mean for trial in found.trials}
-    assert all(mean == 1.0 for threshold, mean in by_threshold.items() if 0.4 < threshold < 0.75)
-    assert all(mean == 0.0 for threshold, mean in by_threshold.items() if threshold > 0.85)
-    assert by_threshold[0.3] == pytest.approx(2 * 2 / (2 + 4 + 2))  # each of the four views has a false one
-    assert found.final is not None
-    best = resolve(demo(), text=(inputs.out / "best.yaml").read_text(encoding="utf8"))
-    assert best.froc.regions == demo().froc.regions  # how trials were judged is no part of what is recommended
+MASKS = """
+kind: refine
+trials: 16
+vary:
+  infer.refine.mask_threshold: {low: 0.05, high: 0.95}
+"""
 
 
 @pytest.mark.ray
 @pytest.mark.slow
-def test_a_stopped_sweep_ends_with_130_and_one_sentence_and_goes_on_to_the_same_trials(
+def test_a_stopped_sweep_of_masks_ends_with_130_and_goes_on_to_the_same_trials_judged_without_a_training(
     ray_environment: Mapping[str, str], mined: Path, archive: Archive, tmp_path: Path
 ) -> None:
     settings = [word for setting in SETTINGS_OF_TEST for word in ("--set", setting)]
+    (tmp_path / "masks.yaml").write_text(MASKS)
     words = ["--run", str(mined), "--archive", archive.uri, "--out", str(tmp_path / "out"), "--preset", "demo"]
-    command = [sys.executable, "-m", "pipelines", "sweep", *words, "--space", "masks", "--trials", "24", *settings]
-    command += ["--concurrent", "1"]
+    command = [sys.executable, "-m", "pipelines", "sweep", *words, "--space", str(tmp_path / "masks.yaml"), *settings]
+    command += ["--concurrent", "1", "--final"]
     driver = subprocess.Popen(
         command,
         env=dict(ray_environment),
@@ -182,19 +173,30 @@ def test_a_stopped_sweep_ends_with_130_and_one_sentence_and_goes_on_to_the_same_
     driver.send_signal(signal.SIGINT)
     out, err = driver.communicate(timeout=120)
     place = (
-        r"mammoloop: stopped in the sweep, \d+ of 24 trials done \(Ctrl-C\): start the same command again, it goes on"
+        r"mammoloop: stopped in the sweep, \d+ of 16 trials done \(Ctrl-C\): start the same command again, it goes on"
     )
     assert driver.returncode == 130
     assert re.fullmatch(place, err.splitlines()[-1])
     assert "Traceback" not in err
     assert "restore" not in err + out  # Tune's own advice
-    assert "of 24 trials ended" in (tmp_path / "out" / "page.html").read_text(encoding="utf8")
+    assert "of 16 trials ended" in (tmp_path / "out" / "page.html").read_text(encoding="utf8")
     assert left_of(driver.pid, within_s=60) == []
     study = open_study(tmp_path / "out")
     before = [(trial.number, trial.params) for trial in study.get_trials() if trial.state != TrialState.WAITING]
-    assert len(before) < 24
+    assert len(before) < 16
     subprocess.run(command, env=dict(ray_environment), check=True, capture_output=True, timeout=600)
     after = study.get_trials()
-    assert [trial.number for trial in after] == list(range(24))
+    assert [trial.number for trial in after] == list(range(16))
     assert all(after[number].params.items() >= params.items() for number, params in before)  # one was being drawn
-    assert [trial.state for trial in after] == 24 * [TrialState.COMPLETE]
+    assert [trial.state for trial in after] == 16 * [TrialState.COMPLETE]
+
+    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    by_threshold = {trial["setting"]["infer.refine.mask_threshold"]: trial["mean"] for trial in found["trials"]}
+    assert found["trials"][0]["setting"]["infer.refine.mask_threshold"] == MASK_THRESHOLD  # that of the model
+    assert by_threshold[MASK_THRESHOLD] == pytest.approx(2 * 2 / (2 + 4 + 2))  # each of the four views has a false one
+    assert all(mean == 1.0 for threshold, mean in by_threshold.items() if 0.4 < threshold < 0.75)
+    assert all(mean == 0.0 for threshold, mean in by_threshold.items() if threshold > 0.85)
+    assert found["final"]["num_patients"] == 1
+    assert not list(tmp_path.glob("out/**/checkpoint"))
+    best = resolve(demo(), text=(tmp_path / "out" / "best.yaml").read_text(encoding="utf8"))
+    assert best.froc.regions == demo().froc.regions  # how trials were judged is no part of what is recommended
