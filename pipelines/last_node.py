@@ -72,7 +72,7 @@ def raylet_expected(pid: int) -> Iterator[None]:
         return
     try:
         process = os.pidfd_open(pid)
-    except OSError:  # it has ended already, or the system has no such calls
+    except (AttributeError, OSError):  # the system has no such call, or the raylet has ended already
         yield
         return
     reading, writing = os.pipe()

@@ -22,7 +22,7 @@ TIMED = frozenset(
 """Keys of a stage's result that tell of speed, or of what one start did."""
 NOT_COMPARED = frozenset({"epochs.jsonl"})  # speeds
 SHOWN = 3  # names in a finding
-DISK_OR_STORE_FULL, MISTAKE, KILLED, TERMINATED, RAYS_OWN = 75, 2, 137, 143, 1
+DISK_OR_STORE_FULL, MISTAKE, KILLED, TERMINATED = 75, 2, 137, 143
 TRACEBACK = "Traceback (most recent call last)"
 KNOWN_MISTAKES: dict[str, str] = {"412": "was written by another miner"}  # fault -> what exit 2 may say after it
 
@@ -182,8 +182,6 @@ def ended_wrongly(strike: Strike, *, struck: bool, code: int, errors: str) -> li
     allowed = {0, DISK_OR_STORE_FULL}
     if struck and strike.victim == "driver":
         allowed |= {"KILL": {KILLED}, "HALT": {KILLED}, "TERM": {TERMINATED}}.get(strike.fault, set())
-    if struck and (strike.victim, strike.fault) == ("raylet", "TERM"):
-        allowed.add(RAYS_OWN)  # the raylet closes its store before it ends, and Ray's C++ ends the driver at once
     if code == MISTAKE and (known := KNOWN_MISTAKES.get(strike.fault, "")) and known in errors:
         allowed.add(MISTAKE)
     found = [f"a traceback on standard error: {_last_line(errors)}"] if TRACEBACK in errors else []

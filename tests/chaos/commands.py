@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.chaos.victims import Process, session_of
 
 POLL_S = 0.03
-GRACE_S = 60.0  # Ray's processes notice by themselves, looking now and then, that their driver or raylet is gone
+GRACE_S = 30.0  # Ray's processes notice by themselves that their driver or raylet is gone
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,6 @@ def strike(victim: Victim, fault: Fault) -> Strike:
         ("predictor", "HALT", True, 0),
         ("disk", "full", True, 75),
         ("store", "503", False, 75),
-        ("raylet", "TERM", True, 1),  # by Ray's C++, without a word
     ],
 )
 def test_an_allowed_end_is_no_finding(victim: Victim, fault: Fault, struck: bool, code: int) -> None:
@@ -208,7 +207,6 @@ def test_an_allowed_end_is_no_finding(victim: Victim, fault: Fault, struck: bool
         ("driver", "TERM", True, 130),
         ("driver", "TERM", True, 1),
         ("raylet", "KILL", True, 1),
-        ("raylet", "TERM", False, 1),
         ("raylet", "KILL", True, 143),
         ("disk", "full", True, 2),
         ("predictor", "KILL", True, 137),
