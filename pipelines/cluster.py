@@ -57,7 +57,7 @@ def session(config: ClusterResources) -> Iterator[None]:
             raise
     try:
         tune_data()
-        with last_node.expected(_any_node_alive), last_node.raylet_expected(_raylet_pid() if here else 0):
+        with last_node.expected(_any_node_alive), last_node.raylet_expected(_sockets_of_raylet() if here else ()):
             yield
     except BaseException:
         _leave_after_error()
@@ -69,11 +69,10 @@ def _any_node_alive() -> bool:
     return any(node["Alive"] for node in ray.nodes())
 
 
-def _raylet_pid() -> int:
-    """Return the process of the raylet that this process has started; 0 where it has none."""
+def _sockets_of_raylet() -> list[str]:
+    """Return the paths of the sockets of the raylet that this process has started."""
     node = ray_worker._global_node
-    found = node.all_processes.get(ray_constants.PROCESS_TYPE_RAYLET, []) if node else []
-    return found[0].process.pid if found else 0
+    return [node.raylet_socket_name, node.plasma_store_socket_name] if node else []
 
 
 def _leave_after_error() -> None:

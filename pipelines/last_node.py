@@ -8,9 +8,11 @@ import logging
 import os
 import select
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
@@ -61,40 +63,50 @@ def expected(
 
 
 @contextmanager
-def raylet_expected(pid: int) -> Iterator[None]:
-    """End the command with MachineFault as soon as the raylet has ended that this process has started.
+def raylet_expected(sockets: Collection[str]) -> Iterator[None]:
+    """End the command with MachineFault as soon as the raylet that this process has started hangs up.
 
-    pid: of the raylet, 0 = there is none. A process that does more than one command is left to `expected`.
+    sockets: paths of the raylet's, to which this process is connected; none = there is no such raylet. A process that
+        does more than one command is left to `expected`.
     """
-    give_up = OWN.give_up
-    if give_up is None or not pid:
+    give_up, connections = OWN.give_up, _connections_to(sockets)
+    if give_up is None or not connections:
+        for each in connections:
+            each.close()
         yield
         return
-    try:
-        process = os.pidfd_open(pid)
-    except (AttributeError, OSError):  # the system has no such call, or the raylet has ended already
-        yield
-        return
-    reading, writing = os.pipe()
+    fault = machine_fault(KILLED, detail="Ray's raylet on this machine")
+    ending, ended = socket.socketpair()
+    poll = select.poll()
+    for each in (*connections, ended):
+        poll.register(each, select.POLLRDHUP)  # nothing is read: what comes is Ray's
 
     def wait() -> None:
-        poll = select.poll()
-        poll.register(process, select.POLLIN)
-        poll.register(reading, select.POLLIN)
-        ready = {descriptor for descriptor, _ in poll.poll()}
-        if reading not in ready:
-            give_up(machine_fault(KILLED, detail="Ray's raylet on this machine"), of_raylet=True)
+        if ended.fileno() not in {descriptor for descriptor, _ in poll.poll()}:
+            give_up(fault, of_raylet=True)
 
     watch = threading.Thread(target=wait, name="raylet", daemon=True)
     watch.start()
     try:
         yield
     finally:
-        with suppress(OSError):
-            os.write(writing, b".")
+        ending.close()
         watch.join()
-        for descriptor in (process, reading, writing):
-            os.close(descriptor)
+        for each in (*connections, ended):
+            each.close()
+
+
+def _connections_to(sockets: Collection[str]) -> list[socket.socket]:
+    """Return this process's connections to sockets of Unix, each under a descriptor of its own."""
+    found: list[socket.socket] = []
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):  # it is none, or is closed meanwhile
+            each = socket.socket(fileno=os.dup(int(descriptor.name)))
+            if each.family == socket.AF_UNIX and each.getpeername() in sockets:
+                found.append(each)
+            else:
+                each.close()
+    return found
 
 
 def _holds(any_alive: Callable[[], bool]) -> bool:

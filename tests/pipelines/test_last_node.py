@@ -1,11 +1,10 @@
 """No node of the cluster is left: noticed within the patience, in the midst of whatever the main thread waits for."""
 
 import signal
-import subprocess
-import sys
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -92,12 +91,22 @@ def test_in_another_thread_it_does_nothing() -> None:
     assert found == ["ended"]
 
 
-def sleeping() -> subprocess.Popen[bytes]:
-    """Return a process that stands for a raylet."""
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+@pytest.fixture
+def connected(tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """Give the path of a socket to which this process is connected, and the other end, which stands for a raylet."""
+    path = str(tmp_path / "raylet")
+    with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as own:
+        server.bind(path)
+        server.listen()
+        own.connect(path)
+        raylet, _ = server.accept()
+        with raylet:
+            yield path, raylet
 
 
-def test_the_end_of_the_own_raylet_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_own_raylet_is_said_at_once(
+    connected: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
     said, ended = list[tuple[Exception, bool]](), threading.Event()
 
     def give_up(error: Exception, *, of_raylet: bool) -> None:
@@ -105,30 +114,36 @@ def test_the_end_of_the_own_raylet_is_said_at_once(monkeypatch: pytest.MonkeyPat
         ended.set()
 
     monkeypatch.setattr(OWN, "give_up", give_up)
-    with sleeping() as raylet, raylet_expected(raylet.pid):
-        raylet.kill()
+    path, raylet = connected
+    with raylet_expected([path]):
+        raylet.sendall(b"what Ray reads")  # no end
+        assert not ended.wait(0.2)
+        raylet.close()
         assert ended.wait(30)
     error, of_raylet = said[0]
     assert (type(error), of_raylet) == (WorkerLost, True)
     assert "Ray's raylet on this machine" in str(error)
 
 
-def test_a_raylet_that_lives_ends_nothing_and_is_no_longer_watched_after_the_block(
-    monkeypatch: pytest.MonkeyPatch,
+def test_after_the_block_the_raylet_is_no_longer_watched(
+    connected: tuple[str, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[Exception] = []
     monkeypatch.setattr(OWN, "give_up", lambda error, **_: said.append(error))
+    path, raylet = connected
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    with sleeping() as raylet:
-        with raylet_expected(raylet.pid):
-            time.sleep(0.1)
-        raylet.kill()
-    assert not said
+    with raylet_expected([path]):
+        assert len(list(Path("/proc/self/fd").iterdir())) > descriptors
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
+    raylet.close()
+    time.sleep(0.1)
+    assert not said
 
 
-@pytest.mark.parametrize("pid", [0, 2**22 - 1])
-def test_without_a_raylet_of_its_own_a_command_goes_on(pid: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(OWN, "give_up", lambda error, **_: pytest.fail(str(error)))
-    with raylet_expected(pid):
-        time.sleep(0.1)
+def test_without_a_raylet_of_its_own_a_command_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[Exception] = []
+    monkeypatch.setattr(OWN, "give_up", lambda error, **_: said.append(error))
+    for sockets in ([], ["/nowhere/raylet"]):
+        with raylet_expected(sockets):
+            time.sleep(0.1)
+    assert not said
