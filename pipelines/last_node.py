@@ -9,6 +9,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -99,14 +100,24 @@ def raylet_expected(sockets: Collection[str]) -> Iterator[None]:
 def _connections_to(sockets: Collection[str]) -> list[socket.socket]:
     """Return this process's connections to sockets of Unix, each under a descriptor of its own."""
     found: list[socket.socket] = []
-    for descriptor in Path("/proc/self/fd").glob("*"):
-        with suppress(OSError):  # it is none, or is closed meanwhile
-            each = socket.socket(fileno=os.dup(int(descriptor.name)))
-            if each.family == socket.AF_UNIX and each.getpeername() in sockets:
+    for path in Path("/proc/self/fd").glob("*"):
+        with suppress(OSError):  # it is closed meanwhile, or no socket
+            if not stat.S_ISSOCK(os.fstat(int(path.name)).st_mode):
+                continue
+            each = socket.socket(fileno=os.dup(int(path.name)))
+            if each.family == socket.AF_UNIX and _other_end(each) in sockets:
                 found.append(each)
             else:
                 each.close()
     return found
+
+
+def _other_end(connection: socket.socket) -> str:
+    """Return the path of the socket that one of Unix is connected to; "" where it is not, or it has no path."""
+    try:
+        return str(connection.getpeername())
+    except OSError:
+        return ""
 
 
 def _holds(any_alive: Callable[[], bool]) -> bool:
