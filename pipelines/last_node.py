@@ -1,7 +1,7 @@
 """Notice that no node of the cluster is left: Ray's own calls would wait for ever for one to come.
 
-The raylet of this machine alone is watched more closely: the first call that finds its object store gone ends the
-process in Ray's C++ with exit code 1 and without a word, and whoever only waits is told after a minute and a half.
+The raylet of this machine alone is watched more closely. A call that finds its object store gone ends the process with
+exit code 1, inside Ray's C++, without a message; a call that only waits would end after a minute and a half.
 """
 
 import logging

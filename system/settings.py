@@ -5,6 +5,9 @@ from typing import Self, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
+Value = float | int | bool | str | None
+"""A single value of a setting."""
+
 
 class Settings(BaseModel):
     """A part's configuration; each part declares its own beside the code it configures."""

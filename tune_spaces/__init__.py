@@ -12,7 +12,7 @@ from tune_spaces import btv
 from tune_spaces.check import Fitted, applied, fitted, own_setting
 from tune_spaces.kinds import KINDS, keeps_stage1
 from tune_spaces.own import read_space
-from tune_spaces.space import Choice, Domain, Range, Setting, Space, Value, ask, trials_of
+from tune_spaces.space import Choice, Domain, Range, Setting, Space, ask, trials_of
 
 SPACES: dict[str, dict[str, Space]] = {"btv": btv.SPACES}
 """Method (key of methods.METHODS) → name → space."""
@@ -26,7 +26,6 @@ __all__ = [
     "Range",
     "Setting",
     "Space",
-    "Value",
     "applied",
     "ask",
     "find",

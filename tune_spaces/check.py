@@ -9,8 +9,9 @@ import yaml
 
 from system.config import ConfigError, RunConfig, resolve
 from system.errors import UserError
+from system.settings import Value
 from tune_spaces.kinds import KINDS, kinds_that_use
-from tune_spaces.space import Choice, Domain, Setting, Space, Value
+from tune_spaces.space import Choice, Domain, Setting, Space
 
 _JUDGED_BY = ("froc.", "choose_candidate_threshold", "ingest.")
 

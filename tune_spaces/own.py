@@ -19,8 +19,8 @@ from pydantic import Field, ValidationError
 
 from system.config import read_yaml
 from system.errors import UserError
-from system.settings import Settings
-from tune_spaces.space import Choice, Domain, Range, Space, Value
+from system.settings import Settings, Value
+from tune_spaces.space import Choice, Domain, Range, Space
 
 _Values = Annotated[list[Value], Field(min_length=1)]
 _KNOWN = "vary, kind, trials, grid, first; of a key: low, high, log, step, values, only_if"

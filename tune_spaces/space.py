@@ -6,8 +6,8 @@ from itertools import product
 from typing import Protocol
 
 from system.errors import UserError
+from system.settings import Value
 
-Value = float | int | bool | str | None
 Setting = Mapping[str, Value]
 """Dotted key of config.RunConfig → value, e.g. {"loss.alpha": 0.25}."""
 

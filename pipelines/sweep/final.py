@@ -1,6 +1,5 @@
 """`--final`: the winner's numbers on test, beside the start setting's; taken once, and kept."""
 
-import logging
 from collections.abc import Mapping, Sequence
 
 from pipelines import selftrain
@@ -16,8 +15,6 @@ from system.records import Split
 from system.run.stage import Stage, Written
 from system.run.systems import System
 from tune_spaces import applied
-
-log = logging.getLogger(__name__)
 
 
 def final_stage(inputs: SweepInputs) -> Stage[FinalResult]:

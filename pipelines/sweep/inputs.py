@@ -20,7 +20,7 @@ class SweepInputs:
 
     out: Path  # the sweep's folder, absolute
     kind: str  # of its trials: key of tune_spaces.KINDS
-    archive: Archive  # pinned to the run's versions
+    archive: Archive  # pinned to the versions that the run began with, on which all is measured
     base: RunConfig  # the configuration, before a trial's settings
     config: RunConfig  # the same, as trials are judged
     source: Path  # folder of the run that the trials start from, absolute
@@ -31,6 +31,11 @@ class SweepInputs:
     def run(self) -> RunFolder:
         """The run that the trials start from."""
         return RunFolder(self.source)
+
+    @property
+    def read_by_round(self) -> Archive:
+        """The archive as the round read it that is retrained: one of a later chapter knows more images."""
+        return self.archive.pinned(self.run.chapter_of(self.round_number).archive_pin.result().versions)
 
 
 def prepare(  # noqa: PLR0913 - where from, where to, what, from which settings

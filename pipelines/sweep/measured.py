@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.maps import counts_of_masks
+from pipelines.sweep.masks import counts_of_masks
 from pipelines.sweep.places import TrialPlace
 from system.evaluation.counts_file import COUNTS, read_counts
 from system.evaluation.read_back import patient_counts

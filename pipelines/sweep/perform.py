@@ -11,7 +11,7 @@ import torch
 
 from pipelines import retrain, selftrain, train
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.maps import counts_of_masks
+from pipelines.sweep.masks import counts_of_masks
 from pipelines.sweep.places import TrialPlace, loop_values
 from system.archive import Archive, pair_table
 from system.config import RunConfig
@@ -89,7 +89,7 @@ def _stage1(inputs: SweepInputs, config: RunConfig, place: TrialPlace) -> _Found
 
 def _retrain(inputs: SweepInputs, config: RunConfig, place: TrialPlace) -> _Found:
     source, number = inputs.run, inputs.round_number
-    job = selftrain.train_job(f"round {number}", archive=inputs.archive, config=config, seed=config.seed + number)
+    job = selftrain.train_job(f"round {number}", archive=inputs.read_by_round, config=config, seed=config.seed + number)
     job = selftrain.with_pools(job, config=config, stage1=source.stage1.checkpoint.result())
     retrain.run(
         job.changed(start=str(source.before(number).model), measured=True),

@@ -62,13 +62,13 @@ class TrialPlace:
 
         NaN where validation has no lesion.
         """
-        if self.run.begun:
-            return loop_values(self.run)
         checkpoint = self.system.checkpoint
-        rows = checkpoint.path(EPOCHS) if checkpoint.finished else checkpoint.folder / SCRATCH / EPOCHS
         try:
+            if self.run.begun:
+                return loop_values(self.run)
+            rows = checkpoint.path(EPOCHS) if checkpoint.finished else checkpoint.folder / SCRATCH / EPOCHS
             return [row.validation for row in read_rows(rows)]
-        except (OSError, UserError):  # it has not begun, or a line is being written
+        except (OSError, UserError):  # it has not begun, or is being written
             return []
 
 

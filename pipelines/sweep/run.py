@@ -14,22 +14,33 @@ from typing import Any
 import optuna
 import ray
 
-from pipelines.sweep.again import confirm, places_again
+from pipelines.sweep.confirm import confirm, places_again
 from pipelines.sweep.final import final, final_stage
 from pipelines.sweep.inputs import SweepInputs
-from pipelines.sweep.parameters import ForTensorBoard, for_mlflow
 from pipelines.sweep.places import TrialPlace
+from pipelines.sweep.progress import Told
 from pipelines.sweep.results import PAGE, gather, write_page, write_results
 from pipelines.sweep.search import StudySearch
-from pipelines.sweep.study import FILE, SENSITIVITY, begun, driver_of, enqueue, left_behind, open_study, pruner
-from pipelines.sweep.told import Told
+from pipelines.sweep.study import (
+    FILE,
+    SENSITIVITY,
+    begun,
+    claiming,
+    driver_of,
+    enqueue,
+    in_words,
+    left_behind,
+    open_study,
+    pruner,
+)
+from pipelines.sweep.tracking import ForTensorBoard, for_mlflow
 from pipelines.sweep.tuning import run_trials, shared_out
 from pipelines.sweep.warm import warm_start
 from pipelines.sweep.watching import Given, Watching
 from system.errors import UserError
 from system.figures.compared import on_terminal
 from system.figures.console import console
-from system.figures.sweep_rows import SweepResults
+from system.figures.sweep_rows import FinalResult, SweepResults
 from system.figures.sweep_words import confirmation, ranking, sentences
 from system.files.json_out import write_json
 from system.place import PLACE
@@ -92,35 +103,40 @@ def run(inputs: SweepInputs, space: Space, plan: SweepPlan, *, json_file: Path |
         resources=ray.cluster_resources(),
     )
     inputs = replace(inputs, config=config)
-    study = open_study(inputs.out, url=plan.storage, name=plan.study_name, objectives=plan.objectives)
-    if not study.get_trials(deepcopy=False):
-        _begin(study, inputs, space, plan)
-    with PLACE.at("in the sweep"), driver_of(inputs.out) as driver:
-        _search(study, inputs, space, plan, driver=driver, at_once=at_once)
-        found = gather(study, inputs, space, wanted=plan.wanted)
-        if not found.ranked:
-            raise TrialsFailed(_why_none(found))
-        if plan.seeds:
-            assert found.start is not None
-            rows = confirm(
-                inputs, found.ranked[: plan.best], start=found.trial(found.start), seeds=plan.seeds, at_once=at_once
-            )
-            found = replace(found, confirmed=rows)
-        if plan.final:
-            found = replace(found, final=_final(inputs, found, seeds=plan.seeds))
-        elif final_stage(inputs).finished:
-            found = replace(found, final=final_stage(inputs).result())
+    with PLACE.at("in the sweep"), in_words(of_url=bool(plan.storage)):
+        study = open_study(inputs.out, url=plan.storage, name=plan.study_name, objectives=plan.objectives)
+        with claiming(inputs.out):
+            _begin(study, inputs, space, plan)
+        with driver_of(inputs.out) as driver:
+            _search(study, inputs, space, plan, driver=driver, at_once=at_once)
+        found = _judged(gather(study, inputs, space, wanted=plan.wanted), inputs, plan, at_once=at_once)
         write_results(found, inputs)
         write_page(found, study, inputs, space)
     _show(found, inputs, json_file=json_file)
     return found
 
 
+def _judged(found: SweepResults, inputs: SweepInputs, plan: SweepPlan, *, at_once: int) -> SweepResults:
+    """Return the results with fresh seeds and the look at test, where the plan asks for them."""
+    if found.start is None:
+        raise TrialsFailed(_why_none(found))
+    if plan.seeds:
+        start = found.trial(found.start)
+        rows = confirm(inputs, found.ranked[: plan.best], start=start, seeds=plan.seeds, at_once=at_once)
+        found = replace(found, confirmed=rows)
+    if plan.final:
+        return replace(found, final=_final(inputs, found, seeds=plan.seeds))
+    looked = final_stage(inputs)
+    return replace(found, final=looked.result()) if looked.finished else found
+
+
 def _begin(study: optuna.Study, inputs: SweepInputs, space: Space, plan: SweepPlan) -> None:
     """Have a new study try what is known first: a grid's points; or known starts, and the configuration's own setting.
 
-    What an earlier sweep knows comes after these.
+    What an earlier sweep knows comes after these. A study that has trials stays as it is.
     """
+    if study.get_trials(deepcopy=False):
+        return
     if space.grid:
         enqueue(study, list(space.points()))
         return
@@ -196,13 +212,15 @@ def _write(study: optuna.Study, inputs: SweepInputs, space: Space, plan: SweepPl
 
 
 def _why_none(found: SweepResults) -> str:
-    reasons = list(dict.fromkeys(trial.reason for trial in found.trials if trial.reason))
-    why = f": {'; '.join(reasons[:3])}" if reasons else ""
-    return f"none of the {len(found.trials)} trials was finished{why}"
+    reasons = list(dict.fromkeys(trial.reason for trial in found.trials if trial.reason))[:3]
+    if num_stopped := sum(trial.state == "stopped" for trial in found.trials):
+        reasons.append(f"{num_stopped} were stopped early, --no-stop-early lets them end")
+    return f"none of the {len(found.trials)} trials was finished: {'; '.join(reasons) or 'no time was left for one'}"
 
 
-def _final(inputs: SweepInputs, found: SweepResults, *, seeds: int) -> Any:
-    winner, start = found.winner, found.trial(found.start if found.start is not None else found.winner.number)
+def _final(inputs: SweepInputs, found: SweepResults, *, seeds: int) -> FinalResult:
+    assert found.start is not None
+    winner, start = found.winner, found.trial(found.start)
     places = {
         trial.number: places_again(inputs, trial, seeds=seeds) if seeds else [TrialPlace(inputs.out, trial.folder)]
         for trial in (winner, start)

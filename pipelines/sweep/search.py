@@ -4,7 +4,6 @@ OptunaSearch alone forgets, with its driver, which trials were under way; it kno
 one that was stopped early for a finished one.
 """
 
-import logging
 import math
 import time
 from pathlib import Path
@@ -32,14 +31,13 @@ from pipelines.sweep.study import (
 from system.errors import MachineFault
 from tune_spaces import Setting, Space, ask
 
-log = logging.getLogger(__name__)
 STEP, STOPPED, FAULT, SETTING, NUMBER = "step", "stopped_after", "fault", "setting", "number"
 """What a trial reports, and is given, beside its measures."""
 LOST = "its process was lost again and again"
 
 
 class StudySearch(OptunaSearch):
-    """Gives Ray Tune the study's next trial, and tells the study what came of it."""
+    """Gives Ray Tune the study's next trial, and writes each trial's values and end into the study."""
 
     def __init__(  # noqa: PLR0913 - what is searched, where, by whom, and for how long
         self,

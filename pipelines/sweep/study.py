@@ -60,7 +60,7 @@ def open_study(out: Path, *, url: str = "", name: str = "", objectives: Sequence
     with storage(out):
         out.mkdir(parents=True, exist_ok=True)
     place = url or f"sqlite:///{(out / FILE).resolve()}"
-    with _in_words(of_url=bool(url)):
+    with in_words(of_url=bool(url)):
         options = {"connect_args": {"timeout": _WAIT_S}} if place.startswith("sqlite") else {"pool_pre_ping": True}
         kept = RDBStorage(place, engine_kwargs=options)
         study = optuna.create_study(
@@ -78,28 +78,37 @@ def _looks_for(study: optuna.Study) -> str:
 
 
 @contextmanager
-def _in_words(*, of_url: bool) -> Iterator[None]:
-    """Turn what a database raises into errors for people; the URL, which may hold a password, is not repeated."""
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
-
+def in_words(*, of_url: bool) -> Iterator[None]:
+    """Turn what the study's database raises in the block into errors for people. of_url: it is that of --storage."""
     try:
         yield
-    except (ArgumentError, NoSuchModuleError) as error:
-        raise UserError(
+    except Exception as error:
+        if owned := of_database(error, of_url=of_url):
+            raise owned from error
+        raise
+
+
+def of_database(error: BaseException, *, of_url: bool) -> UserError | MachineFault | None:
+    """Return a database's error for people, None for another; the URL, which may hold a password, is not repeated."""
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+    if isinstance(error, ArgumentError | NoSuchModuleError):
+        return UserError(
             "--storage is no URL of a database: give sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
-        ) from error
-    except ImportError as error:
+        )
+    if of_url and isinstance(error, ImportError):
         missing = error.name or "its driver"
-        raise UserError(
+        return UserError(
             f"--storage names a database for which {missing} is not installed: `pip install 'mammoloop[postgres]'` has "
             "the one for postgresql://"
-        ) from error
-    except (StorageInternalError, OperationalError, SQLAlchemyError) as error:
+        )
+    if isinstance(error, StorageInternalError | SQLAlchemyError):
         what = "the database of --storage" if of_url else f"{FILE} of the sweep"
-        raise MachineFault(
-            f"{what} cannot be opened ({type(error).__name__}): check that it is up, that name and password are right "
-            "and that it may be written, then give the same command again"
-        ) from error
+        return MachineFault(
+            f"{what} cannot be used ({type(error).__name__}): check that it is up, that name and password are right, "
+            "that it may be written and has space, then give the same command again"
+        )
+    return None
 
 
 @contextmanager

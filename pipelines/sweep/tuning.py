@@ -9,6 +9,7 @@ from typing import Any
 
 import ray
 from ray import tune
+from ray.tune.error import TuneError
 
 from pipelines.cluster import side_by_side
 from pipelines.ray_errors import plain_cause
@@ -22,7 +23,6 @@ from system.errors import MachineFault, UserError, WorkerLost
 from system.faults import MEMORY
 from system.run.results import TrialResult
 
-log = logging.getLogger(__name__)
 _TUNES_OWN_SIGINT = "TUNE_DISABLE_SIGINT_HANDLER"  # Tune's would end a stopped sweep as if it had been finished
 _TUNES_OWN_FILES = "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"  # of what each trial reports: the study has it
 _TRIAL_MEMORY_BYTES = 1024**2
@@ -32,7 +32,7 @@ _GPU_SHARES = (1.0, 0.5, 0.25)  # of one that trials can share
 
 
 def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callbacks: Sequence[tune.Callback]) -> None:
-    """Run what the search has left to try. Raises the fault of the machine that ended the sweep."""
+    """Run what the search has left to try. Raises the fault that ended it, and what search and callbacks raise."""
     scratch = inputs.out / "tune" / search.driver
     os.environ[_TUNES_OWN_SIGINT] = os.environ[_TUNES_OWN_FILES] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output names folders that are removed at the end
@@ -56,10 +56,20 @@ def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callba
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
         tuner.fit()
+    except TuneError as error:
+        raise behind(error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # the study and the trials' stages are the sweep's memory
     if search.fault:
         raise search.fault
+
+
+def behind(error: TuneError) -> BaseException:
+    """Return what the search or a callback has raised in the driver, which Tune wraps; else Tune's own error."""
+    inner: BaseException = error
+    while isinstance(inner, TuneError) and (further := inner.__cause__ or inner.__context__):
+        inner = further
+    return inner
 
 
 def trainable(inputs: SweepInputs) -> Any:

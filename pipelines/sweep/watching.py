@@ -1,4 +1,4 @@
-"""What a sweep's trials do, as Ray Tune tells it, for those who watch."""
+"""Ray Tune's callbacks with plain arguments: a trial begins, reports, ends."""
 
 from dataclasses import dataclass
 from typing import Any

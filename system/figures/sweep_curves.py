@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from system.figures.curves import COLOURS, STYLE, svg
-from system.figures.sweep_rows import SweepTrial, Value
+from system.figures.sweep_rows import SweepTrial
+from system.settings import Value
 
 _DONE, _STOPPED, _BEST = COLOURS[2], COLOURS[1], COLOURS[3]
 _MAP = "cividis"

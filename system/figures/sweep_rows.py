@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from system.files.json_out import Ends, Measured
+from system.settings import Value
 
 SHOWN = 20  # trials in the table, each compared with the best
 State = Literal["done", "stopped", "failed", "running"]
-Value = float | int | bool | str | None
 
 
 @dataclass(frozen=True)

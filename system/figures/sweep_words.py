@@ -6,7 +6,8 @@ from typing import get_args
 
 from system.figures import format as text
 from system.figures.compared import PlainTable
-from system.figures.sweep_rows import SHOWN, Behind, State, SweepResults, SweepTrial, Value
+from system.figures.sweep_rows import SHOWN, Behind, State, SweepResults, SweepTrial
+from system.settings import Value
 
 
 def setting_in_words(setting: Mapping[str, Value]) -> str:

@@ -15,6 +15,7 @@ from system.records import P0, p0_text
 from system.refine import FlipAverage
 from system.reports.measures import SideMeasures
 from system.reports.rule_rates import LabelSource, RuleRates
+from system.settings import Value
 from system.training.epoch_row import EpochRow
 
 
@@ -192,9 +193,9 @@ class FrocReport:
 class TrialResult:
     """The result of one trial of a sweep, on validation."""
 
-    settings: dict[str, float | int | bool | str | None]  # dotted key of the configuration -> value
+    settings: dict[str, Value]  # dotted key of the configuration -> value
     mean: Measured  # sensitivity, mean over the operating points, 0 to 1; of one stopped early, after its last epoch
     interval: tuple[Measured, Measured]  # 95 %; NaN for one that was stopped early
     sensitivity: dict[str, Measured]  # by false positives per image; empty for one that was stopped early
-    seconds: float = 0.0  # what its training and measuring took
+    seconds: float = 0.0  # of training and measuring, in the start that finished it
     stopped_after: int = 0  # epochs, or rounds, after which early stopping ended it; 0 = it was not ended

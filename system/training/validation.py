@@ -99,8 +99,8 @@ def validation_of(archive: Archive, *, froc: FrocConfig, rank: int, num_workers:
     table = pair_table(images.filter(pc.field("split") == str(Split.VALIDATION)))
     if not len(table):
         raise UserError(
-            "patience_epochs asks for validation images, and the archive has none: set it to 0 in stage1 and "
-            "rounds.train, or ingest with a share of ingest.split.validation"
+            "validation images are wanted, by patience_epochs or by a sweep, and the archive has none: set it to 0 in "
+            "stage1 and rounds.train, or ingest with a share of ingest.split.validation"
         )
     rows = table.take(np.arange(rank, len(table), num_workers)).to_pylist()
     pairs = [

@@ -1,18 +1,23 @@
 """What a sweep starts from, how its resources are shared out, and whose an error is; no Ray is running."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from ray.tune.error import TuneError
+from sqlalchemy.exc import OperationalError
 
 from pipelines.cluster import side_by_side
 from pipelines.sweep.places import TrialPlace, place_of
 from pipelines.sweep.run import SweepPlan, check_plan, num_steps
-from pipelines.sweep.study import begun, enqueue, objectives_of, open_study
-from pipelines.sweep.tuning import ends_the_sweep, reason_of, shared_out
+from pipelines.sweep.study import begun, enqueue, in_words, objectives_of, open_study
+from pipelines.sweep.tuning import behind, ends_the_sweep, reason_of, shared_out
 from pipelines.sweep.warm import warm_start
 from system.config import ConfigError, RunConfig, resolve
-from system.errors import UserError
+from system.errors import MachineFault, UserError
 from system.faults import FULL, KILLED, MEMORY, machine_fault
+from system.run.chapter import Chapter
+from system.run.folder import RunFolder
 from system.run.results import TrialResult
 from system.run.stage import Written
 from tests.pipelines.sweep.conftest import MASK_THRESHOLD, MakeInputs
@@ -52,6 +57,20 @@ def test_a_folder_of_another_sweep_is_refused(make_inputs: MakeInputs) -> None:
         make_inputs(changes=["seed=7"])
     with pytest.raises(UserError, match=r"a trial retrains on .*, now .*a trial trains on the annotated images"):
         make_inputs(kind="stage1")
+
+
+def test_a_round_is_retrained_on_the_archive_as_its_chapter_read_it(make_inputs: MakeInputs, mined: Path) -> None:
+    inputs = make_inputs()
+    assert inputs.read_by_round.versions() == inputs.archive.versions()
+    later = Chapter(mined, 2)  # begins with round 2
+    pin = RunFolder(mined).archive_pin.result()
+    newer = {**pin.versions, "reports": 7}
+    try:
+        later.archive_pin.once(lambda _: Written(replace(pin, versions=newer, first_round=2)))
+        assert replace(inputs, round_number=2).read_by_round.versions() == newer
+        assert inputs.read_by_round.versions() == pin.versions
+    finally:
+        later.archive_pin.reopen()
 
 
 def test_masks_are_judged_at_the_threshold_that_was_chosen_for_the_model(make_inputs: MakeInputs) -> None:
@@ -141,6 +160,34 @@ def test_whose_an_error_is(error: Exception, ends: bool, reason: str) -> None:
     assert ends_the_sweep(error) is ends
     assert reason in reason_of(error)
     assert "\n" not in reason_of(error)
+
+
+def test_what_search_and_callbacks_raise_is_found_behind_tunes_own_errors() -> None:
+    fault = machine_fault(FULL)
+
+    def raised() -> None:
+        try:
+            try:
+                raise fault
+            except Exception as error:
+                raise TuneError("Traceback ...") from error
+        except TuneError:
+            raise TuneError("Error processing event.")  # noqa: B904 - as Tune does
+
+    with pytest.raises(TuneError) as wrapped:
+        raised()
+    assert behind(wrapped.value) is fault
+    alone = TuneError("of Tune's own")
+    assert behind(alone) is alone
+
+
+def test_a_database_that_fails_in_the_midst_is_the_machines_fault_without_its_password() -> None:
+    error = OperationalError("SELECT 1", {}, Exception("postgresql://me:secret@host/db"))
+    with pytest.raises(MachineFault, match="the database of --storage cannot be used") as fault, in_words(of_url=True):
+        raise error
+    assert "secret" not in str(fault.value)
+    with pytest.raises(ModuleNotFoundError), in_words(of_url=False):
+        raise ModuleNotFoundError("no module of ours is a database's")
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_a_conditional_key_is_only_in_the_settings_that_have_it(make: Make) -> N
         ("nonsense", UserError, "--storage is no URL of a database"),
         ("mongo://x", UserError, "--storage is no URL of a database"),
         ("postgresql://me:secret@127.0.0.1:1/db", (UserError, MachineFault), "--storage"),
-        ("sqlite:////proc/nowhere/study.db", MachineFault, "the database of --storage cannot be opened"),
+        ("sqlite:////proc/nowhere/study.db", MachineFault, "the database of --storage cannot be used"),
     ],
 )
 def test_a_database_that_cannot_be_used_is_said_without_its_password(
@@ -272,7 +272,7 @@ def test_a_database_that_cannot_be_used_is_said_without_its_password(
 
 def test_a_study_file_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_text("not a database, but long enough to be taken for one " * 20)
-    with pytest.raises(MachineFault, match=r"study\.db of the sweep cannot be opened"):
+    with pytest.raises(MachineFault, match=r"study\.db of the sweep cannot be used"):
         open_study(tmp_path)
 
 

@@ -87,7 +87,7 @@ def test_a_grid_is_ranked_and_confirmed_a_failed_trial_is_recorded_test_is_looke
     assert not list(inputs.out.glob("trials/**/froc/manifest.json"))  # the search has not looked at test
 
     monkeypatch.setattr(tuning, "trainable", no_work)
-    monkeypatch.setattr("pipelines.sweep.again.performing", lambda _: None)
+    monkeypatch.setattr("pipelines.sweep.confirm.performing", lambda _: None)
     again = sweep.run(inputs, THREE, plan)
     assert (again.trials, again.final) == (found.trials, found.final)
 

@@ -123,7 +123,9 @@ def test_without_a_lesion_there_is_no_number(tmp_path: Path) -> None:
 
 def test_an_archive_without_validation_images_is_refused_with_the_way_out(tmp_path: Path) -> None:
     archive = archive_of(tmp_path / "test", {"aL": FOUND}, split=Split.TEST)
-    with pytest.raises(UserError, match=r"patience_epochs asks for validation images, .* none: set it to 0 in stage1"):
+    with pytest.raises(
+        UserError, match=r"validation images are wanted, by patience_epochs .* none: set it to 0 in stage1"
+    ):
         whole(archive)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 import requests
 
-from pipelines.sweep.parameters import MLFLOW_URI, ForMlflow, ForTensorBoard, for_mlflow
 from pipelines.sweep.places import place_of
+from pipelines.sweep.progress import Told
 from pipelines.sweep.search import FAULT, STEP, STOPPED
 from pipelines.sweep.study import REASON, SECONDS, SENSITIVITY, enqueue, open_study
-from pipelines.sweep.told import Told
+from pipelines.sweep.tracking import MLFLOW_URI, ForMlflow, ForTensorBoard, for_mlflow
 from pipelines.sweep.watching import Given
 from system.errors import UserError
 from system.place import LIVE, LIVE_LOGGER
@@ -41,7 +41,7 @@ def lines_of(caplog: pytest.LogCaptureFixture, *, live: bool) -> list[str]:
 
 
 def test_each_trials_end_is_a_line(told: Told, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "pipelines.sweep.told")
+    caplog.set_level(logging.INFO, "pipelines.sweep.progress")
     for trial in (FIRST, SECOND, Given("c", 2, SETTING), Given("d", 3, SETTING)):
         told.begun(trial)
     told.ended(FIRST, DONE)

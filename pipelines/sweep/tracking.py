@@ -119,6 +119,6 @@ class ForMlflow(Watching):
 
 
 def for_mlflow(name: str) -> list[Watching]:
-    """Return what tells MLflow's server, where the environment names one."""
+    """Return the callback for MLflow where MLFLOW_TRACKING_URI is set, else none."""
     uri = os.environ.get(MLFLOW_URI, "")
     return [ForMlflow(name, uri)] if uri else []
