@@ -166,6 +166,7 @@ def _search(
         pruner=pruner(stops_early=plan.stop_early, grace=plan.grace),
         hours=plan.hours,
         never_stopped=own_setting(space, inputs.config),
+        of_url=bool(plan.storage),
     )
     writer = _Writer(lambda: _write(study, inputs, space, plan))
     told = Told(study, plan.wanted, at_once, lambda setting: num_steps(inputs, setting))

@@ -6,12 +6,14 @@ one that was stopped early for a finished one.
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.pruners import BasePruner
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 from ray.tune.search.optuna import OptunaSearch
 from ray.tune.search.searcher import Searcher
 
@@ -26,6 +28,7 @@ from pipelines.sweep.study import (
     begun,
     claiming,
     left_behind,
+    of_database,
     sampler,
 )
 from system.errors import MachineFault
@@ -51,6 +54,7 @@ class StudySearch(OptunaSearch):
         pruner: BasePruner,
         hours: float = 0.0,
         never_stopped: Setting | None = None,
+        of_url: bool = False,
     ) -> None:
         """Begin nothing.
 
@@ -58,6 +62,7 @@ class StudySearch(OptunaSearch):
         driver: this one's name;  wanted: trials of the study in all
         hours: after which no trial is begun any more; 0 = no limit
         never_stopped: a setting that is tried to its end, as the others are held against it
+        of_url: the study's database is that of --storage
         """
         objectives = (SENSITIVITY, SECONDS)[: len(study.directions)]
         modes = ["max" if each.name == "MAXIMIZE" else "min" for each in study.directions]
@@ -74,6 +79,7 @@ class StudySearch(OptunaSearch):
         self.space, self.out, self.driver, self.wanted, self.seed = space, out, driver, wanted, seed
         self.never_stopped = never_stopped
         self.fault: MachineFault | None = None  # for which the sweep ends
+        self._of_url = of_url
         self._until_s = time.monotonic() + 3600 * hours if hours else math.inf
         self._places: dict[str, TrialPlace] = {}  # by Ray's name of the trial
 
@@ -85,16 +91,23 @@ class StudySearch(OptunaSearch):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the next trial: one that was left behind, one that waits, or one that is drawn; else the end."""
+        found: dict[str, Any] | None = None
+        with self.fault_ends_it():
+            found = self._next(trial_id)
+        return found or Searcher.FINISHED  # type: ignore[return-value]
+
+    def _next(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next trial, None where there is to be none."""
         if self.fault or time.monotonic() > self._until_s:
-            return Searcher.FINISHED  # type: ignore[return-value]
+            return None
         with claiming(self.out):
             while True:
-                if left := self._left_behind():
+                if left := left_behind(self.study, self.out, but=self.driver):
                     self._ot_trials[trial_id] = Trial(self.study, left[0]._trial_id)
                 else:
                     number = len(begun(self.study))
                     if number >= self.wanted:
-                        return Searcher.FINISHED  # type: ignore[return-value]
+                        return None
                     self.study.sampler = sampler(self.space, seed=self.seed + number)
                 setting = super().suggest(trial_id)
                 assert setting is not None
@@ -108,9 +121,16 @@ class StudySearch(OptunaSearch):
         self._places[trial_id] = place
         return {SETTING: setting, NUMBER: trial.number}
 
-    def _left_behind(self) -> list[FrozenTrial]:
-        """Return what no living driver holds; what this one gave up because of a fault stays for the next start."""
-        return [] if self.fault else left_behind(self.study, self.out, but=self.driver)
+    @contextmanager
+    def fault_ends_it(self) -> Iterator[None]:
+        """Keep a fault of the storage or of the database, for which the sweep ends; Tune would go on without it."""
+        try:
+            yield
+        except Exception as error:
+            fault = error if isinstance(error, MachineFault) else of_database(error, of_url=self._of_url)
+            if not isinstance(fault, MachineFault):
+                raise
+            self.fault = self.fault or fault
 
     def _twin_of(self, trial: Trial, place: TrialPlace) -> str:
         """Return the number of another trial that works in the place; "" without one."""
@@ -132,19 +152,24 @@ class StudySearch(OptunaSearch):
         if STEP not in result or len(self.study.directions) > 1:
             return
         trial: Trial = self._ot_trials[trial_id]
-        told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        if result[STEP] not in told:
-            trial.report(float(result[SENSITIVITY]), result[STEP])
-        if trial.should_prune() and trial.params != self.never_stopped:
-            self._places[trial_id].stop.touch()
+        with self.fault_ends_it():
+            told = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+            if result[STEP] not in told:
+                trial.report(float(result[SENSITIVITY]), result[STEP])
+            if trial.should_prune() and trial.params != self.never_stopped:
+                self._places[trial_id].stop.touch()
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tell the study how a trial ended; one that a fault of the machine ended stays to be done again."""
-        trial: Trial = self._ot_trials[trial_id]
         found = result or {}
         if fault := found.get(FAULT, ""):
             self.fault = self.fault or MachineFault(fault)
             return
+        with self.fault_ends_it():
+            self._tell(trial_id, found, error=error)
+
+    def _tell(self, trial_id: str, found: dict[str, Any], *, error: bool) -> None:
+        trial: Trial = self._ot_trials[trial_id]
         reason = found.get(REASON, "")
         if error or SECONDS not in found:
             reason = reason or LOST

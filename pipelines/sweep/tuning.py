@@ -9,7 +9,6 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.error import TuneError
 
 from pipelines.cluster import side_by_side
 from pipelines.ray_errors import plain_cause
@@ -18,6 +17,7 @@ from pipelines.sweep.perform import Task, perform
 from pipelines.sweep.places import place_of
 from pipelines.sweep.search import FAULT, SETTING, STEP, STOPPED, StudySearch
 from pipelines.sweep.study import REASON, SECONDS, SENSITIVITY
+from pipelines.sweep.watching import Watching
 from system.config import RunConfig
 from system.errors import MachineFault, UserError, WorkerLost
 from system.faults import MEMORY
@@ -31,8 +31,10 @@ _PROCESSES_LOST = 3  # before a trial has failed
 _GPU_SHARES = (1.0, 0.5, 0.25)  # of one that trials can share
 
 
-def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callbacks: Sequence[tune.Callback]) -> None:
-    """Run what the search has left to try. Raises the fault that ended it, and what search and callbacks raise."""
+def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callbacks: Sequence[Watching]) -> None:
+    """Run what the search has left to try. Raises the fault of a trial, the search or a callback that ended it."""
+    for each in callbacks:
+        each.guard = search.fault_ends_it
     scratch = inputs.out / "tune" / search.driver
     os.environ[_TUNES_OWN_SIGINT] = os.environ[_TUNES_OWN_FILES] = "1"
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new output names folders that are removed at the end
@@ -56,20 +58,10 @@ def run_trials(inputs: SweepInputs, search: StudySearch, *, at_once: int, callba
     logging.getLogger("ray.tune.analysis.experiment_analysis").setLevel(logging.ERROR)
     try:
         tuner.fit()
-    except TuneError as error:
-        raise behind(error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # the study and the trials' stages are the sweep's memory
     if search.fault:
         raise search.fault
-
-
-def behind(error: TuneError) -> BaseException:
-    """Return what the search or a callback has raised in the driver, which Tune wraps; else Tune's own error."""
-    inner: BaseException = error
-    while isinstance(inner, TuneError) and (further := inner.__cause__ or inner.__context__):
-        inner = further
-    return inner
 
 
 def trainable(inputs: SweepInputs) -> Any:

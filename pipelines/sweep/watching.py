@@ -1,5 +1,7 @@
 """Ray Tune's callbacks with plain arguments: a trial begins, reports, ends."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,9 @@ class Given:
 class Watching(tune.Callback):
     """Does nothing; what watches overrides what it wants to know. Results are those that a trial reports."""
 
+    guard: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What keeps a fault of the machine: Tune prints what is raised here, and some of it does not end the sweep."""
+
     def begun(self, trial: Given) -> None:
         """A trial begins, or goes on after its process was lost."""
 
@@ -32,19 +37,23 @@ class Watching(tune.Callback):
 
     def on_trial_start(self, *_: Any, trial: Any, **__: Any) -> None:
         """Pass it on."""
-        self.begun(_given(trial))
+        with self.guard():
+            self.begun(_given(trial))
 
     def on_trial_result(self, *_: Any, trial: Any, result: dict[str, Any], **__: Any) -> None:
         """Pass it on."""
-        self.reported(_given(trial), result)
+        with self.guard():
+            self.reported(_given(trial), result)
 
     def on_trial_complete(self, *_: Any, trial: Any, **__: Any) -> None:
         """Pass it on."""
-        self.ended(_given(trial), trial.last_result or {})
+        with self.guard():
+            self.ended(_given(trial), trial.last_result or {})
 
     def on_trial_error(self, *_: Any, trial: Any, **__: Any) -> None:
         """Pass it on."""
-        self.ended(_given(trial), None)
+        with self.guard():
+            self.ended(_given(trial), None)
 
 
 def _given(trial: Any) -> Given:

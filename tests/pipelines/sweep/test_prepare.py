@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from ray.tune.error import TuneError
 from sqlalchemy.exc import OperationalError
 
 from pipelines.cluster import side_by_side
 from pipelines.sweep.places import TrialPlace, place_of
 from pipelines.sweep.run import SweepPlan, check_plan, num_steps
 from pipelines.sweep.study import begun, enqueue, in_words, objectives_of, open_study
-from pipelines.sweep.tuning import behind, ends_the_sweep, reason_of, shared_out
+from pipelines.sweep.tuning import ends_the_sweep, reason_of, shared_out
 from pipelines.sweep.warm import warm_start
 from system.config import ConfigError, RunConfig, resolve
 from system.errors import MachineFault, UserError
@@ -160,25 +159,6 @@ def test_whose_an_error_is(error: Exception, ends: bool, reason: str) -> None:
     assert ends_the_sweep(error) is ends
     assert reason in reason_of(error)
     assert "\n" not in reason_of(error)
-
-
-def test_what_search_and_callbacks_raise_is_found_behind_tunes_own_errors() -> None:
-    fault = machine_fault(FULL)
-
-    def raised() -> None:
-        try:
-            try:
-                raise fault
-            except Exception as error:
-                raise TuneError("Traceback ...") from error
-        except TuneError:
-            raise TuneError("Error processing event.")  # noqa: B904 - as Tune does
-
-    with pytest.raises(TuneError) as wrapped:
-        raised()
-    assert behind(wrapped.value) is fault
-    alone = TuneError("of Tune's own")
-    assert behind(alone) is alone
 
 
 def test_a_database_that_fails_in_the_midst_is_the_machines_fault_without_its_password() -> None:

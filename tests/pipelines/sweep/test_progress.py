@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,14 +15,18 @@ import requests
 
 from pipelines.sweep.places import place_of
 from pipelines.sweep.progress import Told
-from pipelines.sweep.search import FAULT, STEP, STOPPED
-from pipelines.sweep.study import REASON, SECONDS, SENSITIVITY, enqueue, open_study
+from pipelines.sweep.search import FAULT, NUMBER, STEP, STOPPED, StudySearch
+from pipelines.sweep.search import SETTING as GIVEN
+from pipelines.sweep.study import REASON, SECONDS, SENSITIVITY, enqueue, open_study, pruner
 from pipelines.sweep.tracking import MLFLOW_URI, ForMlflow, ForTensorBoard, for_mlflow
-from pipelines.sweep.watching import Given
+from pipelines.sweep.watching import Given, Watching
 from system.errors import UserError
+from system.faults import FULL, machine_fault
 from system.place import LIVE, LIVE_LOGGER
 from system.run.folder import RunFolder
+from tune_spaces import Choice, Range, Space
 
+SPACE = Space({"loss.alpha": Range(0.1, 0.9), "loss.mask_labels": Choice(("soft", "hard"))})
 SETTING = {"loss.alpha": 0.25, "loss.mask_labels": "soft"}
 FIRST, SECOND = Given("a", 0, SETTING), Given("b", 1, {**SETTING, "loss.alpha": 0.5})
 DONE: dict[str, Any] = {SENSITIVITY: 0.5, SECONDS: 61.0, STOPPED: 0}
@@ -73,6 +78,25 @@ def test_trials_under_way_are_a_live_table(told: Told, caplog: pytest.LogCapture
     told.ended(FIRST, DONE)
     told.ended(SECOND, DONE)
     assert lines_of(caplog, live=True)[-1] == ""
+
+
+def test_a_fault_in_a_callback_ends_the_sweep_and_an_error_of_ours_is_raised(tmp_path: Path) -> None:
+    class Full(Watching):
+        def ended(self, trial: Given, result: dict[str, Any] | None) -> None:
+            raise self.error
+
+        error: Exception = machine_fault(FULL)
+
+    nobody = pruner(stops_early=False, grace=1)
+    search = StudySearch(open_study(tmp_path), SPACE, tmp_path, driver="me", wanted=2, seed=0, pruner=nobody)
+    full = Full()
+    full.guard = search.fault_ends_it
+    trial = SimpleNamespace(trial_id="a", config={NUMBER: 0, GIVEN: SETTING}, last_result=DONE)
+    full.on_trial_complete(iteration=1, trials=[], trial=trial)
+    assert search.fault is Full.error
+    full.error = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        full.on_trial_error(iteration=1, trials=[], trial=trial)
 
 
 def test_tensorboard_gets_settings_and_measures_beside_the_curves(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.exceptions import StorageInternalError
+from optuna.trial import Trial, TrialState
 from ray.tune.search.searcher import Searcher
 
 from pipelines.sweep.places import place_of
@@ -212,6 +213,38 @@ def test_a_fault_of_the_machine_ends_the_search_and_leaves_the_trial_to_be_done_
     assert search.suggest("c") == Searcher.FINISHED
     end(search, "b", 0.4)
     assert [trial.number for trial in left_behind(search.study, tmp_path)] == [0]
+
+
+@pytest.mark.parametrize("moment", ["suggest", "report", "end"])
+def test_a_database_that_fails_in_the_midst_ends_the_search_and_loses_nothing(
+    make: Make, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise StorageInternalError("postgresql://me:secret@host/db is gone")
+
+    search = make()
+    suggested(search, "a")
+    with monkeypatch.context() as broken:
+        broken.setattr(optuna.Study, "ask", fail)
+        broken.setattr(optuna.Study, "tell", fail)
+        broken.setattr(Trial, "report", fail)
+        match moment:
+            case "suggest":
+                assert search.suggest("b") == Searcher.FINISHED
+            case "report":
+                search.on_trial_result("a", {SENSITIVITY: 0.2, STEP: 1})
+            case "end":
+                end(search, "a", 0.5)
+    assert isinstance(search.fault, MachineFault)
+    assert "secret" not in str(search.fault)
+    assert search.suggest("c") == Searcher.FINISHED
+    assert [trial.number for trial in left_behind(search.study, tmp_path)] == [0]
+
+
+def test_an_error_of_ours_is_not_taken_for_the_databases(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optuna.Study, "ask", lambda *_, **__: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        make().suggest("a")
 
 
 def test_no_trial_is_begun_after_its_hours(make: Make) -> None:
