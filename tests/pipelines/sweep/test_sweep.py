@@ -96,8 +96,10 @@ def test_a_grid_is_ranked_and_confirmed_a_failed_trial_is_recorded_test_is_looke
 @pytest.mark.slow
 def test_poor_trials_are_stopped_early_and_their_resources_released(ray_cluster: Path, make_inputs: MakeInputs) -> None:
     before = free_cpus()
-    space = Space({"loss.alpha": Range(0.1, 0.9)}, num_trials=3)
-    inputs = make_inputs(space, changes=["rounds.train.num_epochs=80", "rounds.p0.step=0"])
+    space = Space({"loss.alpha": Range(0.1, 0.9)}, num_trials=2)
+    inputs = make_inputs(
+        space, changes=["rounds.train.num_epochs=80", "rounds.p0.step=0", "resources.train.num_workers=2"]
+    )
     fit = fitted(space, kind="retrain", config=inputs.config, own=True).space
     study = open_study(inputs.out)
     known = optuna.trial.create_trial(
@@ -109,10 +111,10 @@ def test_poor_trials_are_stopped_early_and_their_resources_released(ray_cluster:
         user_attrs={"known": True},
     )
     study.add_trial(known)
-    with pytest.raises(TrialsFailed, match="none of the 3 trials was finished"):
-        sweep.run(inputs, fit, SweepPlan(3, stop_early=True, concurrent=2))
+    with pytest.raises(TrialsFailed, match="none of the 2 trials was finished: 2 were stopped early"):
+        sweep.run(inputs, fit, SweepPlan(2, stop_early=True, concurrent=2))
     own = [trial for trial in study.get_trials() if "known" not in trial.user_attrs]
-    assert [trial.state for trial in own] == 3 * [TrialState.PRUNED]
+    assert [trial.state for trial in own] == 2 * [TrialState.PRUNED]
     epochs = [len(trial.intermediate_values) for trial in own]
     assert all(number < 80 for number in epochs)
     stages = [place_of(inputs.out, trial.params).result.result() for trial in own]
