@@ -15,7 +15,6 @@ from pipelines.sweep.measured import counts_of, gain_of
 from pipelines.sweep.perform import Task
 from pipelines.sweep.places import TrialPlace, place_of
 from pipelines.sweep.tuning import performing
-from system.errors import UserError
 from system.figures.sweep_rows import Confirmed, SweepTrial
 from system.place import PLACE
 
@@ -33,12 +32,8 @@ def confirm(
 ) -> list[Confirmed]:
     """Train the settings of trials, the start among them, with fresh seeds; what is done already is read.
 
-    Returns them by falling mean. Raises UserError for trials that have no seed, and what a training raises.
+    Returns them by falling mean. Raises what a training raises.
     """
-    if inputs.kind == "refine":
-        raise UserError(
-            "--confirm trains anew with fresh seeds, and a trial of kind refine trains nothing: leave it out"
-        )
     wanted = {trial.number: trial for trial in [start, *trials]}
     places = {number: places_again(inputs, trial, seeds=seeds) for number, trial in wanted.items()}
     tasks = [

@@ -24,7 +24,6 @@ from pipelines.sweep.study import (
     REASON,
     SECONDS,
     SENSITIVITY,
-    TOOK,
     begun,
     claiming,
     left_behind,
@@ -178,7 +177,7 @@ class StudySearch(OptunaSearch):
         if reason:
             self._fail(trial_id, reason)
             return
-        trial.set_user_attr(TOOK, found[SECONDS])
+        trial.set_user_attr(SECONDS, found[SECONDS])
         if found[STOPPED]:
             self.study.tell(trial, state=TrialState.PRUNED)
             return

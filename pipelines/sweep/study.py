@@ -32,7 +32,7 @@ SENSITIVITY, SECONDS = "sensitivity", "seconds"
 Direction = StudyDirection | Literal["maximize", "minimize"]  # as Optuna takes it
 OBJECTIVES: dict[str, Literal["maximize", "minimize"]] = {SENSITIVITY: "maximize", SECONDS: "minimize"}
 """What a sweep may look for: mean sensitivity on validation, 0 to 1, and the seconds that a trial takes."""
-FOLDER, DRIVER, REASON, TOOK = "folder", "driver", "reason", "seconds"  # attributes of a trial
+FOLDER, DRIVER, REASON = "folder", "driver", "reason"  # attributes of a trial, beside SECONDS
 KNOWN = "known"  # attribute of what another sweep has measured
 _WAIT_S = 60  # for another driver that writes into the same file
 _REDUCTION = 3  # of the trials that reach a rung of ASHA, one in so many goes on

@@ -1,9 +1,13 @@
 """A researcher's own space, as YAML: what it says, and what is said of its mistakes."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from system.errors import UserError
-from tune_spaces import Choice, Range, read_space
+from system.presets import paper
+from tune_spaces import Choice, Range, fitted, read_space
 
 GOOD = """
 kind: loop
@@ -68,3 +72,12 @@ def test_all_that_a_file_may_say() -> None:
 def test_a_mistake_is_named_with_its_place(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         read_space(text, name="s.yaml")
+
+
+def test_the_example_of_the_documentation_is_a_space_that_the_papers_configuration_takes_whole() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sweeps.md").read_text(encoding="utf8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    space = read_space(example, name="my_space.yaml")
+    fit = fitted(space, kind=space.kind, config=paper(), own=True)
+    assert list(fit.space.domains) == list(space.domains)
+    assert (space.num_trials, len(space.only_if)) == (40, 1)
