@@ -40,13 +40,13 @@ demo:
 ingest: {{imaging: {{height_px: {SIZE}, width_px: {SIZE}}}}}
 reports: {{epochs: 1, small: {{hidden_size: 16, num_layers: 1}}}}
 strong_share: 1.0
-stage1: {{num_epochs: 3, steps_per_epoch: 2, batch_size: 6, precision: fp32}}
+stage1: {{num_epochs: 1, steps_per_epoch: 4, batch_size: 6, precision: fp32}}
 net: {{prior: 0.3}}
 rounds:
   num_rounds: 1
   control: false
   p0: {{start: 0.55, every_epochs: 1, step: 0.05}}
-  train: {{num_epochs: 3, steps_per_epoch: 2, batch_size: 6, precision: fp32}}
+  train: {{num_epochs: 1, steps_per_epoch: 4, batch_size: 6, precision: fp32}}
 froc: {{bootstrap: 20, min_lesion_px: 4, min_candidate_px: 4}}
 infer: {{batch_pairs: 4, precision: fp32, refine: {{min_candidate_px: 4, mask_threshold: 0.25}}}}
 resources: {{infer: {{decode_cpus: 2.0}}}}

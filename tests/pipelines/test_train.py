@@ -108,7 +108,7 @@ def test_where_only_one_of_two_workers_finds_room_an_elastic_group_trains_with_o
 @pytest.fixture(scope="module")
 def long(archive: Archive) -> TrainJob:
     """Return a training that lasts long enough to be disturbed."""
-    return job(archive, {"num_epochs": 1, "steps_per_epoch": 80})
+    return job(archive, {"num_epochs": 1, "steps_per_epoch": 50})
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_without_patience_all_epochs_are_done_and_validation_is_null_in_their_ro
 def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_nor_the_rows(
     with_validation: Archive, tmp_path: Path, killing: Killing
 ) -> None:
-    length = {"num_epochs": 9, "steps_per_epoch": 24, "patience_epochs": 3}
+    length = {"num_epochs": 9, "steps_per_epoch": 16, "patience_epochs": 3}
     wanted = job(with_validation, length).changed(froc=NEVER_FOUND)
     calm, disturbed = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "disturbed")
     train.run(wanted, resources=OFTEN, stage=calm)
@@ -189,7 +189,7 @@ def test_a_worker_killed_after_the_best_epoch_changes_neither_the_kept_weights_n
         result = train.run(wanted, resources=OFTEN, stage=disturbed)
         assert killed, "no worker was killed while it trained"
     last = scalars_of(events_of(tmp_path / "disturbed/tensorboard/stage1/checkpoint")[-1])
-    assert [("validation/mean_sensitivity", 24 * epoch) in last for epoch in (1, 4)] == [False, True], (
+    assert [("validation/mean_sensitivity", 16 * epoch) in last for epoch in (1, 4)] == [False, True], (
         "it did not go on after epoch 1"
     )
     assert (result.num_epochs, result.kept_epoch) == (4, 1)
@@ -273,7 +273,7 @@ def test_a_worker_that_stands_still_is_noticed_said_and_replaced(
 def test_a_training_whose_workers_stand_still_each_time_ends_with_the_reason(
     archive: Archive, tmp_path: Path, killing: Killing
 ) -> None:
-    wanted = job(archive, {"num_epochs": 2, "steps_per_epoch": 40})
+    wanted = job(archive, {"num_epochs": 1, "steps_per_epoch": 50})
     stopped: list[int] = []
     stage = checkpoint_of(tmp_path / "run")
     kept = partial(_any, stage.folder / "train", KEPT)
@@ -290,7 +290,7 @@ def test_a_training_begun_with_two_workers_and_lost_goes_on_with_one(
     archive: Archive, tmp_path: Path, killing: Killing
 ) -> None:
     """The steps are those of one worker from the beginning, to the rounding of their sums."""
-    settings = {"num_epochs": 2, "steps_per_epoch": 24, "learning_rate": 1e-4, "class_factor": 0.0}
+    settings = {"num_epochs": 2, "steps_per_epoch": 16, "learning_rate": 1e-4, "class_factor": 0.0}
     wanted = job(archive, settings | {"synced_norms": True})
     calm, begun = checkpoint_of(tmp_path / "calm"), checkpoint_of(tmp_path / "begun")
     train.run(wanted, resources=ONE, stage=calm)
@@ -306,7 +306,7 @@ def test_a_training_begun_with_two_workers_and_lost_goes_on_with_one(
     assert not begun.finished
 
     result = train.run(wanted, resources=ONE, stage=begun)
-    assert result.num_steps == calm.result().num_steps == 48
+    assert result.num_steps == calm.result().num_steps == 32
     resumed = [row for row in train.epoch_rows(begun) if row.workers == 1]
     assert sum(row.resumed_at_step for row in resumed) > 0 or len(resumed) == 1
     assert train.epoch_rows(begun)[-1].losses["total"] == pytest.approx(

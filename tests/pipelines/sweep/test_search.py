@@ -178,6 +178,16 @@ def test_poor_trials_are_told_to_stop_and_good_ones_are_not(make: Make, tmp_path
     assert place.stop.exists()
 
 
+def test_of_those_that_came_as_far_a_third_goes_on(make: Make, tmp_path: Path) -> None:
+    search = make(pruner=pruner(stops_early=True, grace=1))
+    stopped = []
+    for name, value in (("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.4), ("e", 0.5), ("second", 0.45), ("third", 0.42)):
+        place = place_of(tmp_path, suggested(search, name)[SETTING])
+        search.on_trial_result(name, {SENSITIVITY: value, STEP: 1})
+        stopped.append(place.stop.exists())
+    assert stopped == 6 * [False] + [True]
+
+
 def test_the_setting_that_others_are_held_against_is_tried_to_its_end(make: Make, tmp_path: Path) -> None:
     search = make(pruner=pruner(stops_early=True, grace=1), never_stopped=START)
     enqueue(search.study, [{"loss.alpha": 0.5, "loss.mask_labels": "soft"}, START])
