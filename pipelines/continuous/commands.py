@@ -86,9 +86,7 @@ class OwnCommands:
 
     def _run(self, command: str, *words: str, limit_s: float) -> None:
         """Run one command of ours to its end. Raises Failed; where this process is stopped, the command is too."""
-        started = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", command, *words, *self.words], start_new_session=True
-        )
+        started = subprocess.Popen([sys.executable, "-m", "pipelines", command, *words, *self.words], process_group=0)
         until_s = monotonic() + limit_s
         try:
             while (code := started.poll()) is None:

@@ -33,6 +33,7 @@ from tests.chaos.faults import can_mount, serve, unmount_all
 from tests.chaos.nemesis import Nemesis, NotCalm, Outcome
 from tests.chaos.place import Workplace
 from tests.chaos.schedule import Place, Strike, draw
+from tests.chaos.words import STEPS
 
 HISTORY, LOGS, WORK = "history.jsonl", "logs", "work"
 
@@ -41,17 +42,20 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of the schedule of strikes")] = 1,
     minutes: Annotated[float, typer.Option(min=0, help="no strike begins later")] = 20.0,
     only: Annotated[int, typer.Option(min=0, help="do this strike of the seed alone; 0 = from the first on")] = 0,
+    step: Annotated[str, typer.Option(help=f"strike this command alone: {', '.join(STEPS)}; all without it")] = "",
     out: Annotated[Path, typer.Option(help="folder of history.jsonl and of what the commands wrote")] = Path(
         "out/chaos"
     ),
 ) -> None:
     """Strike the product's commands and check what they leave; exit 1 with findings, 2 where one fails undisturbed."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that nothing struck is left behind
+    if step and step not in STEPS:
+        raise typer.BadParameter(f"{step} is none of {', '.join(STEPS)}", param_hint="--step")
     until_s, out = time.monotonic() + 60 * minutes, _emptied(out.resolve())
     typer.echo(f"seed {seed}, {minutes:g} minutes; what is said and seen goes to {out}")
     outcomes: list[Outcome] = []
     try:
-        for outcome in _outcomes(seed, only, out=out):
+        for outcome in _outcomes(seed, only, step=step, out=out):
             _show(outcome)
             outcomes.append(outcome)
             if time.monotonic() >= until_s:
@@ -76,7 +80,7 @@ def _emptied(out: Path) -> Path:
     return out
 
 
-def _outcomes(seed: int, only: int, *, out: Path) -> Iterator[Outcome]:
+def _outcomes(seed: int, only: int, *, step: str, out: Path) -> Iterator[Outcome]:
     """Do the strikes of a seed, or one of them, and give what became of each; those that cannot be done are named."""
     if not (mountable := can_mount(out / WORK / "probe")):
         typer.echo("a file system cannot be mounted here: strikes that fill the disk are left out")
@@ -84,6 +88,8 @@ def _outcomes(seed: int, only: int, *, out: Path) -> Iterator[Outcome]:
         places: dict[Place, Nemesis] = {}
         for number in [only] if only else count(1):
             strike = draw(seed, number)
+            if step not in ("", strike.step):
+                continue
             if strike.victim == "disk" and not mountable:
                 typer.echo(f"{_line(strike)}  left out")
                 continue

@@ -17,9 +17,9 @@ PARTIAL = re.compile(r"(\.part|\.tmp|\.partial|#\d+|(^|/)tmp\w{8})$|/probe-\w+$"
 """Names of what is still being written: our files, Delta's commits, parts of object_store, tempfile's; probes."""
 TIMED = frozenset(
     {"duration_s", "start_s", "images_per_s", "wait_share", "num_predictors", "seconds", "pixel_mib", "written_mib"}
-    | {"num_earlier_shards", "last_epoch"}
+    | {"num_earlier_shards", "last_epoch", "versions"}
 )
-"""Keys of a stage's result that tell of speed, or of what one start did."""
+"""Keys of a stage's result that tell of speed, of what one start did, or of how many commits a table took."""
 NOT_COMPARED = frozenset({"epochs.jsonl"})  # speeds
 SHOWN = 3  # names in a finding
 DISK_OR_STORE_FULL, MISTAKE, KILLED, TERMINATED = 75, 2, 137, 143

@@ -26,7 +26,6 @@ MORE_PATIENCE_S = 150.0
 OPERATOR_S = 5.0  # after which somebody kills a driver that stands still
 CALM_LIMIT_S = 3600.0
 CALM_STARTS = 3
-SOURCE = "source"  # name of the kept copy that holds nothing else
 
 
 class NotCalm(RuntimeError):

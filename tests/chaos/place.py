@@ -120,8 +120,17 @@ def _cut(run: Path, bucket: Path, stage: str) -> None:
 
 
 def _keyed(row: dict[str, object], key: Sequence[str]) -> tuple[str, str]:
-    text = json.dumps(row, sort_keys=True, default=str)
+    text = json.dumps(_without_time(row), sort_keys=True, default=str)
     return "/".join(str(row[name]) for name in key), _digest(text.encode())
+
+
+def _without_time(row: dict[str, object]) -> dict[str, object]:
+    """Return a row of the registry without when it was written and in how many commits and attempts what it names."""
+    if "lineage" not in row:
+        return row
+    lineage = json.loads(str(row["lineage"]) or "{}")
+    kept = {name: value for name, value in lineage.items() if name not in {"archive_versions", "checkpoint"}}
+    return row | {"at": "", "lineage": kept}
 
 
 def _digest(data: bytes) -> str:

@@ -34,6 +34,7 @@ TARGETS: dict[tuple[str, str], tuple[Victim, ...]] = {
     ("selftrain", "round_01/froc"): ("driver", "raylet"),
     ("infer", "round_01/predictions"): ("driver", "raylet", "worker", "decoder", "predictor"),
     ("review", ""): ("driver",),
+    ("watch", ""): ("driver", "raylet", "worker", "reader", "decoder", "predictor", "miner", "trainer"),
 }
 # The shares of the kinds of strikes, and how many of the signals go to a command whose archive lies in a bucket.
 KINDS: tuple[str, ...] = ("signal", "disk", "store")

@@ -1,5 +1,6 @@
 """The workplace: every strike begins with the same bytes under the same paths, and its state is read row by row."""
 
+import json
 import os
 from pathlib import Path
 
@@ -81,6 +82,20 @@ def test_a_key_of_two_columns_is_both_and_another_value_is_another_digest(place:
     (left, one), (right, other) = place.state().rows["labels"]
     assert (left, right) == ("s/L", "s/R")
     assert one != other
+
+
+def test_a_row_of_the_registry_is_the_same_whenever_and_after_however_many_commits_it_was_written(
+    place: Workplace,
+) -> None:
+    def digests(at: str, lineage: dict[str, object]) -> int:
+        """Write the row once more, and return how many different ones there are then."""
+        write_rows(place, "models", [{"entry": "1", "at": at, "event": "registered", "lineage": json.dumps(lineage)}])
+        return len({digest for _, digest in place.state().rows["models"]})
+
+    lineage: dict[str, object] = {"system": "stage1", "checkpoint": "attempt_a", "archive_versions": {"images": 3}}
+    assert digests("2026-01-01", lineage) == 1
+    assert digests("2026-01-02", lineage | {"checkpoint": "attempt_b", "archive_versions": {"images": 4}}) == 1
+    assert digests("2026-01-02", lineage | {"system": "round_01"}) == 2
 
 
 def test_a_folder_with_something_else_is_never_emptied(tmp_path: Path) -> None:

@@ -35,14 +35,23 @@ resources:
 """
 """A run of the whole loop in a minute, which learns nothing; many commits, checkpoints and shards to be struck in."""
 
+SOURCE, ARRIVALS = "source", "arrivals"  # folders of exams
 NUM_EXAMS, SEED = 36, 3
 PHANTOM = PhantomConfig(height_px=96, width_px=96, contrast_low=0.6, contrast_high=0.9, diameter_mm_low=20)
 BROKEN = "source/dicom/000000/000000_L_CC.dcm"
 WHOLE = "whole.dcm"  # the same file before it was cut
+NUM_ARRIVING = 8  # exams that come after the run's end
 ONCE_CORRECTED, TWICE_CORRECTED = slice(0, 8), slice(4, 12)  # studies whose reports are corrected
 JUDGED_AT_S = 1_700_000_000  # the verdicts bear the time of their sheet
 QUEUE = "review/queue.csv"
 PREPARE_LIMIT_S = 600
+PLAN = """
+triggers: {new_samples: 1, min_days_between: 0}
+gate: {margin: 1, subgroups: {density: null, view: null, source: null, lesion_size: null}}
+intake: {settle_s: 0}
+alarms: {no_side_share: 1, unknown_language_share: 1, quarantine_share: 1}
+"""
+"""A plan by which a few new images start a retraining, whose model is promoted."""
 LEAST_CHARACTERS = 8  # of a private text: shorter ones are words that anybody writes
 
 Environment = Mapping[str, str]
@@ -106,18 +115,31 @@ def judge(place: Path, environment: Environment) -> None:
     os.utime(path, (JUDGED_AT_S, JUDGED_AT_S))
 
 
+def arrive(place: Path, environment: Environment) -> None:
+    """Let exams come, with corrected and withdrawn reports of earlier ones beside theirs, and write a plan."""
+    write_phantom(place / ARRIVALS, num_exams=NUM_ARRIVING, seed=SEED, config=PHANTOM, first_exam=NUM_EXAMS)
+    earlier = [_next_version(row, withdrawn=not number % 4) for number, row in enumerate(_reports(place)[:8])]
+    _write_reports(place / ARRIVALS / "reports.csv", [*_reports(place, ARRIVALS), *earlier])
+    (place / "plan.yaml").write_text(PLAN, encoding="utf8")
+
+
 def private_texts(place: Path) -> set[str]:
     """Return what no command may write to the terminal: ids of patients and studies, sentences of reports."""
-    with (place / "source/truth.csv").open(encoding="utf8", newline="") as file:
+    sources = [name for name in (SOURCE, ARRIVALS) if (place / name).exists()]
+    return set[str]().union(*(_private_texts(place, source) for source in sources))
+
+
+def _private_texts(place: Path, source: str) -> set[str]:
+    with (place / source / "truth.csv").open(encoding="utf8", newline="") as file:
         ids = {row[name] for row in csv.DictReader(file) for name in ("patient", "study")}
-    texts = {row[name] for row in _reports(place) for name in ("description", "impression")}
+    texts = {row[name] for row in _reports(place, source) for name in ("description", "impression")}
     return ids | {
         part for text in texts for part in re.split(r"(?<=[.。；])\s*", text) if len(part) >= LEAST_CHARACTERS
     }
 
 
-def _reports(place: Path) -> list[dict[str, str]]:
-    with (place / "source/reports.csv").open(encoding="utf8", newline="") as file:
+def _reports(place: Path, source: str = SOURCE) -> list[dict[str, str]]:
+    with (place / source / "reports.csv").open(encoding="utf8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -160,6 +182,11 @@ STEPS: dict[str, Step] = {
     "reports": Step("reports --file corrected.csv --archive {archive}", after="label", prepare=correct),
     "ingest-again": Step(f"ingest {_INGEST}", after="label", prepare=correct_in_source),
     "relabel": Step(f"label --only-new {_RUN}", after="reports"),
+    "watch": Step(
+        f"watch --once --plan plan.yaml --source {ARRIVALS} --layout phantom --archive {{archive}} --run run",
+        after="selftrain",
+        prepare=arrive,
+    ),
 }
 
 

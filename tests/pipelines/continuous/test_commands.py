@@ -33,9 +33,9 @@ def instead(monkeypatch: pytest.MonkeyPatch, code: str) -> Called:
     """Start Python with this code in place of every command, and return the words of each."""
     called: Called = []
 
-    def started(words: list[str], *, start_new_session: bool) -> "subprocess.Popen[bytes]":
+    def started(words: list[str], *, process_group: int) -> "subprocess.Popen[bytes]":
         called.append(words[3:])
-        return _START([sys.executable, "-c", code], start_new_session=start_new_session)
+        return _START([sys.executable, "-c", code], process_group=process_group)
 
     monkeypatch.setattr(commands.subprocess, "Popen", started)
     return called
@@ -102,7 +102,7 @@ def test_what_does_not_end_when_asked_is_killed_with_all_that_it_started(monkeyp
         "print(child.pid, flush=True)\n"
         "time.sleep(600)"
     )
-    started = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    started = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, process_group=0)
     assert started.stdout is not None
     child = int(started.stdout.readline())
     end(started)
