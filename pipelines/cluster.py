@@ -23,6 +23,7 @@ from system.place import PLACE
 from system.resources import ClusterResources
 
 log = logging.getLogger(__name__)
+_LEAVES_WITHIN_S = 60.0  # it takes a few seconds
 
 
 @contextmanager
@@ -62,7 +63,8 @@ def session(config: ClusterResources) -> Iterator[None]:
     except BaseException:
         _leave_after_error()
         raise
-    ray.shutdown()
+    with last_node.ended_within(_LEAVES_WITHIN_S):
+        ray.shutdown()
 
 
 def _any_node_alive() -> bool:

@@ -19,7 +19,7 @@ from types import FrameType
 
 from pipelines.own_process import OWN
 from system.errors import MachineFault
-from system.faults import KILLED, machine_fault
+from system.faults import KILLED, STOOD_STILL, machine_fault
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +95,25 @@ def raylet_expected(sockets: Collection[str]) -> Iterator[None]:
         watch.join()
         for each in (*connections, ended):
             each.close()
+
+
+@contextmanager
+def ended_within(limit_s: float) -> Iterator[None]:
+    """End the command with MachineFault where the block, which leaves Ray, takes longer.
+
+    Ray's own waits for ever for a raylet that stands still. Does nothing in a process that does more than one command.
+    """
+    if OWN.give_up is None:
+        yield
+        return
+    fault = machine_fault(STOOD_STILL, detail="Ray did not end when the work was done")
+    giving_up = threading.Timer(limit_s, OWN.give_up, [fault])
+    giving_up.daemon = True
+    giving_up.start()
+    try:
+        yield
+    finally:
+        giving_up.cancel()
 
 
 def _connections_to(sockets: Collection[str]) -> list[socket.socket]:

@@ -201,6 +201,40 @@ def test_a_command_ends_with_its_code_while_threads_of_ray_are_at_work_and_leave
     assert left_of(process.pid, within_s=60) == []
 
 
+# The raylet is stopped while the command is at its end, and stays so.
+STOPPED_AT_THE_END = (
+    FAILING.format(error="{error}")
+    .replace(
+        "    raise {error}",
+        """    import os, signal
+    import ray
+    from pipelines import cluster
+    from system.resources import ClusterResources
+    cluster._LEAVES_WITHIN_S = 3.0
+    with cluster.session(ClusterResources(address="local", logical_cpus=2, object_store_bytes=100 * 1024**2)):
+        ray.get(ray.put(0))
+        (raylet,) = ray._private.worker._global_node.all_processes["raylet"]
+        os.kill(raylet.process.pid, signal.SIGSTOP)""",
+    )
+    .replace("main.main()", "main.process()")
+)
+
+
+@pytest.mark.ray
+def test_a_raylet_that_stands_still_does_not_hold_up_the_end_of_a_command(ray_environment: Mapping[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", STOPPED_AT_THE_END],
+        env=dict(ray_environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    _, err = process.communicate(timeout=120)
+    assert (process.returncode, err.splitlines()[-1].partition(",")[0]) == (75, "mammoloop: a process stood still")
+    assert left_of(process.pid, within_s=60) == []
+
+
 @pytest.mark.parametrize("kind", [IsADirectoryError, NotADirectoryError])
 def test_a_place_that_is_no_folder_or_file_is_the_users_to_mend(kind: type[OSError]) -> None:
     ending = ending_of(kind(errno.ENOTDIR, "Not a directory", "/data/run/manifest.json"))
