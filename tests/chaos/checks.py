@@ -17,9 +17,9 @@ PARTIAL = re.compile(r"(\.part|\.tmp|\.partial|#\d+|(^|/)tmp\w{8})$|/probe-\w+$"
 """Names of what is still being written: our files, Delta's commits, parts of object_store, tempfile's; probes."""
 TIMED = frozenset(
     {"duration_s", "start_s", "images_per_s", "wait_share", "num_predictors", "seconds", "pixel_mib", "written_mib"}
-    | {"num_earlier_shards", "last_epoch", "versions"}
+    | {"num_earlier_shards", "last_epoch", "versions", "table_ids"}
 )
-"""Keys of a stage's result that tell of speed, of what one start did, or of how many commits a table took."""
+"""Keys of a stage's result that tell of speed, of what one start did, or of a table's commits and drawn id."""
 NOT_COMPARED = frozenset({"epochs.jsonl"})  # speeds
 SHOWN = 3  # names in a finding
 DISK_OR_STORE_FULL, MISTAKE, KILLED, TERMINATED = 75, 2, 137, 143

@@ -75,6 +75,8 @@ class Nemesis:
         self.place.keep(f"before-{step}")
         before_bytes = size_of(self.place.now)
         command, clock = self._undisturbed(step, stages)
+        for _ in range(1, this.starts):
+            self._undisturbed(step, ())
         self.place.keep(f"after-{step}")
         windows = clock.windows | {"": Window(command.seconds, command.num_lines())}
         growth = {stage: size_of(self.place.run / stage) for stage in clock.windows}
@@ -131,7 +133,8 @@ class Nemesis:
         before = self.place.state()
         history.see(before, start=0)
         limit_s = PATIENCE * calm.windows[""].seconds + MORE_PATIENCE_S + strike.pause_s
-        while len(starts) < MAX_STARTS and not (starts and starts[-1].code == 0):
+        wanted = STEPS[strike.step].starts
+        while len(starts) < MAX_STARTS and outcome.codes.count(0) < wanted:
             number = len(starts) + 1
             command = self._start(strike.step, ray, log=self.logs / f"strike-{strike.number}-{number}")
             starts.append(command)

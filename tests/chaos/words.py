@@ -167,6 +167,7 @@ class Step:
     after: str = ""  # the step at whose end it begins; "" = there is the source alone
     without: str = ""  # of what is there then, this stage of the run and all later ones are taken away
     prepare: Callable[[Path, Environment], None] = leave
+    starts: int = 1  # that end with 0 until nothing is left to do
 
 
 _DEMO = "--preset demo --config settings.yaml"
@@ -186,6 +187,7 @@ STEPS: dict[str, Step] = {
         f"watch --once --plan plan.yaml --source {ARRIVALS} --layout phantom --archive {{archive}} --run run",
         after="selftrain",
         prepare=arrive,
+        starts=2,  # the first look ends with a new model, the second catches up with it
     ),
 }
 
