@@ -6,6 +6,7 @@ one that was stopped early for a finished one.
 
 import math
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,7 +109,8 @@ class StudySearch(OptunaSearch):
                     if number >= self.wanted:
                         return None
                     self.study.sampler = sampler(self.space, seed=self.seed + number)
-                setting = super().suggest(trial_id)
+                with _without_advice():
+                    setting = super().suggest(trial_id)
                 assert setting is not None
                 trial, place = self._ot_trials[trial_id], place_of(self.out, setting)
                 trial.set_user_attr(DRIVER, self.driver)
@@ -189,3 +191,11 @@ class StudySearch(OptunaSearch):
 
     def restore(self, checkpoint_path: str) -> None:
         """Read nothing: the study is the memory."""
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep it from the user that a draw took longer than a second: on a busy machine or database it may."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Define-by-run function", category=UserWarning)
+        yield

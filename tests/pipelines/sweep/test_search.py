@@ -108,6 +108,11 @@ def test_what_a_killed_driver_left_is_done_first_and_keeps_its_number_setting_an
     assert again.suggest("z") == Searcher.FINISHED
 
 
+def test_a_draw_that_takes_long_is_no_warning(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(optuna_search, "DEFINE_BY_RUN_WARN_THRESHOLD_S", -1.0)  # every draw takes longer
+    assert suggested(make(), "a")
+
+
 def test_trials_of_a_driver_at_work_are_left_to_it(make: Make, tmp_path: Path) -> None:
     with driver_of(tmp_path) as other:
         suggested(make(driver=other), "a")
