@@ -12,6 +12,7 @@ import optuna
 import pytest
 from optuna.exceptions import StorageInternalError
 from optuna.trial import Trial, TrialState
+from ray.tune.search.optuna import optuna_search
 from ray.tune.search.searcher import Searcher
 
 from pipelines.sweep.places import place_of
