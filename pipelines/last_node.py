@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import FrameType
 
 from pipelines.own_process import OWN
@@ -35,6 +35,8 @@ def expected(
 ) -> Iterator[None]:
     """Raise MachineFault in the main thread once no node has been alive for a while. Does nothing in another thread.
 
+    A process that does one command is ended where the main thread does not come back with it.
+
     any_alive: whether any node of the cluster is; an error counts as no
     """
     if threading.current_thread() is not threading.main_thread():
@@ -50,8 +52,14 @@ def expected(
                 seen_s = monotonic()
             elif monotonic() - seen_s > patience_s:
                 with lock:  # after the block the signal would end this process
-                    if not over.is_set():
-                        signal.pthread_kill(main, _WITH)
+                    if over.is_set():
+                        return
+                    signal.pthread_kill(main, _WITH)
+                sleep(CLEARING_UP_S)
+                if OWN.give_up:
+                    OWN.give_up(
+                        _none_left()
+                    )  # the main thread waits in Ray's C++, where no signal is seen, or after it
                 return
 
     threading.Thread(target=look, name="last node", daemon=True).start()
@@ -148,10 +156,9 @@ def _holds(any_alive: Callable[[], bool]) -> bool:
 
 
 def _raise(_: int, __: FrameType | None) -> None:
+    raise _none_left()
+
+
+def _none_left() -> MachineFault:
     lost = machine_fault(KILLED, detail="no node of the cluster is left")
-    fault = MachineFault(str(lost))  # no WorkerLost: another try finds no node either
-    if OWN.give_up:
-        giving_up = threading.Timer(CLEARING_UP_S, OWN.give_up, [fault])
-        giving_up.daemon = True
-        giving_up.start()
-    raise fault
+    return MachineFault(str(lost))  # no WorkerLost: another try finds no node either

@@ -52,7 +52,24 @@ def test_a_process_that_hangs_in_clearing_up_is_given_up(monkeypatch: pytest.Mon
 
     with pytest.raises(MachineFault) as fault, expected(answering(False), every_s=0.02, patience_s=0.05):
         wait_and_clear_up()
-    assert given_up == [fault.value]
+    assert [str(each) for each in given_up] == [str(fault.value)]
+
+
+def test_a_process_that_waits_where_no_signal_is_seen_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_up: list[Exception] = []
+    monkeypatch.setattr(last_node, "CLEARING_UP_S", 0.1)
+    monkeypatch.setattr(OWN, "give_up", given_up.append)
+
+    def wait_in_ray() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])  # as a call of Ray's C++ that does not return
+        deadline_s = time.monotonic() + 10
+        while not given_up and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+
+    with pytest.raises(MachineFault), expected(answering(False), every_s=0.02, patience_s=0.05):
+        wait_in_ray()
+    assert ["no node of the cluster is left" in str(each) for each in given_up] == [True]
 
 
 def test_a_node_that_comes_back_in_time_ends_nothing() -> None:
