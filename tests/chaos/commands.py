@@ -13,9 +13,7 @@ from pathlib import Path
 from tests.chaos.victims import Process, session_of
 
 POLL_S = 0.03
-GRACE_S = 75.0
-"""Ray's processes notice by themselves that their driver or raylet is gone. Its two agents then report that to a server
-that is gone too, and give up after 60 s (gcs_server_request_timeout_seconds; ray/_private/process_watcher.py)."""
+GRACE_S = 30.0  # Ray's processes notice by themselves that their driver or raylet is gone
 
 
 @dataclass(frozen=True)

@@ -182,20 +182,19 @@ AT_WORK = (
 )
 
 
+def started(code: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
+    """Start a program that leads a session, by which all that it leaves is found."""
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, env=dict(environment), text=True, start_new_session=True, **pipes)
+
+
 @pytest.mark.ray
 @pytest.mark.parametrize(("error", "code"), [(f"UserError({MISTAKE!r})", 2), (f"MachineFault({FULL!r})", 75)])
 def test_a_command_ends_with_its_code_while_threads_of_ray_are_at_work_and_leaves_no_process(
     ray_environment: Mapping[str, str], error: str, code: int
 ) -> None:
-    command = [sys.executable, "-c", AT_WORK.format(error=error)]
-    process = subprocess.Popen(
-        command,
-        env=dict(ray_environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = started(AT_WORK.format(error=error), ray_environment)
     _, err = process.communicate(timeout=120)
     assert process.returncode == code, err
     assert left_of(process.pid, within_s=60) == []
@@ -222,14 +221,7 @@ STOPPED_AT_THE_END = (
 
 @pytest.mark.ray
 def test_a_raylet_that_stands_still_does_not_hold_up_the_end_of_a_command(ray_environment: Mapping[str, str]) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STOPPED_AT_THE_END],
-        env=dict(ray_environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = started(STOPPED_AT_THE_END, ray_environment)
     _, err = process.communicate(timeout=120)
     assert (process.returncode, err.splitlines()[-1].partition(",")[0]) == (75, "mammoloop: a process stood still")
     assert left_of(process.pid, within_s=60) == []
