@@ -184,9 +184,14 @@ AT_WORK = (
 
 def started(code: str, environment: Mapping[str, str]) -> "subprocess.Popen[str]":
     """Start a program that leads a session, by which all that it leaves is found."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command = [sys.executable, "-c", code]
-    return subprocess.Popen(command, env=dict(environment), text=True, start_new_session=True, **pipes)
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.mark.ray
